@@ -1,0 +1,24 @@
+"""TrioVision: where was this photo taken?
+
+Importing this package is cheap: torch is loaded by the first call of `load_model`, not before.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from triovision.inference import GeoModel, load_model
+    from triovision.photo import read_photo
+
+__version__ = "0.1.0"
+__all__ = ["GeoModel", "__version__", "load_model", "read_photo"]
+
+_HOMES = {"GeoModel": "triovision.inference", "load_model": "triovision.inference", "read_photo": "triovision.photo"}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the lazy names have types of their own
+    if name not in _HOMES:
+        raise AttributeError(f"module 'triovision' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

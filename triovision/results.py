@@ -1,0 +1,210 @@
+"""The frozen values that travel through the house: photo, prediction, explanation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraFacts:
+    """What the camera wrote beside the pixels. It is shown to people and never to the model.
+
+    Attributes:
+        taken_at: Time of the shot; naive (local to the camera) unless the file gives its offset.
+        camera: Maker and model, for display.
+        lat_deg: Latitude in degrees WGS 84, with `lon_deg` or not at all.
+        lon_deg: Longitude in degrees WGS 84.
+    """
+
+    taken_at: datetime | None = None
+    camera: str | None = None
+    lat_deg: float | None = None
+    lon_deg: float | None = None
+
+    def __post_init__(self) -> None:
+        """Keep half positions and impossible ones out."""
+        if (self.lat_deg is None) != (self.lon_deg is None):
+            raise ValueError("`lat_deg` and `lon_deg` go together: give both or neither")
+        if self.lat_deg is not None and self.lon_deg is not None:
+            check_position(self.lat_deg, self.lon_deg)
+
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """`(lat_deg, lon_deg)`, or None when the camera wrote no position."""
+        if self.lat_deg is None or self.lon_deg is None:
+            return None
+        return self.lat_deg, self.lon_deg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Photo:
+    """An upright sRGB picture decoded once, at a size that serves the model and the screen.
+
+    Attributes:
+        name: File name as given by the outside; escape it wherever HTML is written.
+        image_hwc: Pixels, `uint8` of shape `(height, width, 3)`, sRGB, upright.
+        original_width_px: Width of the upright picture before any reduction.
+        original_height_px: Height of the upright picture before any reduction.
+        format: Container format by content, such as `"JPEG"`.
+        camera: What the camera wrote.
+        warnings: What was odd about the file and was mended, in words for the screen.
+    """
+
+    name: str
+    image_hwc: NDArray[np.uint8]
+    original_width_px: int
+    original_height_px: int
+    format: str
+    camera: CameraFacts = field(default_factory=CameraFacts)
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Hold the layout that everything downstream relies on."""
+        if self.image_hwc.ndim != 3 or self.image_hwc.shape[2] != 3 or self.image_hwc.dtype != np.uint8:
+            raise ValueError(f"`image_hwc` must be uint8 (H, W, 3), got {self.image_hwc.dtype} {self.image_hwc.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class CountryGuess:
+    """A country (ISO 3166-1 alpha-2) with its calibrated probability."""
+
+    country: str
+    probability: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no country code or no probability."""
+        if len(self.country) != 2 or not self.country.isupper():
+            raise ValueError(f"`country` must be an ISO 3166-1 alpha-2 code, got {self.country!r}")
+        check_probability(self.probability)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGuess:
+    """A point on Earth (degrees WGS 84) with the probability that the posterior gives it."""
+
+    name: str
+    country: str
+    lat_deg: float
+    lon_deg: float
+    probability: float
+
+    def __post_init__(self) -> None:
+        """Refuse what lies nowhere or is no probability."""
+        check_position(self.lat_deg, self.lon_deg)
+        check_probability(self.probability)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """Where one photo was taken, as one model sees it.
+
+    Attributes:
+        photo: Name of the photo.
+        model: Id of the model.
+        countries: Most probable countries, descending; probabilities are over all labels of the model.
+        country_set: Conformal set: the countries that together hold the truth as often as the card promises.
+        place: Best single place.
+        radius_km: Radius around `place` that holds half of the probability.
+        places: Weighted candidate places, most probable first.
+        abstained: True when the model is below its calibrated threshold: "not sure".
+        elapsed_ms: Wall time of this photo's share of the batch, from pixels to answer.
+        device: Device that ran the network, such as `"cpu"`.
+        precision: Number format of the network, such as `"bfloat16"`.
+    """
+
+    photo: str
+    model: str
+    countries: tuple[CountryGuess, ...]
+    country_set: tuple[str, ...]
+    place: PlaceGuess
+    radius_km: float
+    places: tuple[PlaceGuess, ...]
+    abstained: bool
+    elapsed_ms: float
+    device: str
+    precision: str
+
+    def __post_init__(self) -> None:
+        """Hold the order that readers rely on."""
+        if not self.countries:
+            raise ValueError("`countries` must hold at least one guess")
+        probabilities = [guess.probability for guess in self.countries]
+        if probabilities != sorted(probabilities, reverse=True):
+            raise ValueError("`countries` must be sorted by descending probability")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The prediction as plain JSON values, units in the names."""
+        return {
+            "photo": self.photo,
+            "model": self.model,
+            "countries": [{"country": c.country, "probability": round(c.probability, 6)} for c in self.countries],
+            "country_set": list(self.country_set),
+            "place": {**_place_dict(self.place), "radius_km": round(self.radius_km, 3)},
+            "places": [_place_dict(place) for place in self.places],
+            "abstained": self.abstained,
+            "elapsed_ms": round(self.elapsed_ms, 3),
+            "device": self.device,
+            "precision": self.precision,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Explanation:
+    """Which parts of a photo spoke for a country.
+
+    Attributes:
+        photo: Name of the photo.
+        model: Id of the model.
+        country: Country that the map argues for (ISO 3166-1 alpha-2).
+        method: Name of the method, such as `"LayerCAM"`.
+        layer: Dotted name of the layer that was read.
+        heatmap_hw: `float32` in [0, 1], shape `(height, width)`, on the grid of the layer, covering `box`.
+        box: Part of the photo that the model saw: `(left, top, right, bottom)` as fractions of width and height.
+        elapsed_ms: Wall time of the explanation.
+    """
+
+    photo: str
+    model: str
+    country: str
+    method: str
+    layer: str
+    heatmap_hw: NDArray[np.float32]
+    box: tuple[float, float, float, float]
+    elapsed_ms: float
+
+    def __post_init__(self) -> None:
+        """Hold the range that overlays rely on."""
+        if self.heatmap_hw.ndim != 2 or self.heatmap_hw.size == 0:
+            raise ValueError(f"`heatmap_hw` must be a non-empty (H, W) array, got shape {self.heatmap_hw.shape}")
+        if not np.isfinite(self.heatmap_hw).all() or self.heatmap_hw.min() < 0 or self.heatmap_hw.max() > 1:
+            raise ValueError("`heatmap_hw` must be finite and within [0, 1]")
+        left, top, right, bottom = self.box
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError(f"`box` must be (left, top, right, bottom) within [0, 1], got {self.box}")
+
+
+def check_position(lat_deg: float, lon_deg: float) -> None:
+    """Raise ValueError unless the point lies on Earth (NaN does not)."""
+    if not (-90 <= lat_deg <= 90 and -180 <= lon_deg <= 180):
+        raise ValueError(f"`lat_deg`, `lon_deg` must lie within ±90 and ±180, got {lat_deg}, {lon_deg}")
+
+
+def check_probability(probability: float) -> None:
+    """Raise ValueError unless the value lies in [0, 1], a rounding error aside."""
+    if not 0 <= probability <= 1 + 1e-6:
+        raise ValueError(f"`probability` must lie in [0, 1], got {probability}")
+
+
+def _place_dict(place: PlaceGuess) -> dict[str, Any]:
+    return {
+        "name": place.name,
+        "country": place.country,
+        "lat_deg": round(place.lat_deg, 5),
+        "lon_deg": round(place.lon_deg, 5),
+        "probability": round(place.probability, 6),
+    }
