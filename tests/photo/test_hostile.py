@@ -1,0 +1,367 @@
+"""Files made to break a reader. Each is refused in words, or accepted where a person would expect it."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from triovision.errors import PhotoError
+from triovision.photo import PhotoLimits, read_photo
+from triovision.photo.content import gif_frames, jpeg_scans
+
+
+def file_of(image, container, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, container, **options)
+    return buffer.getvalue()
+
+
+def noise(width=320, height=240):
+    pixels = np.random.default_rng(3).integers(0, 256, (height // 4, width // 4, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+
+
+JPEG = file_of(noise(), "JPEG")
+PROGRESSIVE = file_of(noise(), "JPEG", progressive=True)
+PNG = file_of(noise(), "PNG")
+GIF = file_of(noise(), "GIF")
+BMP = file_of(noise(), "BMP")
+TIFF = file_of(noise(), "TIFF")
+TIFF_DEFLATE = file_of(noise(), "TIFF", compression="tiff_adobe_deflate")
+WEBP = file_of(noise(), "WEBP")
+AVIF = file_of(noise(), "AVIF")
+HEIC = file_of(noise(), "HEIF")
+
+
+def replaced(data, old, new):
+    assert data.count(old) >= 1
+    return data.replace(old, new, 1)
+
+
+def patched(data, offset, new):
+    return data[:offset] + new + data[offset + len(new) :]
+
+
+def start_of_frame(data):
+    """Offset of a JPEG's precision byte, which height and width follow."""
+    return max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2")) + 4
+
+
+def segment(marker, payload, data=JPEG):
+    """A JPEG marker segment, put right behind the start of the image."""
+    return data[:2] + bytes((0xFF, marker)) + struct.pack(">H", len(payload) + 2) + payload + data[2:]
+
+
+# A directory of two images: B000 version, B001 count, B002 entries of 16 bytes.
+MPF = b"MPF\0II*\0\x08\0\0\0\3\0\0\xb0\7\0\4\0\0\x000100\1\xb0\4\0\1\0\0\0\2\0\0\0\2\xb0\7\0\x20\0\0\0\x32\0\0\0"
+MPF += bytes(4) + bytes(32)
+
+
+def chunk(kind, payload):
+    return struct.pack(">L", len(payload)) + kind + payload + struct.pack(">L", zlib.crc32(kind + payload))
+
+
+def png(*chunks):
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def header(width, height, depth=8, colour=2, interlace=0):
+    return chunk(b"IHDR", struct.pack(">LLBBBBB", width, height, depth, colour, 0, 0, interlace))
+
+
+def pixels(width, height, channels=3):
+    return chunk(b"IDAT", zlib.compress((b"\0" + bytes(width * channels)) * height, 9))
+
+
+END = chunk(b"IEND", b"")
+
+
+def animated_png(frames, sequence=b""):
+    control = chunk(b"acTL", struct.pack(">LL", frames, 0))
+    return png(header(8, 8), control, sequence, pixels(8, 8), END)
+
+
+def scans(count):
+    """A progressive JPEG whose last scan comes again and again."""
+    last = PROGRESSIVE.rindex(b"\xff\xda")
+    return PROGRESSIVE[:-2] + PROGRESSIVE[last:-2] * count + b"\xff\xd9"
+
+
+STILL = file_of(Image.new("P", (2, 2)), "GIF")
+GIF_FRAME = STILL[STILL.index(b",") : -1]
+
+
+def animated_gif(frames):
+    return STILL[: STILL.index(b",")] + GIF_FRAME * frames + b";"
+
+
+def tiff(*tags, next_directory=0):
+    """A little-endian TIFF of one directory; `tags` are `(tag, type, count, value)`."""
+    entries = b"".join(struct.pack("<HHLL", *tag) for tag in tags)
+    return b"II*\0" + struct.pack("<LH", 8, len(tags)) + entries + struct.pack("<L", next_directory) + bytes(64)
+
+
+def plain_tiff(width, height, *more, strip=200):
+    tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    tags += [(273, 4, 1, strip), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, width * height % 2**32), *more]
+    return tiff(*sorted(tags))
+
+
+def tagged_tiff(tag, value):
+    """A real TIFF with one tag more."""
+    tags = ImageFileDirectory_v2()
+    tags[tag] = value
+    return file_of(noise(), "TIFF", tiffinfo=tags)
+
+
+def large_webp_canvas(width, height):
+    whole = file_of(
+        Image.new("RGBA", (8, 8), (1, 2, 3, 4)), "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 8))]
+    )
+    at = whole.index(b"VP8X") + 12
+    return patched(whole, at, struct.pack("<L", width - 1)[:3] + struct.pack("<L", height - 1)[:3])
+
+
+def many_webp_frames():
+    later = [Image.new("RGB", (4, 4), (n % 256, n // 256, 0)) for n in range(30)]
+    return file_of(later[0], "WEBP", save_all=True, append_images=later[1:], lossless=True)
+
+
+def grey_bomb(width, height):
+    """Few bytes, many pixels: one bit each, all alike."""
+    row = bytes((width + 7) // 8 + 1)
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    return png(header(width, height, depth=1, colour=0), chunk(b"IDAT", packed), END)
+
+
+FRAME = start_of_frame(JPEG)
+NOT_READ = "which is not read here"
+NO_IMAGE = "content is no image"
+DAMAGED = "damaged or cut short"
+MANY_PIXELS = "megapixels"
+BOMB = "more pixels than can be read safely"
+TOO_SMALL = "shows nothing"
+FRAMES = "animation of more than"
+
+REFUSED = {
+    "empty": (b"", "empty"),
+    "one byte": (b"\xff", NO_IMAGE),
+    "zeros": (bytes(10_000), NO_IMAGE),
+    "random bytes": (np.random.default_rng(0).bytes(10_000), NO_IMAGE),
+    "plain text": (b"this is a photo, believe me\n" * 40, NO_IMAGE),
+    "web page": (b"<!DOCTYPE html><html><body>404</body></html>", "web page"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "SVG"),
+    "svg with a prolog": (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x --><svg/>", "SVG"),
+    "xml with entities": (b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "XML"),
+    "pdf": (b"%PDF-1.7\n" + bytes(100), "PDF"),
+    "photoshop": (b"8BPS\0\x01" + bytes(100), "Photoshop"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
+    "zip": (b"PK\x03\x04" + bytes(100), "ZIP"),
+    "icon": (file_of(noise(), "ICO"), "icon"),
+    "jpeg xl": (b"\xff\x0a" + bytes(100), "JPEG XL"),
+    "jpeg 2000": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100), "JPEG 2000"),
+    "canon raw 2": (b"II*\0\x10\0\0\0CR\x02\0" + TIFF[12:], "camera raw"),
+    "canon raw 3": (b"\0\0\0\x18ftypcrx " + bytes(100), "camera raw"),
+    "fuji raw": (b"FUJIFILMCCD-RAW 0201" + bytes(100), "camera raw"),
+    "digital negative": (tagged_tiff(0xC612, b"\1\4\0\0"), "camera raw"),
+    "raw with a thumbnail first": (tagged_tiff(254, 1), "camera raw"),
+    "video": (b"\0\0\0\x20ftypisom" + bytes(100), "video"),
+    "targa, which any bytes could be": (file_of(noise(), "TGA"), NO_IMAGE),
+    "portable pixmap": (file_of(noise(), "PPM"), NO_IMAGE),
+    "jpeg: only its first bytes": (JPEG[:3], NO_IMAGE),
+    "jpeg: cut in its header": (JPEG[:150], DAMAGED),
+    "jpeg: header only": (JPEG[: JPEG.index(b"\xff\xda") + 14], "of the picture is missing"),
+    "jpeg: one fifth left": (JPEG[: len(JPEG) // 5], "of the picture is missing"),
+    "jpeg: no height": (patched(JPEG, FRAME + 1, b"\0\0"), NO_IMAGE),
+    "jpeg: no width": (patched(JPEG, FRAME + 3, b"\0\0"), NO_IMAGE),
+    "jpeg: one row": (file_of(Image.new("RGB", (50, 1)), "JPEG"), TOO_SMALL),
+    "jpeg: 65535 x 65535": (patched(JPEG, FRAME + 1, b"\xff" * 4), BOMB),
+    "jpeg: 12000 x 9000 without data": (patched(JPEG, FRAME + 1, struct.pack(">HH", 9000, 12000)), MANY_PIXELS),
+    "jpeg: 8000 x 8000 without data": (
+        patched(JPEG, FRAME + 1, struct.pack(">HH", 8000, 8000))[:-2],
+        "decompression bombs",
+    ),
+    "jpeg: 2000 x 2000 without data": (patched(JPEG, FRAME + 1, struct.pack(">HH", 2000, 2000))[:-2], "is missing"),
+    "jpeg: 12 bits": (patched(JPEG, FRAME, b"\x0c"), NO_IMAGE),
+    "jpeg: two channels": (patched(JPEG, FRAME + 5, b"\2"), NO_IMAGE),
+    "jpeg: no quantisation tables": (JPEG.replace(b"\xff\xdb", b"\xff\xe5"), DAMAGED),
+    "jpeg: 1000 scans": (scans(1000), "scans"),
+    "mpo: 1000 scans": (segment(0xE2, MPF, scans(1000)), "scans"),
+    "jpeg: segments without end": (JPEG[:2] + b"\xff\xe5\xff\xff" * 10_000, DAMAGED),
+    "png: signature only": (png(), NO_IMAGE),
+    "png: no pixels": (png(header(8, 8), END), DAMAGED),
+    "png: no width": (png(header(0, 8), pixels(0, 8), END), NO_IMAGE),
+    "png: one column": (file_of(Image.new("RGB", (1, 50)), "PNG"), TOO_SMALL),
+    "png: one row": (file_of(Image.new("RGB", (50, 1)), "PNG"), TOO_SMALL),
+    "png: one pixel": (file_of(Image.new("RGB", (1, 1)), "PNG"), TOO_SMALL),
+    "png: sides of 2**31": (png(header(2**31 - 1, 2**31 - 1), pixels(8, 8), END), BOMB),
+    "png: 50000 x 50000": (png(header(50_000, 50_000), pixels(8, 8), END), BOMB),
+    "png: bomb of 104 megapixels": (grey_bomb(10_400, 10_000), MANY_PIXELS),
+    "png: cut": (PNG[: len(PNG) // 2], DAMAGED),
+    "png: wrong checksum of the header": (patched(PNG, 29, b"\0\0\0\0"), NO_IMAGE),
+    "png: pixels that are no zlib": (png(header(8, 8), chunk(b"IDAT", b"not packed"), END), DAMAGED),
+    "png: too few pixels": (png(header(800, 800), pixels(8, 8), END), DAMAGED),
+    "png: unknown colour type": (png(header(8, 8, colour=5), pixels(8, 8), END), NO_IMAGE),
+    "png: text that unpacks to 200 MB": (
+        png(header(8, 8), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000))), pixels(8, 8), END),
+        DAMAGED,
+    ),
+    "png: profile that unpacks to 50 MB": (
+        png(header(8, 8), chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(50_000_000))), pixels(8, 8), END),
+        DAMAGED,
+    ),
+    "png: a million frames": (animated_png(1_000_000), FRAMES),
+    "png: bomb of 98 megapixels": (grey_bomb(9900, 9900), "decompression bombs"),
+    "gif: 65535 x 65535": (patched(GIF, 6, b"\xff" * 4), BOMB),
+    "gif: frame of 65535 x 65535": (replaced(GIF, b",\0\0\0\0\x40\1\xf0\0", b",\0\0\0\0" + b"\xff" * 4), BOMB),
+    "gif: no frame": (b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0, 0, 0) + b";", NO_IMAGE),
+    "gif: no size": (patched(GIF, 6, bytes(4)).replace(b"\x40\1\xf0\0", bytes(4)), NO_IMAGE),
+    "gif: cut": (GIF[: len(GIF) // 2], DAMAGED),
+    "gif: 1001 frames": (animated_gif(1001), FRAMES),
+    "gif: a million frames": (animated_gif(1_000_000), FRAMES),
+    "webp: cut": (WEBP[: len(WEBP) // 2], DAMAGED),
+    "webp: header only": (WEBP[:20], DAMAGED),
+    "webp: canvas of 16384 x 16384": (large_webp_canvas(16384, 16384), BOMB),
+    "webp: canvas of 99 megapixels": (large_webp_canvas(10_000, 9900), "decompression bombs"),
+    "avif: cut": (AVIF[: len(AVIF) // 2], NO_IMAGE),
+    "avif: first box only": (AVIF[:32], NO_IMAGE),
+    "heic: cut": (HEIC[: len(HEIC) // 2], DAMAGED),
+    "heic: first box only": (HEIC[:32], NO_IMAGE),
+    "heic: box that claims 4 GB": (patched(HEIC, HEIC.index(b"meta") - 4, b"\xff\xff\xff\xff"), NO_IMAGE),
+    "bmp: cut": (BMP[: len(BMP) // 2], DAMAGED),
+    "bmp: sides of 2**31": (patched(BMP, 18, struct.pack("<ll", 2**31 - 1, 2**31 - 1)), BOMB),
+    "bmp: negative width": (patched(BMP, 18, struct.pack("<l", -320)), BOMB),
+    "bmp: 77 bits": (patched(BMP, 28, struct.pack("<H", 77)), DAMAGED),
+    "bmp: pixels beyond the end": (patched(BMP, 10, b"\xff\xff\xff\x7f"), DAMAGED),
+    "tiff: header only": (TIFF[:8], NO_IMAGE),
+    "tiff: cut": (TIFF[: len(TIFF) // 2], DAMAGED),
+    "tiff: packed, then overwritten": (patched(TIFF_DEFLATE, 8, b"\xff" * 5000), DAMAGED),
+    "tiff: 65535 tags": (b"II*\0\x08\0\0\0\xff\xff" + bytes(1000), NO_IMAGE),
+    "tiff: no size": (plain_tiff(0, 0), NO_IMAGE),
+    "tiff: 60000 x 60000": (plain_tiff(60_000, 60_000), BOMB),
+    "tiff: pixels beyond the end": (plain_tiff(64, 64, strip=2**32 - 1), DAMAGED),
+    "tiff: 60000 samples a pixel": (
+        plain_tiff(64, 64).replace(struct.pack("<HHLL", 277, 3, 1, 1), struct.pack("<HHLL", 277, 3, 1, 60_000)),
+        NO_IMAGE,
+    ),
+    "big tiff: offset of 2**63": (b"II+\0\x08\0\0\0" + b"\xff" * 8 + bytes(64), DAMAGED),
+    "more than 30 MB": (JPEG + bytes(30_000_000), "more than the 30 MB allowed"),
+}
+
+ACCEPTED = {
+    "jpeg: four fifths left": JPEG[: len(JPEG) * 4 // 5],
+    "jpeg: no end marker": JPEG[:-2],
+    "jpeg: progressive, four fifths left": PROGRESSIVE[: len(PROGRESSIVE) * 4 // 5],
+    "jpeg: junk behind the end": JPEG + b"\xff\xda\xff\xd9" * 2000,
+    "jpeg: a film behind the end": JPEG + b"\0\0\0\x20ftypmp42" + np.random.default_rng(1).bytes(100_000),
+    "jpeg: 30 scans": scans(20),
+    "jpeg: directory of images that is nonsense": segment(0xE2, b"MPF\0" + b"\xff" * 40),
+    "jpeg: directory of images that loops": segment(
+        0xE2, b"MPF\0II*\0\x08\0\0\0\1\0\1\xb0\4\0\1\0\0\0\xff\xff\xff\xff\x08\0\0\0"
+    ),
+    "jpeg: Photoshop block cut short": segment(0xED, b"Photoshop 3.0\x008BIM\x03\xed\x04abcd\xff\xff\xff\xff"),
+    "jpeg: profile that lacks a part": segment(0xE2, b"ICC_PROFILE\0\1\2abcdef"),
+    "jpeg: profile that is nonsense": segment(0xE2, b"ICC_PROFILE\0\1\1" + b"nonsense" * 40),
+    "jpeg: EXIF that points at itself": segment(
+        0xE1, b"Exif\0\0II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\x08\0\0\0"
+    ),
+    "jpeg: XMP that is nonsense": segment(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta tiff:Orientation="99"'),
+    "png: frame count of nought": png(header(8, 8), chunk(b"acTL", bytes(8)), pixels(8, 8), END),
+    "png: profile that is nonsense": png(
+        header(8, 8), chunk(b"iCCP", b"x\0\0" + zlib.compress(b"no")), pixels(8, 8), END
+    ),
+    "png: no end": png(header(8, 8), pixels(8, 8)),
+    "gif: 1000 frames": animated_gif(1000),
+    "gif: no trailer": GIF[:-1],
+    "tiff: pages in a loop": patched(TIFF, 4, TIFF[4:8]) + bytes(8),
+    "tiff: a text of 2 GB": plain_tiff(8, 8, (270, 2, 2**31, 0), strip=130),
+    "tiff: infinite resolution": plain_tiff(8, 8, (282, 5, 1, 240), strip=130),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_words(name):
+    data, reason = REFUSED[name]
+    with pytest.raises(PhotoError) as refusal:
+        read_photo(data, f"{name}.jpg")
+    assert refusal.value.subject == f"{name}.jpg"
+    assert reason in refusal.value.reason
+    assert refusal.value.remedy.startswith(("Copy", "Choose", "Export", "Use", "Save"))
+    assert str(refusal.value).startswith(f"{name}.jpg: ")
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted(name):
+    photo = read_photo(ACCEPTED[name], name)
+    assert photo.image_hwc.ndim == 3
+    assert photo.original_width_px == photo.image_hwc.shape[1]
+
+
+def test_corpus_is_large():
+    assert len(REFUSED) + len(ACCEPTED) >= 100
+
+
+def test_own_limits_are_kept_and_told():
+    with pytest.raises(PhotoError, match=r"0\.1 megapixels, more than the 0\.01 allowed"):
+        read_photo(JPEG, "x", PhotoLimits(max_pixels=10_000))
+    with pytest.raises(PhotoError, match=r"more than the 0\.001 MB allowed"):
+        read_photo(JPEG, "x", PhotoLimits(max_bytes=1000))
+    with pytest.raises(PhotoError, match="more than 20 frames"):
+        read_photo(many_webp_frames(), "x", PhotoLimits(max_frames=20))
+    assert read_photo(many_webp_frames(), "x", PhotoLimits(max_frames=30)).format == "WEBP"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("", "The unnamed file"),
+        ("\0\n\t", "The unnamed file"),
+        ("a\nb\x1b[31mc.jpg", "ab[31mc.jpg"),
+        ("photo\u202egpj.exe", "photogpj.exe"),  # an override that would show it as photoexe.jpg
+        ("café \u2028 日本 🗻.jpg", "café 日本 🗻.jpg"),
+        ("broken\udcff.jpg", "broken.jpg"),
+        ("a" * 5000 + ".jpg", "a" * 53 + "…" + "a" * 22 + ".jpg"),
+    ],
+)
+def test_names_in_messages_are_clean_and_short(name, shown):
+    with pytest.raises(PhotoError) as refusal:
+        read_photo(b"", name)
+    assert refusal.value.subject == shown
+
+
+def test_lack_of_memory_is_a_refusal(monkeypatch):
+    def exhausted(*_args, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr("triovision.photo.reading.to_eight_bits", exhausted)
+    with pytest.raises(PhotoError, match="more memory than there is"):
+        read_photo(JPEG, "x")
+
+
+def test_cause_is_kept_for_the_log():
+    with pytest.raises(PhotoError) as refusal:
+        read_photo(PNG[: len(PNG) // 2], "x")
+    assert isinstance(refusal.value.__cause__, (OSError, SyntaxError, ValueError))
+
+
+def test_gif_frames_are_counted_without_decoding():
+    assert gif_frames(animated_gif(7), 1000) == 7
+    assert gif_frames(animated_gif(7), 3) == 4
+    assert gif_frames(animated_gif(7)[: -len(GIF_FRAME) - 1], 1000) == 6
+    assert gif_frames(GIF, 1000) == 1
+    assert gif_frames(b"GIF89a", 1000) == 0
+
+
+def test_jpeg_scans_are_counted_up_to_the_end_marker():
+    assert jpeg_scans(JPEG, 100) == 1
+    assert jpeg_scans(PROGRESSIVE, 100) == 10  # libjpeg's script for colour
+    assert jpeg_scans(scans(5), 100) == 15
+    assert jpeg_scans(scans(50), 20) == 21
+    assert jpeg_scans(PROGRESSIVE + scans(50), 100) == 10
+    assert jpeg_scans(segment(0xE5, b"\xff\xda\0\2" * 9), 100) == 1  # a thumbnail has scans of its own
+    assert jpeg_scans(scans(5).replace(b"\xff\xda", b"\xff\1\xff\xff\xda"), 100) == 15

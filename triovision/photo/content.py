@@ -1,0 +1,105 @@
+"""What a file is by its content, and what it would cost, told before a decoder spends time on it."""
+
+from __future__ import annotations
+
+import re
+
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+READABLE = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF or BMP"
+
+# Kinds that people do drop, each known by bytes at an offset. The camera-raw ones would pass for a TIFF.
+_FOREIGN = (
+    (0, b"%PDF", "a PDF document"),
+    (0, b"8BPS", "a Photoshop document"),
+    (0, b"%!PS", "a PostScript drawing"),
+    (0, b"\xc5\xd0\xd3\xc6", "a PostScript drawing"),
+    (0, b"PK\x03\x04", "a ZIP archive or an office document"),
+    (0, b"\x00\x00\x01\x00", "an icon"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (4, b"JXL ", "a JPEG XL picture"),
+    (4, b"jP  \r\n\x87\n", "a JPEG 2000 picture"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (8, b"CR\x02", "a camera raw file"),
+    (4, b"ftypcrx ", "a camera raw file"),
+    (0, b"FUJIFILMCCD-RAW", "a camera raw file"),
+    (0, b"IIRO", "a camera raw file"),
+    (0, b"IIRS", "a camera raw file"),
+    (0, b"MMOR", "a camera raw file"),
+    (0, b"IIU\x00", "a camera raw file"),
+    (4, b"ftypisom", "a video"),
+    (4, b"ftypmp4", "a video"),
+    (4, b"ftypqt  ", "a video"),
+    (0, b"\x1aE\xdf\xa3", "a video"),
+)
+_SVG = re.compile(rb"\s*(<\?xml|<!--|<!doctype svg|<svg)", re.IGNORECASE)
+_HTML = re.compile(rb"\s*<(!doctype )?html", re.IGNORECASE)
+_DNG_VERSION, _NEW_SUBFILE_TYPE = 0xC612, 0x00FE
+# Not a segment: escaped data, TEM, restarts, start of image, padding.
+_JPEG_SEGMENT = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+
+
+def foreign_kind(data: bytes) -> str | None:
+    """Name the kind of a file that is well known and not read here, such as `"a PDF document"`."""
+    for offset, magic, kind in _FOREIGN:
+        if data.startswith(magic, offset):
+            return kind
+    head = data[:1024].removeprefix(b"\xef\xbb\xbf")
+    if _HTML.match(head):
+        return "a web page"
+    if _SVG.match(head):
+        return "an SVG drawing" if b"<svg" in head.lower() else "an XML text"
+    return None
+
+
+def is_camera_raw(image: Image.Image) -> bool:
+    """Whether an opened TIFF is a camera's raw file, whose first picture is only a thumbnail (TIFF/EP, DNG)."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    subfile = image.tag_v2.get(_NEW_SUBFILE_TYPE)
+    return _DNG_VERSION in image.tag_v2 or (isinstance(subfile, int) and bool(subfile & 1))
+
+
+def gif_frames(data: bytes, most: int) -> int:
+    """Count the frames of a GIF by hopping over its blocks, and stop one above `most`.
+
+    Pillow counts to the end of the file and so lets the file decide how long that takes.
+    """
+
+    def palette(flags: int) -> int:
+        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+    frames = 0
+    try:
+        position = 13 + palette(data[10])
+        while frames <= most and data[position] != 0x3B:  # trailer
+            if data[position] == 0x2C:  # image: descriptor, palette, code size, data
+                position += 11 + palette(data[position + 9])
+                frames += 1
+            elif data[position] == 0x21:  # extension: label, data
+                position += 2
+            else:
+                position += 1
+                continue
+            while data[position]:
+                position += data[position] + 1
+            position += 1
+    except IndexError:
+        pass  # cut short: the decoder will say what is missing
+    return frames
+
+
+def jpeg_scans(data: bytes, most: int) -> int:
+    """Count the scans of a JPEG by hopping over its segments, and stop one above `most`.
+
+    Each scan of a progressive JPEG makes the decoder walk over the whole picture, however few bytes the scan has.
+    """
+    scans, position = 0, 0
+    while scans <= most and (found := _JPEG_SEGMENT.search(data, position)):
+        marker = data[found.start() + 1]
+        if marker == 0xD9:  # end of image
+            break
+        scans += marker == 0xDA
+        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return scans

@@ -1,0 +1,25 @@
+"""Words from outside, made safe for a line of text."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def clean_text(text: str, max_length: int) -> str:
+    """Bound a text and take out what could break or disguise a line: control, bidi and unassigned characters.
+
+    Args:
+        text: Any text from outside.
+        max_length: Most characters to keep; the middle of a longer text becomes one ellipsis.
+
+    Returns:
+        One line without leading or trailing blanks.
+    """
+    shown = text if len(text) <= 4 * max_length else text[: 2 * max_length] + text[-2 * max_length :]
+    # Categories C* are control, format (bidi overrides), surrogate, private and unassigned; Zl and Zp break lines.
+    kept = (" " if unicodedata.category(char) in ("Zl", "Zp") else char for char in shown)
+    line = " ".join("".join(char for char in kept if not unicodedata.category(char).startswith("C")).split())
+    if len(line) <= max_length:
+        return line
+    tail = (max_length - 1) // 3
+    return line[: max_length - 1 - tail] + "…" + line[len(line) - tail :]
