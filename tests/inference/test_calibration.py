@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from triovision.inference.calibration import (
+    fit_abstention_threshold,
+    fit_conformal_threshold,
+    fit_temperature,
+    probabilities,
+)
+
+
+def test_the_temperature_of_overconfident_logits_is_found() -> None:
+    random = np.random.default_rng(0)
+    honest = random.normal(size=(20_000, 5)) * 2
+    target = np.array([random.choice(5, p=p) for p in probabilities(honest, 1.0)])
+    assert fit_temperature(honest * 3, target) == pytest.approx(3, rel=0.05)
+
+
+def test_probabilities_are_a_softmax_at_the_temperature() -> None:
+    logits = np.log([[1.0, 3.0]]) * 2
+    np.testing.assert_allclose(probabilities(logits, 2.0), [[0.25, 0.75]])
+
+
+def test_a_conformal_set_covers_new_photos() -> None:
+    random = np.random.default_rng(1)
+    probability = random.dirichlet(np.ones(10), size=8000)
+    target = np.array([random.choice(10, p=p) for p in probability])
+    threshold = fit_conformal_threshold(probability[:4000], target[:4000], coverage=0.9)
+    covered = probability[4000:][np.arange(4000), target[4000:]] >= threshold
+    assert covered.mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_conformal_rank_is_corrected_for_few_photos() -> None:
+    probability = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    truth = np.zeros(4, dtype=np.int64)
+    # ceil(5 * 0.8) = 4: the worst of the four photos; ceil(5 * 0.9) = 5: more than there are, so everything.
+    assert fit_conformal_threshold(probability, truth, coverage=0.8) == pytest.approx(0.6)
+    assert fit_conformal_threshold(probability, truth, coverage=0.9) == 0
+
+
+def test_answers_above_the_abstention_threshold_are_right_often_enough() -> None:
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    correct = np.array([True, True, False, True, False])
+    assert fit_abstention_threshold(confidence, correct, wanted_accuracy=0.75) == pytest.approx(0.6)
+    assert fit_abstention_threshold(confidence, correct, wanted_accuracy=1.0) == pytest.approx(0.8)
+
+
+def test_a_model_that_is_never_right_always_abstains() -> None:
+    assert fit_abstention_threshold(np.array([0.9, 0.5]), np.array([False, False]), wanted_accuracy=0.5) == 1.0

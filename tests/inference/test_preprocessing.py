@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from triovision.inference.preprocessing import Preprocessing, centre_square
+
+PREPROCESSING = Preprocessing(input_size=32, mean=(0.5, 0.4, 0.0), std=(0.5, 0.2, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "box"),
+    [(100, 100, (0, 0, 1, 1)), (200, 100, (0.25, 0, 0.75, 1)), (100, 400, (0, 0.375, 1, 0.625))],
+)
+def test_centre_square(width: int, height: int, box: tuple[float, ...]) -> None:
+    assert centre_square(width, height) == box
+
+
+def test_only_the_centre_is_seen() -> None:
+    image_hwc = np.zeros((40, 120, 3), dtype=np.uint8)
+    image_hwc[:, 40:80] = 200
+    assert (PREPROCESSING.image(image_hwc) == 200).all()
+
+
+def test_each_channel_has_its_own_scale() -> None:
+    image_hwc = np.full((50, 60, 3), (255, 102, 51), dtype=np.uint8)
+    batch_nchw = PREPROCESSING.batch([image_hwc])
+    assert batch_nchw.shape == (1, 3, 32, 32)
+    assert batch_nchw.is_contiguous(memory_format=torch.channels_last)
+    for channel, value in enumerate((1.0, 0.0, 0.2)):
+        torch.testing.assert_close(batch_nchw[0, channel], torch.full((32, 32), value))
+
+
+def test_read_only_pixels_are_left_alone() -> None:
+    image_hwc = np.zeros((32, 32, 3), dtype=np.uint8)
+    image_hwc.flags.writeable = False
+    assert PREPROCESSING.batch([image_hwc]).shape == (1, 3, 32, 32)

@@ -1,0 +1,123 @@
+"""The model card: all that is needed to use a model's weights and to trust them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from triovision.errors import ModelError
+from triovision.geo import is_country
+from triovision.inference.preprocessing import Preprocessing
+
+CARD = "card.json"
+WEIGHTS = "weights.safetensors"
+RESTORE = "Restore the folder from the repository, or make it anew with `triovision train export`"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Calibration(_Section):
+    """What turns logits into honest probabilities.
+
+    Attributes:
+        temperature: Logits are divided by it ("On Calibration of Modern Neural Networks", Guo et al., 2017).
+        conformal_threshold: A country belongs to the conformal set when its probability is at least this.
+        conformal_coverage: How often the set is to hold the truth.
+        abstention_threshold: The model abstains when its most probable country is below this.
+        fitted_on: Which photos these were fitted on, in plain words.
+    """
+
+    temperature: float = Field(gt=0)
+    conformal_threshold: Share
+    conformal_coverage: Share
+    abstention_threshold: Share
+    fitted_on: str
+
+
+class Provenance(_Section):
+    """What made the weights.
+
+    Attributes:
+        recipe: The recipe, every field.
+        manifest_sha256: Hash of the table of photos.
+        photos: Number of training photos.
+        command: The command that trained them.
+        data: What the photos are, in plain words.
+    """
+
+    recipe: dict[str, Any]
+    manifest_sha256: str
+    photos: int
+    command: str
+    data: str
+
+
+class ModelCard(_Section):
+    """A model folder's `card.json`.
+
+    Attributes:
+        id: `<architecture>.<what it was trained on>`.
+        summary: One sentence for people.
+        architecture: Name of a timm architecture.
+        architecture_args: Its arguments.
+        preprocessing: What the network sees.
+        labels: Countries (ISO 3166-1 alpha-2) in the order of the logits.
+        calibration: See `Calibration`.
+        weights_sha256: Hash of `weights.safetensors`.
+        provenance: See `Provenance`.
+        metrics: For each set of photos, its figures by name.
+        knows: Which countries and places it knows, in plain words.
+        limits: What it cannot do, in plain words.
+        licence: Licence of the weights.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")
+    summary: str
+    architecture: str
+    architecture_args: dict[str, Any] = {}
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] = Field(min_length=2)
+    calibration: Calibration
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    provenance: Provenance
+    metrics: dict[str, dict[str, float | None]]
+    knows: str
+    limits: str
+    licence: str
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_countries(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [label for label in labels if not is_country(label)]
+        if wrong or len(set(labels)) != len(labels):
+            raise ValueError(f"labels must be distinct ISO 3166-1 alpha-2 codes; wrong: {wrong[:5]}")
+        return labels
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read and check `card.json`.
+
+    Raises:
+        ModelError: If it is missing, is no JSON or lacks a field.
+    """
+    path = folder / CARD
+    try:
+        return ModelCard.model_validate_json(path.read_bytes())
+    except OSError as exc:
+        raise ModelError(str(path), f"cannot be read ({exc.strerror})", RESTORE) from exc
+    except ValidationError as exc:
+        faults = "; ".join(f"`{'.'.join(map(str, e['loc']))}`: {e['msg']}" for e in exc.errors()[:3])
+        raise ModelError(str(path), f"is no valid model card ({faults})", RESTORE) from exc
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,152 @@
+"""The embedded engine: a country classifier, with a country's cities as its places."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from triovision.geo import CandidatePlaces
+from triovision.inference.calibration import probabilities
+from triovision.inference.card import ModelCard, read_card
+from triovision.inference.precision import choose_precision, forward
+from triovision.inference.preprocessing import centre_square
+from triovision.inference.weights import load_network
+from triovision.networks import class_vectors, last_stage
+from triovision.results import CountryGuess, Photo, Prediction
+
+_BATCH = 32
+_CITIES_PER_COUNTRY = 10
+_PLACES = 20
+
+
+class CountryEngine:
+    """A country classifier behind the `GeoModel` protocol.
+
+    Args:
+        folder: Model folder with a card and weights.
+        device: Where the network runs.
+
+    Raises:
+        ModelError: If the folder does not hold a usable model.
+    """
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.card: ModelCard = read_card(folder)
+        self.device = device
+        self.network: nn.Module = load_network(folder, self.card).to(device)
+        self.explained_layer: str = last_stage(self.network, self.card.architecture)
+        self._places = CandidatePlaces(self.card.labels, _CITIES_PER_COUNTRY)
+        self.precision = choose_precision(self.network, self.card.preprocessing.input_size, device)
+        self._batch_size = _BATCH
+        self._turn = threading.Lock()
+        self._explaining = threading.Lock()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Countries in the order of the logits."""
+        return self.card.labels
+
+    @contextmanager
+    def private_network(self) -> Iterator[nn.Module]:
+        """A copy of the network for hooks and gradients, one user at a time; it shares the weights' memory.
+
+        The network that answers never carries a hook, so a slow explanation keeps nobody's prediction waiting.
+        """
+        shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
+        with self._explaining:
+            yield copy.deepcopy(self.network, shared)
+
+    def preprocess(self, photos: Sequence[Photo]) -> Tensor:
+        """Photos as the network's `batch_nchw`, `float32` on the engine's device."""
+        return self.card.preprocessing.batch([photo.image_hwc for photo in photos]).to(self.device)
+
+    def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
+        """Part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
+        height, width = photo.image_hwc.shape[:2]
+        return centre_square(width, height)
+
+    def logits(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
+        """Raw outputs `(n, n_labels)`. Out of memory, the batch is halved and the work goes on.
+
+        Raises:
+            torch.OutOfMemoryError: If not even one photo fits.
+        """
+        rows: list[NDArray[np.float32]] = []
+        done = 0
+        while done < len(photos):
+            size = self._batch_size
+            try:
+                batch_nchw = self.preprocess(photos[done : done + size])
+                with self._turn:
+                    rows.append(forward(self.network, batch_nchw, self.precision).cpu().numpy())
+            except RuntimeError as exc:
+                if not _out_of_memory(exc) or size == 1:
+                    raise
+                self._batch_size = max(1, size // 2)
+                continue
+            done += size
+        return np.concatenate(rows) if rows else np.empty((0, len(self.labels)), dtype=np.float32)
+
+    def predict(self, photos: Sequence[Photo], top_k: int = 5) -> list[Prediction]:
+        """One prediction a photo, in order.
+
+        Args:
+            photos: Decoded photos.
+            top_k: Countries in each prediction, the most probable first; at most the number of labels.
+
+        Raises:
+            ValueError: If `top_k` is below 1.
+        """
+        if top_k < 1:
+            raise ValueError(f"`top_k` must be at least 1, got {top_k}")
+        start = time.perf_counter()
+        logits = self.logits(photos)
+        network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
+        probability = probabilities(logits, self.card.calibration.temperature)
+        return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, probability, strict=True)]
+
+    def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
+        """Cosine similarity of the countries' class vectors, shape `(k, k)`.
+
+        Raises:
+            ValueError: If a country is no label of the model.
+        """
+        rows = [self.labels.index(country) for country in countries]
+        vectors = F.normalize(class_vectors(self.network)[rows], dim=1)
+        similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
+        return similarity
+
+    def _prediction(self, photo: Photo, probability: NDArray[np.float64], top_k: int, network_ms: float) -> Prediction:
+        start = time.perf_counter()
+        calibration = self.card.calibration
+        order = np.argsort(-probability, kind="stable")
+        located = self._places.locate(probability, _PLACES)
+        in_set = [i for i in order if probability[i] >= calibration.conformal_threshold] or [order[0]]
+        return Prediction(
+            photo=photo.name,
+            model=self.card.id,
+            countries=tuple(CountryGuess(self.labels[i], float(probability[i])) for i in order[:top_k]),
+            country_set=tuple(self.labels[i] for i in in_set),
+            place=located.place,
+            radius_km=located.radius_km,
+            places=located.places,
+            abstained=bool(probability[order[0]] < calibration.abstention_threshold),
+            elapsed_ms=network_ms + (time.perf_counter() - start) * 1000,
+            device=str(self.device),
+            precision=str(self.precision).removeprefix("torch."),
+        )
+
+
+def _out_of_memory(exc: RuntimeError) -> bool:
+    """CUDA and MPS have a type for it; the CPU's allocator only says so in words."""
+    return isinstance(exc, torch.OutOfMemoryError) or "can't allocate memory" in str(exc)

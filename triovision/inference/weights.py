@@ -1,0 +1,48 @@
+"""A checked network from a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from triovision.errors import ModelError
+from triovision.inference.card import CARD, RESTORE, WEIGHTS, ModelCard, sha256
+from triovision.networks import build_classifier
+
+
+def load_network(folder: Path, card: ModelCard) -> nn.Module:
+    """Build the card's network and fill it with the folder's weights.
+
+    Returns:
+        The network in evaluation mode, `float32`, channels-last, parameters frozen.
+
+    Raises:
+        ModelError: If the weights are missing, damaged or do not fit, or the architecture is unknown.
+    """
+    path = folder / WEIGHTS
+    try:
+        found = sha256(path)
+    except OSError as exc:
+        raise ModelError(str(path), f"cannot be read ({exc.strerror})", RESTORE) from exc
+    if found != card.weights_sha256:
+        reason = f"has SHA-256 {found[:12]}…, the card says {card.weights_sha256[:12]}…"
+        raise ModelError(str(path), reason, RESTORE)
+    try:
+        # Inference needs no dropout; the arguments that shape the weights are kept.
+        network = build_classifier(card.architecture, len(card.labels), **card.architecture_args)
+    except (TypeError, ValueError) as exc:
+        raise ModelError(
+            str(folder / CARD), str(exc), "Install the timm of requirements.txt or correct the card"
+        ) from exc
+    try:
+        state = {
+            name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()
+        }
+        network.load_state_dict(state)
+    except (OSError, SafetensorError, RuntimeError) as exc:
+        raise ModelError(str(path), f"does not fit {card.architecture} ({exc})", RESTORE) from exc
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
