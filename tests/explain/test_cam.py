@@ -1,0 +1,301 @@
+import math
+import threading
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from triovision.errors import ExplanationError
+from triovision.explain import METHODS, explain_country
+from triovision.results import Photo
+
+# Two feature maps, and how much each of their cells adds to the logit of France.
+FEATURES = np.array([[[1, 2], [0, 4]], [[3, 0], [1, 1]]], np.float32)
+FRANCE = np.array([[[2, -1], [0, 1]], [[-1, 1], [1, 3]]], np.float32)
+BOX = (0.25, 0.0, 0.75, 1.0)
+
+
+class TinyNetwork(nn.Module):
+    """conv 1x1 (red and green become the two features) -> ReLU -> conv over the whole grid (one logit a country)."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 2, 1, bias=False)
+        self.features = nn.ReLU()
+        self.head = nn.Conv2d(2, 3, 2, bias=False)
+        with torch.no_grad():
+            self.stem.weight.copy_(torch.eye(2, 3)[..., None, None])
+            self.head.weight.copy_(torch.from_numpy(np.stack([FRANCE, -np.abs(FRANCE), FRANCE[::-1]])))
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.batches = []
+
+    def forward(self, batch_nchw):
+        self.batches.append(len(batch_nchw))
+        return self.head(self.features(self.stem(batch_nchw))).flatten(1)
+
+
+class TinyEngine:
+    card = SimpleNamespace(id="tiny.test")
+    labels = ("FR", "IT", "NA")
+    explained_layer = "features"
+
+    def __init__(self, network=None):
+        self.network = TinyNetwork() if network is None else network
+        self.lock = threading.Lock()
+
+    @contextmanager
+    def private_network(self):
+        with self.lock:
+            yield self.network  # no copy, so that a trace that was left would be seen
+
+    def preprocess(self, photos):
+        batch = np.stack([photo.image_hwc.transpose(2, 0, 1) for photo in photos])
+        return torch.from_numpy(batch).float().contiguous(memory_format=torch.channels_last)
+
+    def seen_box(self, photo):
+        assert photo.name == "p.jpg"
+        return BOX
+
+
+def photo_of(image_hwc):
+    height, width = image_hwc.shape[:2]
+    return Photo(name="p.jpg", image_hwc=image_hwc, original_width_px=width, original_height_px=height, format="PNG")
+
+
+def feature_photo():
+    image_hwc = np.zeros((2, 2, 3), np.uint8)
+    image_hwc[..., :2] = FEATURES.transpose(1, 2, 0)
+    return photo_of(image_hwc)
+
+
+def hooks_of(network):
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return {(name, kind): tuple(getattr(m, kind)) for name, m in network.named_modules() for kind in kinds}
+
+
+def state_of(network):
+    modes = [module.training for module in network.modules()]
+    return hooks_of(network), modes, [(p.requires_grad, p.grad, p.clone().tolist()) for p in network.parameters()]
+
+
+BY_HAND = {
+    # ReLU of each gradient times its feature: 2·1 + 0·3, 0·2 + 1·0; 0·0 + 1·1, 1·4 + 3·1
+    "LayerCAM": np.array([[2, 0], [1, 7]]),
+    # mean gradients 1/2 and 1: 1/2 + 3, 1 + 0; 0 + 1, 2 + 1
+    "Grad-CAM": np.array([[3.5, 1], [1, 3]]),
+    # features sum to 7 and 5; weights 2/(2+2·7) + 1/(2+1·7) = 17/72 and 1/(2+5) + 1/(2+5) + 3/(2+3·5) = 55/119
+    "Grad-CAM++": 17 / 72 * FEATURES[0] + 55 / 119 * FEATURES[1],
+    # masks FEATURES[0]/4 and FEATURES[1]/3 leave France the logits 5.75 and 5/3; the weights are their softmax
+    "Score-CAM": (math.exp(5.75) * FEATURES[0] + math.exp(5 / 3) * FEATURES[1]),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_map_worked_out_by_hand(method):
+    explanation = explain_country(TinyEngine(), feature_photo(), "FR", method)
+    assert explanation.heatmap_hw == pytest.approx(BY_HAND[method] / BY_HAND[method].max(), abs=1e-6)
+    assert explanation.heatmap_hw.dtype == np.float32
+    assert explanation.heatmap_hw.max() == 1
+
+
+def test_grad_cam_pp_follows_its_paper_term_by_term():
+    gradient = FRANCE.astype(float)
+    sums = FEATURES.sum(axis=(1, 2), keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alpha = np.where(gradient == 0, 0, gradient**2 / (2 * gradient**2 + sums * gradient**3))
+    weights = (alpha * np.maximum(gradient, 0)).sum(axis=(1, 2))
+    expected = np.tensordot(weights, FEATURES, axes=1)
+    heatmap_hw = explain_country(TinyEngine(), feature_photo(), "FR", "Grad-CAM++").heatmap_hw
+    assert heatmap_hw == pytest.approx(expected / expected.max(), abs=1e-6)
+
+
+def test_the_explanation_says_what_it_is():
+    explanation = explain_country(TinyEngine(), feature_photo(), "NA")
+    assert METHODS[0] == explanation.method == "LayerCAM"
+    assert (explanation.photo, explanation.model, explanation.country) == ("p.jpg", "tiny.test", "NA")
+    assert (explanation.layer, explanation.box) == ("features", BOX)
+    assert explanation.elapsed_ms > 0
+    # the gradients have traded places: 0·1 + 2·3, 1·2 + 0·0; 1·0 + 0·1, 3·4 + 1·1
+    assert explanation.heatmap_hw == pytest.approx(np.array([[6, 2], [0, 13]]) / 13)
+
+
+@pytest.mark.parametrize("method", ["LayerCAM", "Grad-CAM", "Grad-CAM++"])
+def test_a_country_that_nothing_speaks_for_has_an_empty_map(method):
+    heatmap_hw = explain_country(TinyEngine(), feature_photo(), "IT", method).heatmap_hw
+    assert heatmap_hw.tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_black_photo_has_an_empty_map(method):
+    heatmap_hw = explain_country(TinyEngine(), photo_of(np.zeros((2, 2, 3), np.uint8)), "FR", method).heatmap_hw
+    assert heatmap_hw.tolist() == [[0, 0], [0, 0]]
+
+
+def test_an_even_map_is_full_and_not_empty():
+    engine = TinyEngine()
+    engine.network.head.weight.fill_(1)
+    heatmap_hw = explain_country(engine, photo_of(np.full((2, 2, 3), 7, np.uint8)), "FR").heatmap_hw
+    assert heatmap_hw.tolist() == [[1, 1], [1, 1]]
+
+
+def test_a_layer_without_relu_does_not_blow_grad_cam_pp_up():
+    engine = TinyEngine()
+    engine.network.features = nn.Identity()
+    engine.network.stem.weight[0, 0] = -0.5
+    engine.network.head.weight.fill_(1)
+    image_hwc = np.zeros((2, 2, 3), np.uint8)
+    image_hwc[..., 0], image_hwc[0, 0, 1], image_hwc[1, 1, 1] = 1, 5, 3
+    heatmap_hw = explain_country(engine, photo_of(image_hwc), "FR", "Grad-CAM++").heatmap_hw
+    # The first feature, -1/2 everywhere, sums to -2: taken as it is, its denominator 2 + 1·(-2) were zero. Without its
+    # negative part it weighs 4·1/2, the second 4·1/(2 + 8): 5·0.4 - 1, 0 - 1; 0 - 1, 3·0.4 - 1
+    assert heatmap_hw == pytest.approx(np.array([[1, 0], [0, 0.2]]), abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("method", METHODS)
+def test_works_whatever_gradient_mode_the_caller_is_in(method, mode):
+    engine = TinyEngine()
+    with mode():
+        explanation = explain_country(engine, feature_photo(), "FR", method)
+        assert not torch.is_grad_enabled()
+    assert explanation.heatmap_hw == pytest.approx(BY_HAND[method] / BY_HAND[method].max(), abs=1e-6)
+
+
+def test_score_cam_masks_a_bounded_number_of_copies_at_once():
+    network = wide_network()
+    explain_country(TinyEngine(network), random_photo(), "FR", "Score-CAM")
+    assert max(network.batches) == 8
+    assert sum(network.batches) == 1 + 1 + 70  # the photo, the photo again as baseline, one copy a channel
+
+
+def test_the_map_is_on_the_grid_of_the_layer():
+    explanation = explain_country(TinyEngine(wide_network()), random_photo(), "FR")
+    assert explanation.heatmap_hw.shape == (5, 3)
+
+
+def wide_network():
+    """A network of random weights with 70 channels, whose layer has half the height and width of its input."""
+    network = TinyNetwork()
+    generator = torch.Generator().manual_seed(3)
+    network.stem, network.head = nn.Conv2d(3, 70, 2, stride=2), nn.Conv2d(70, 3, (5, 3))
+    for parameter in network.parameters():
+        parameter.data.normal_(std=0.05, generator=generator)
+    return network.eval().requires_grad_(False)
+
+
+def random_photo():
+    return photo_of(np.random.default_rng(5).integers(0, 255, (10, 6, 3), np.uint8))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_network_is_left_as_it_was_found(method):
+    engine = TinyEngine()
+    network = engine.network
+    network.features.register_forward_hook(lambda *_: None)
+    network.stem.weight.requires_grad_(True)
+    network.stem.weight.grad = torch.full_like(network.stem.weight, 5)
+    network.features.train()
+    before, grad = state_of(network), network.stem.weight.grad.clone()
+    explain_country(engine, feature_photo(), "FR", method)
+    after = state_of(network)
+    assert after[:2] == before[:2]
+    assert [(p[0], p[2]) for p in after[2]] == [(p[0], p[2]) for p in before[2]]
+    assert torch.equal(network.stem.weight.grad, grad)
+    assert network.head.weight.grad is None
+    assert not engine.lock.locked()
+
+
+class BreakingNetwork(TinyNetwork):
+    """Breaks behind the layer that is read, in the given forward pass."""
+
+    def __init__(self, breaks_in_pass):
+        super().__init__()
+        self.passes_left = breaks_in_pass
+
+    def forward(self, batch_nchw):
+        self.passes_left -= 1
+        logits = super().forward(batch_nchw)
+        if not self.passes_left:
+            raise RuntimeError("broken on purpose")
+        return logits
+
+
+class BackwardBreakingNetwork(TinyNetwork):
+    """Breaks on the way back from the logits."""
+
+    def forward(self, batch_nchw):
+        logits = super().forward(batch_nchw)
+        logits.register_hook(self.fail)
+        return logits
+
+    def fail(self, _):
+        raise RuntimeError("broken on purpose")
+
+
+@pytest.mark.parametrize(
+    ("method", "network"),
+    [(method, lambda: BreakingNetwork(1)) for method in METHODS]
+    + [(method, BackwardBreakingNetwork) for method in ("LayerCAM", "Grad-CAM", "Grad-CAM++")]
+    + [("Score-CAM", lambda: BreakingNetwork(2)), ("Score-CAM", lambda: BreakingNetwork(3))],
+)
+def test_a_failure_leaves_no_trace_and_does_not_poison_the_next(method, network):
+    engine = TinyEngine(network())
+    before = state_of(engine.network)
+    with pytest.raises(RuntimeError) as failure:
+        explain_country(engine, feature_photo(), "FR", method)
+    assert "broken on purpose" in f"{failure.value} {failure.value.__cause__}"
+    assert state_of(engine.network) == before
+    assert not engine.lock.locked()
+    healthy = TinyEngine()
+    engine.network = healthy.network if isinstance(engine.network, BackwardBreakingNetwork) else engine.network
+    again = explain_country(engine, feature_photo(), "FR", method).heatmap_hw
+    assert np.array_equal(again, explain_country(healthy, feature_photo(), "FR", method).heatmap_hw)
+
+
+class SlowNetwork(TinyNetwork):
+    """Waits behind the layer that is read, so that an unguarded second thread would run into the first one's hooks."""
+
+    def forward(self, batch_nchw):
+        logits = super().forward(batch_nchw)
+        time.sleep(0.01)
+        return logits
+
+
+def test_two_threads_make_the_same_maps_as_one():
+    engine = TinyEngine(SlowNetwork())
+    other_photo = photo_of(feature_photo().image_hwc[::-1, ::-1].copy())
+    jobs = [(photo, country, method) for method in METHODS for photo, country in _tasks(feature_photo(), other_photo)]
+    alone = [explain_country(engine, *job).heatmap_hw for job in jobs]
+    together = [None] * len(jobs)
+    start = threading.Barrier(2)
+
+    def work(first):
+        start.wait()
+        for i in range(first, len(jobs), 2):
+            together[i] = explain_country(engine, *jobs[i]).heatmap_hw
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one, other)
+
+
+def _tasks(photo, other_photo):
+    return [(photo, "FR"), (other_photo, "NA"), (other_photo, "FR"), (photo, "NA")]
+
+
+def test_an_unknown_method_is_refused_with_the_choice():
+    with pytest.raises(ExplanationError, match=r"Guess-CAM: is no .*LayerCAM, Grad-CAM, Grad-CAM\+\+, Score-CAM"):
+        explain_country(TinyEngine(), feature_photo(), "FR", "Guess-CAM")
+
+
+def test_a_country_without_a_label_is_refused_with_the_choice():
+    with pytest.raises(ExplanationError, match=r"DE: .*tiny\.test.*FR, IT, NA"):
+        explain_country(TinyEngine(), feature_photo(), "DE")

@@ -1,0 +1,48 @@
+"""What an engine must offer to have its answers explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from triovision.results import Photo
+
+
+class Identified(Protocol):
+    """The part of a model card that an explanation quotes."""
+
+    @property
+    def id(self) -> str:
+        """Id of the model."""
+        ...
+
+
+class ExplainableModel(Protocol):
+    """An engine with a convolutional network inside."""
+
+    explained_layer: str
+
+    @property
+    def card(self) -> Identified:
+        """Card of the model."""
+        ...
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Countries in the order of the logits."""
+        ...
+
+    def private_network(self) -> AbstractContextManager[nn.Module]:
+        """A copy of the frozen network that may carry hooks, for one user at a time."""
+        ...
+
+    def preprocess(self, photos: Sequence[Photo]) -> Tensor:
+        """Photos as the network's `batch_nchw`, `float32`."""
+        ...
+
+    def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
+        """Part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
+        ...
