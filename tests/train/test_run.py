@@ -1,0 +1,227 @@
+"""A whole small study: train, be killed, go on, compare, export, use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+from safetensors.torch import save_file
+
+from triovision.cli import main
+from triovision.errors import RecipeError
+from triovision.inference import CountryEngine
+from triovision.networks import build_classifier
+from triovision.photo import read_photo
+from triovision.train.baselines import score
+from triovision.train.data import NO_LABEL
+from triovision.train.export import HeldOut, fit_calibration, fit_half, read_run
+from triovision.train.manifest import Manifest, read_manifest
+from triovision.train.recipe import Recipe, read_recipe
+from triovision.train.run import run, start_from
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
+    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
+]
+
+COLOURS = {"FR": (40, 60, 220), "JP": (220, 50, 60), "NA": (230, 190, 60)}
+RECIPE = """
+name = "tiny"
+description = "two epochs on plain colours"
+architecture = "test_efficientnet"
+drop_rate = 0.0
+pretrained = false
+
+[preprocessing]
+input_size = 32
+interpolation = "bilinear"
+mean = [0.5, 0.5, 0.5]
+std = [0.5, 0.5, 0.5]
+
+[data]
+min_photos = 5
+
+[augmentation]
+train_size = 32
+hue = 0.0
+grey_p = 0.0
+
+[optimisation]
+epochs = 2
+batch_size = 8
+learning_rate = 1e-2
+precision = "32-true"
+"""
+WORDS = 'summary = "Colours"\ndata = "Plain colours"\nlimits = "Knows three colours"\nlicence = "Apache-2.0"\n'
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recipe, a description and a manifest of 90 pictures of three colours."""
+    folder = tmp_path_factory.mktemp("study")
+    random = np.random.default_rng(0)
+    rows = ["file,country,lat,lon,place,split_new_places,split_known_places"]
+    for country, colour in COLOURS.items():
+        for i in range(30):
+            noise = random.normal(0, 20, size=(40, 50, 3))
+            Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8)).save(folder / f"{country}{i}.png")
+            place = i // 5
+            splits = ("val" if place == 5 else "train", "val" if i % 5 == 0 else "train")
+            rows.append(f"{country}{i}.png,{country},10,20,{country}_{place},{','.join(splits)}")
+    for code in ("AD", "AG", "AI", "AM"):
+        Image.fromarray(random.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / f"{code}.png")
+        rows.append(f"{code}.png,{code},,,{code},train,train")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    (folder / "tiny.toml").write_text(RECIPE)
+    (folder / "words.toml").write_text(WORDS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(study: Path) -> Manifest:
+    return read_manifest(study / "manifest.csv", columns=["place", "split_new_places", "split_known_places"])
+
+
+@pytest.fixture(scope="module")
+def recipe(study: Path) -> Recipe:
+    return read_recipe(str(study / "tiny.toml"))
+
+
+@pytest.fixture(scope="module")
+def finished(study: Path, photos: Manifest, recipe: Recipe) -> Path:
+    run(recipe, photos, study / "run", None, workers=0)
+    return study / "run"
+
+
+@pytest.fixture
+def command() -> Callable[..., Result]:
+    def invoke(*arguments: object) -> Result:
+        return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+    return invoke
+
+
+def test_a_run_leaves_what_is_needed_to_go_on(finished: Path) -> None:
+    facts = json.loads((finished / "run.json").read_text())
+    assert facts["labels"] == ["FR", "JP", "NA"]
+    assert (finished / "checkpoints" / "last.ckpt").exists()
+    assert "val/loss" in (finished / "logs" / "metrics.csv").read_text()
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, photos: Manifest, recipe: Recipe) -> None:
+    class KilledError(Exception):
+        pass
+
+    def kill(*_: object) -> None:
+        raise KilledError
+
+    folder = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        # The second epoch never begins, as when the process is gone.
+        patch.setattr("triovision.train.data.WeightedDraws.set_epoch", lambda _, epoch: epoch == 1 and kill())
+        with pytest.raises(KilledError):
+            run(recipe, photos, folder, None, workers=0)
+    first = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    run(recipe, photos, folder, None, workers=0)
+    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert first["epoch"] == 0
+    assert last["epoch"] == 1
+    assert last["global_step"] == 2 * first["global_step"]
+
+
+def test_a_folder_of_another_run_is_left_alone(finished: Path, photos: Manifest, recipe: Recipe) -> None:
+    other = recipe.model_copy(update={"seed": 1})
+    with pytest.raises(RecipeError, match="another recipe"):
+        run(other, photos, finished, None, workers=0)
+
+
+def test_too_few_photos_are_an_error_in_words(tmp_path: Path, photos: Manifest, recipe: Recipe) -> None:
+    strict = recipe.model_copy(update={"data": recipe.data.model_copy(update={"min_photos": 1000})})
+    with pytest.raises(RecipeError, match="0 countries"):
+        run(strict, photos, tmp_path / "run", None, workers=0)
+
+
+def test_starting_weights_fill_all_but_the_head(tmp_path: Path, recipe: Recipe) -> None:
+    torch.manual_seed(3)
+    source, network = build_classifier("test_efficientnet", 7), build_classifier("test_efficientnet", 3)
+    save_file(source.state_dict(), tmp_path / "start.safetensors")
+    start_from(network, recipe, tmp_path / "start.safetensors")
+    torch.testing.assert_close(network.get_submodule("conv_stem").weight, source.get_submodule("conv_stem").weight)
+    assert network.get_submodule("classifier").weight.shape[0] == 3
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path, recipe: Recipe) -> None:
+    save_file({"other.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    (tmp_path / "note.safetensors").write_text("not weights")
+    for name, words in (("other", "does not fit"), ("note", "no safetensors"), ("gone", "no safetensors")):
+        with pytest.raises(RecipeError, match=words):
+            start_from(build_classifier("test_efficientnet", 3), recipe, tmp_path / f"{name}.safetensors")
+
+
+def test_a_folder_without_a_checkpoint_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no run with a checkpoint"):
+        read_run(tmp_path)
+
+
+def test_what_was_exported_answers_like_the_run(
+    finished: Path, study: Path, tmp_path: Path, command: Callable[..., Result]
+) -> None:
+    exported = command(
+        "train", "export", finished, "--manifest", study / "manifest.csv", "--id", "test_efficientnet.colours",
+        "--describe", study / "words.toml", "--models", tmp_path, "--workers", 0,
+    )  # fmt: skip
+    assert exported.exit_code == 0, exported.output
+    engine = CountryEngine(tmp_path / "test_efficientnet.colours", torch.device("cpu"))
+    assert {"new_places", "known_places", "elsewhere"} >= set(engine.card.metrics)
+    assert engine.card.metrics["new_places"]["photos"]
+    assert engine.card.provenance.photos < 94
+    assert "Japan" in engine.card.knows
+    photo = read_photo((study / "JP0.png").read_bytes(), "JP0.png")
+    with torch.inference_mode():
+        expected = read_run(finished).network(engine.preprocess([photo])).numpy()
+    np.testing.assert_allclose(engine.logits([photo]), expected, atol=0.05, rtol=0.05)
+
+
+def test_baselines_and_run_stand_in_one_table(finished: Path, study: Path, command: Callable[..., Result]) -> None:
+    torch.manual_seed(0)
+    save_file(build_classifier("test_efficientnet", 3).state_dict(), study / "start.safetensors")
+    result = command(
+        "train", "baselines", study / "tiny.toml", "--manifest", study / "manifest.csv", "--run", finished,
+        "--weights", study / "start.safetensors", "--workers", 0,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    for name in ("most frequent country", "logistic regression", "run run"):
+        assert result.output.count(name) == 2
+
+
+def test_scores_by_hand() -> None:
+    ranks = np.array([[3.0, 2, 1], [3, 2, 1], [1, 2, 3], [1, 3, 2]])
+    found = score("x", "s", ranks, np.array([0, 1, 2, NO_LABEL]))
+    assert (found.photos, found.top1, found.top5) == (3, pytest.approx(2 / 3), 1)
+    assert found.macro_recall == pytest.approx(2 / 3)
+
+
+def test_each_split_counts_alike_in_calibration() -> None:
+    # Known places: always right; new places: right half of the time, a tenth as many photos.
+    names = np.array(["known"] * 200 + ["new"] * 20)
+    logits = np.tile(np.array([[4.0, 0.0]], dtype=np.float32), (220, 1))
+    target = np.array([0] * 200 + [0, 1] * 10)
+    calibration = fit_calibration(HeldOut(names, names, logits, target), wanted_accuracy=0.7)
+    calibrated = 1 / (1 + np.exp(-4 / calibration.temperature))
+    assert calibrated == pytest.approx(0.75, abs=0.01)
+
+
+def test_no_place_is_in_both_halves() -> None:
+    places = [f"place {i % 20}" for i in range(100)]
+    half = fit_half(places)
+    assert {p for p, h in zip(places, half, strict=True) if h}.isdisjoint(
+        {p for p, h in zip(places, half, strict=True) if not h}
+    )
+    assert 0 < half.sum() < 100

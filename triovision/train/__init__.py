@@ -1,0 +1,1 @@
+"""Reproduces every model that the app shows: data, recipes, loop, evaluation, export."""

@@ -1,0 +1,116 @@
+"""The Lightning module of a country classifier: loss, optimiser, schedule and what is logged."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassAccuracy
+
+from triovision.networks import build_classifier, head_of
+from triovision.train.data import NO_LABEL
+from triovision.train.recipe import Optimisation, Recipe
+
+
+class CountryTraining(lightning.LightningModule):
+    """Trains all layers of a country classifier.
+
+    Args:
+        recipe: What to train and how.
+        labels: Countries in the order of the logits.
+        split_names: Names of the validation loaders, in their order.
+        steps: Optimiser steps an epoch, for the length of the schedule.
+    """
+
+    def __init__(self, recipe: Recipe, labels: tuple[str, ...], split_names: tuple[str, ...], steps: int) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.labels = labels
+        self.split_names = split_names
+        self.steps_per_epoch = steps
+        self.network = build_classifier(recipe.architecture, len(labels), drop_rate=recipe.drop_rate).to(
+            memory_format=torch.channels_last
+        )
+        self.top1 = nn.ModuleList(
+            MulticlassAccuracy(len(labels), average="micro", ignore_index=NO_LABEL) for _ in split_names
+        )
+        self.loss = nn.ModuleList(MeanMetric() for _ in split_names)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Cross entropy of one batch."""
+        images, target = batch
+        loss = cross_entropy(self.network(images).float(), target, self.recipe.optimisation.label_smoothing)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int, dataloader_idx: int = 0) -> None:
+        """Collect loss and accuracy of the photos that have a label."""
+        images, target = batch
+        logits, known = self.network(images).float(), target != NO_LABEL
+        if known.any():
+            _metric(self.top1, dataloader_idx).update(logits[known], target[known])
+            _metric(self.loss, dataloader_idx).update(F.cross_entropy(logits[known], target[known], reduction="none"))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log each split, and the mean of their losses, which decides when to stop."""
+        losses = []
+        for i, name in enumerate(self.split_names):
+            top1, loss = _metric(self.top1, i), _metric(self.loss, i)
+            losses.append(loss.compute())
+            self.log_dict({f"{name}/top1": top1.compute(), f"{name}/loss": losses[-1]}, prog_bar=True)
+            top1.reset()
+            loss.reset()
+        self.log("val/loss", torch.stack(losses).mean())
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is private
+        """AdamW with warm-up and cosine decay a step."""
+        o = self.recipe.optimisation
+        head = {id(p) for p in head_of(self.network).parameters()}
+        # Biases and the scales of normalisation layers are vectors; decaying those only weakens the network.
+        groups = [
+            {
+                "params": [p for p in self.network.parameters() if (id(p) in head, p.ndim > 1) == (in_head, matrix)],
+                "lr": o.learning_rate * (o.head_factor if in_head else 1),
+                "weight_decay": o.weight_decay if matrix else 0.0,
+            }
+            for in_head in (False, True)
+            for matrix in (False, True)
+        ]
+        optimiser = torch.optim.AdamW(groups)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, self.steps_per_epoch, o))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _metric(metrics: nn.ModuleList, index: int) -> Metric:
+    return cast(Metric, metrics[index])
+
+
+def cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float) -> Tensor:
+    """Cross entropy in which a photo without a label wants all countries alike.
+
+    The uniform target is outlier exposure: "Deep Anomaly Detection with Outlier Exposure" (Hendrycks et al., 2019).
+
+    Args:
+        logits: Shape `(n, n_labels)`.
+        target: Indices `(n,)`, `NO_LABEL` where the country has no label.
+        label_smoothing: Share of a target that is spread over all labels.
+    """
+    n_labels = logits.shape[1]
+    known = (target != NO_LABEL).float().unsqueeze(1)
+    share = known * (1 - label_smoothing)
+    wanted = share * F.one_hot(target.clamp(min=0), n_labels) + (1 - share) / n_labels
+    return F.cross_entropy(logits, wanted)
+
+
+def rate_at(step: int, steps_per_epoch: int, optimisation: Optimisation) -> float:
+    """Factor of the learning rate: linear warm-up, then half a cosine down to zero."""
+    warmup = optimisation.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    progress = (step - warmup) / max(1.0, optimisation.epochs * steps_per_epoch - warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -1,0 +1,179 @@
+"""From a finished run to a model folder: outputs for held-out photos, calibration, half-precision weights."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import nn
+from torch.utils.data import DataLoader
+
+from triovision.errors import RecipeError
+from triovision.inference.calibration import (
+    fit_abstention_threshold,
+    fit_conformal_threshold,
+    fit_temperature,
+    probabilities,
+)
+from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, sha256
+from triovision.inference.precision import forward
+from triovision.networks import build_classifier
+from triovision.train.data import NO_LABEL, ValidationPhotos, collate, targets
+from triovision.train.manifest import Manifest
+from triovision.train.recipe import Recipe
+from triovision.train.run import split
+
+_COVERAGE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: its recipe, its labels and its best network (the moving average), in evaluation mode."""
+
+    folder: Path
+    recipe: Recipe
+    labels: tuple[str, ...]
+    manifest_sha256: str
+    network: nn.Module
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Outputs of a run for photos that it never saw.
+
+    Attributes:
+        split: Name of each photo's split.
+        place: Place of each photo.
+        logits: Shape `(n, n_labels)`.
+        target: Indices of the labels, `NO_LABEL` where the country has none.
+    """
+
+    split: NDArray[np.str_]
+    place: NDArray[np.str_]
+    logits: NDArray[np.float32]
+    target: NDArray[np.int64]
+
+    def where(self, mask: NDArray[np.bool_]) -> HeldOut:
+        """The rows for which `mask` is true."""
+        return HeldOut(self.split[mask], self.place[mask], self.logits[mask], self.target[mask])
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's recipe and the best of its checkpoints.
+
+    Raises:
+        RecipeError: If the folder holds no finished epoch.
+    """
+    remedy = "Give the --out folder of a run that has finished an epoch"
+    try:
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True, map_location="cpu")
+    except (OSError, ValueError) as exc:
+        raise RecipeError(str(folder), f"holds no run with a checkpoint ({exc})", remedy) from exc
+    recipe, labels = Recipe.model_validate(facts["recipe"]), tuple(facts["labels"])
+    best = next(s["best_model_path"] for name, s in last["callbacks"].items() if name.startswith("ModelCheckpoint"))
+    # The path was written by the machine that trained; the folder may have moved since.
+    state = torch.load(folder / "checkpoints" / Path(best).name, weights_only=True, map_location="cpu")["state_dict"]
+    network = build_classifier(recipe.architecture, len(labels))
+    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
+    network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return Run(folder, recipe, labels, facts["manifest_sha256"], network)
+
+
+def held_out(run: Run, manifest: Manifest, workers: int) -> HeldOut:
+    """Outputs of a run for all its validation photos.
+
+    Raises:
+        RecipeError: If the run held nothing out or was trained on another manifest.
+    """
+    if manifest.sha256 != run.manifest_sha256:
+        raise RecipeError(str(run.folder), "was trained on another manifest", "Give the same --manifest")
+    parts = {name: part for name, part in split(manifest, run.recipe.data).validation.items() if len(part)}
+    if not parts:
+        raise RecipeError(str(run.folder), "held no photos out", "Calibrate on a run that did")
+    names, places, logits, target = [], [], [], []
+    for name, part in parts.items():
+        names += [name] * len(part)
+        places += part.table["place"].tolist()
+        logits.append(network_logits(run.network, part, run.recipe, workers))
+        target.append(targets(part, run.labels))
+    return HeldOut(np.array(names), np.array(places), np.concatenate(logits), np.concatenate(target))
+
+
+def network_logits(network: nn.Module, manifest: Manifest, recipe: Recipe, workers: int) -> NDArray[np.float32]:
+    """Outputs of a network for the photos of a manifest, in order.
+
+    Raises:
+        RecipeError: If a photo cannot be read: figures over fewer photos would not be comparable.
+    """
+    photos = ValidationPhotos(manifest, (), recipe.preprocessing)
+    loader = DataLoader(photos, 64, collate_fn=collate(recipe.preprocessing), num_workers=workers)
+    rows = [forward(network, batch, torch.float32).numpy() for batch, _ in loader]
+    logits: NDArray[np.float32] = np.concatenate(rows)
+    if len(logits) != len(manifest):
+        missing = len(manifest) - len(logits)
+        raise RecipeError(
+            str(manifest.root), f"{missing} photos cannot be read", "Restore them (see the warnings above)"
+        )
+    return logits
+
+
+def fit_calibration(photos: HeldOut, wanted_accuracy: float) -> Calibration:
+    """Fit temperature, conformal and abstention thresholds, each split of photos counting alike.
+
+    Args:
+        photos: Held-out photos of one or more splits.
+        wanted_accuracy: Share of right answers among those that are not abstained.
+    """
+    balanced = _balanced(photos)
+    known = balanced.target != NO_LABEL
+    temperature = fit_temperature(balanced.logits[known], balanced.target[known])
+    probability = probabilities(balanced.logits, temperature)
+    first = probability.argmax(axis=1)
+    return Calibration(
+        temperature=temperature,
+        conformal_threshold=fit_conformal_threshold(probability[known], balanced.target[known], _COVERAGE),
+        conformal_coverage=_COVERAGE,
+        abstention_threshold=fit_abstention_threshold(
+            probability.max(axis=1), first == balanced.target, wanted_accuracy
+        ),
+        fitted_on=f"{len(photos.target)} photos that the network had not seen, splits "
+        f"{' and '.join(sorted(set(photos.split)))} counting alike",
+    )
+
+
+def fit_half(places: Iterable[str]) -> NDArray[np.bool_]:
+    """True for the photos to fit calibration on, False for those to measure it on; no place is in both."""
+    return np.array([zlib.crc32(place.encode()) % 2 == 0 for place in places])
+
+
+def write_model(run: Run, models: Path, card: ModelCard) -> Path:
+    """Write the weights in half precision and the card with their hash into `models/<id>/`."""
+    folder = models / card.id
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {
+        name: tensor.half().contiguous() if tensor.is_floating_point() else tensor
+        for name, tensor in run.network.state_dict().items()
+    }
+    save_file(half, folder / WEIGHTS)
+    hashed = card.model_copy(update={"weights_sha256": sha256(folder / WEIGHTS)})
+    (folder / CARD).write_text(hashed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def _balanced(photos: HeldOut) -> HeldOut:
+    """Repeat the photos of the smaller splits, so that each split weighs about the same."""
+    names, counts = np.unique(photos.split, return_counts=True)
+    rows: list[NDArray[np.intp]] = []
+    for name in names:
+        of_split = np.flatnonzero(photos.split == name)
+        rows.append(np.resize(of_split, counts.max()))
+    chosen = np.concatenate(rows)
+    return HeldOut(photos.split[chosen], photos.place[chosen], photos.logits[chosen], photos.target[chosen])

@@ -1,0 +1,180 @@
+"""Run a recipe on a manifest, or go on where a killed run stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import lightning
+import numpy as np
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from torch.utils.data import DataLoader
+
+from triovision.errors import RecipeError
+from triovision.train.classifier import CountryTraining
+from triovision.train.data import (
+    Sample,
+    TrainingPhotos,
+    ValidationPhotos,
+    WeightedDraws,
+    choose_labels,
+    collate,
+    draw_weights,
+)
+from triovision.train.manifest import Manifest
+from triovision.train.recipe import Data, Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The photos of one run.
+
+    Attributes:
+        training: Photos to learn from.
+        validation: Held-out photos by the name of their split.
+        labels: Countries with enough training photos to be learnt, in alphabetical order.
+        elsewhere: Photos of half of the countries without a label, kept from training to measure abstention.
+    """
+
+    training: Manifest
+    validation: dict[str, Manifest]
+    labels: tuple[str, ...]
+    elsewhere: Manifest
+
+
+def split(manifest: Manifest, data: Data) -> Splits:
+    """Training photos are `train` in every column; a validation photo belongs to the first column that says `val`.
+
+    A photo of a held-out place is therefore never counted among the new photos of known places. Which countries
+    without a label are kept from training depends on their code alone, so that it is the same in every run.
+    """
+    free = np.ones(len(manifest), dtype=bool)
+    validation = {}
+    for column in data.validation_splits:
+        held_out = free & (manifest.table[column] == "val").to_numpy()
+        validation[column.removeprefix("split_")] = manifest.where(held_out)
+        free &= ~held_out
+    labels = choose_labels(manifest.where(free), data.min_photos)
+    countries = manifest.table["country"]
+    elsewhere = ~countries.isin(labels) & countries.map(lambda code: zlib.crc32(code.encode()) % 2 == 0)
+    training = manifest.where(free & ~elsewhere.to_numpy())
+    return Splits(training, validation, labels, manifest.where(elsewhere.to_numpy()))
+
+
+def run(recipe: Recipe, manifest: Manifest, folder: Path, weights: Path | None, workers: int) -> Path:
+    """Train a recipe; a folder that holds a checkpoint is resumed.
+
+    Args:
+        recipe: What to train and how.
+        manifest: Photos with the recipe's validation columns and `place`.
+        folder: Where `run.json`, the logs and the checkpoints go.
+        weights: Starting weights of the backbone (safetensors), or None for timm's own or random ones.
+        workers: Processes that decode photos.
+
+    Returns:
+        The checkpoint with the lowest validation loss.
+
+    Raises:
+        RecipeError: If the folder holds a run of another recipe or manifest, or the weights do not fit.
+    """
+    lightning.seed_everything(recipe.seed, workers=True)
+    splits = split(manifest, recipe.data)
+    labels = splits.labels
+    if len(labels) < 2:
+        remedy = "Add photos or lower `data.min_photos`"
+        raise RecipeError(recipe.name, f"{len(labels)} countries have enough training photos", remedy)
+    _claim(folder, recipe, manifest, labels)
+    draws, held_out = loaders(recipe, splits, workers)
+    module = CountryTraining(recipe, labels, tuple(splits.validation), len(draws))
+    last = folder / "checkpoints" / "last.ckpt"
+    resumed = last if last.exists() else None
+    if resumed is None:
+        start_from(module.network, recipe, weights)
+    best = ModelCheckpoint(folder / "checkpoints", "{epoch:02d}", monitor="val/loss", save_last=True)
+    trainer = lightning.Trainer(
+        max_epochs=recipe.optimisation.epochs,
+        precision=recipe.optimisation.precision,  # type: ignore[arg-type] # the recipe's words are Lightning's
+        gradient_clip_val=recipe.optimisation.clip_norm,
+        logger=CSVLogger(folder, name=None, version="logs"),
+        callbacks=[
+            best,
+            EarlyStopping("val/loss", patience=recipe.optimisation.patience),
+            EMAWeightAveraging(decay=recipe.optimisation.ema_decay),
+            LearningRateMonitor("epoch"),
+        ],
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+    )
+    # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.
+    trainer.fit(module, draws, held_out, ckpt_path=resumed, weights_only=True)
+    return Path(best.best_model_path)
+
+
+Loader = DataLoader[Sample | None]
+
+
+def loaders(recipe: Recipe, splits: Splits, workers: int) -> tuple[Loader, list[Loader]]:
+    """The training loader and one for each validation split."""
+    batch, labels = recipe.optimisation.batch_size, splits.labels
+    make = partial(
+        DataLoader,
+        batch_size=batch,
+        collate_fn=collate(recipe.preprocessing),
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
+    draws = WeightedDraws(draw_weights(splits.training, labels, recipe.data), recipe.seed)
+    training = make(TrainingPhotos(splits.training, labels, recipe), sampler=draws, drop_last=len(draws) > batch)
+    validation = [
+        make(ValidationPhotos(part, labels, recipe.preprocessing)) for part in splits.validation.values() if len(part)
+    ]
+    return training, validation
+
+
+def start_from(network: nn.Module, recipe: Recipe, weights: Path | None) -> None:
+    """Fill the backbone with starting weights: a file's, timm's own, or leave it random.
+
+    Raises:
+        RecipeError: If the file cannot be read or does not fit the architecture.
+    """
+    if weights is None and not recipe.pretrained:
+        return
+    if weights is None:
+        import timm  # noqa: PLC0415 - only this branch asks the public hub
+
+        state = timm.create_model(recipe.architecture, pretrained=True, num_classes=0).state_dict()
+    else:
+        try:
+            state = load_file(weights)
+        except (OSError, SafetensorError) as exc:
+            raise RecipeError(
+                str(weights), f"is no safetensors file that can be read ({exc})", "Check --weights"
+            ) from exc
+    head = {f"{name}.{part}" for name in ("classifier", "fc", "head.fc") for part in ("weight", "bias")}
+    missing, unexpected = network.load_state_dict({k: v for k, v in state.items() if k not in head}, strict=False)
+    if set(missing) - head or unexpected:
+        wrong = sorted((set(missing) - head) | set(unexpected))[:3]
+        remedy = "Give weights of the recipe's architecture"
+        raise RecipeError(str(weights), f"does not fit {recipe.architecture} ({', '.join(wrong)} …)", remedy)
+
+
+def _claim(folder: Path, recipe: Recipe, manifest: Manifest, labels: tuple[str, ...]) -> None:
+    """Write what the run depends on, or check that it is what the folder was begun with."""
+    facts = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": manifest.sha256, "labels": list(labels)}
+    path = folder / "run.json"
+    if path.exists():
+        if json.loads(path.read_text(encoding="utf-8")) != facts:
+            raise RecipeError(str(folder), "holds a run of another recipe or manifest", "Give another --out folder")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
