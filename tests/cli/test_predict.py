@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from triovision.cli import main
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, write_tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Run:
+    write_tiny_model(tmp_path / "models")
+    monkeypatch.setenv("TRIOVISION_MODELS", str(tmp_path / "models"))
+
+    def invoke(*arguments: object) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return invoke
+
+
+def predict(run: Run, *arguments: object) -> Result:
+    return run("predict", *arguments, "--model", "test_efficientnet.noise", "--format", "json", "--device", "cpu")
+
+
+def test_json_lines_hold_one_object_a_photo(run: Run, photo_folder: Path) -> None:
+    result = predict(run, photo_folder / "1.jpg", photo_folder / "0.jpg", "--top-k", 2)
+    assert result.exit_code == 0
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["photo"] for line in lines] == [str(photo_folder / "1.jpg"), str(photo_folder / "0.jpg")]
+    for line in lines:
+        assert line["model"] == "test_efficientnet.noise"
+        assert len(line["countries"]) == 2
+        assert {"lat_deg", "lon_deg", "radius_km"} <= set(line["place"])
+        assert line["abstained"] is False
+        assert line["elapsed_ms"] > 0
+
+
+def test_a_folder_is_searched_and_a_refusal_is_reported(run: Run, photo_folder: Path) -> None:
+    result = predict(run, photo_folder)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == 1
+    assert len(lines) == 7
+    refused = [line for line in lines if "error" in line]
+    assert [Path(line["photo"]).name for line in refused] == ["note.jpg"]
+    assert refused[0]["error"]["type"] == "PhotoError"
+    assert "note.jpg" in refused[0]["error"]["message"]
+
+
+def test_globs_are_opened(run: Run, photo_folder: Path) -> None:
+    result = predict(run, photo_folder / "[0-2].jpg")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 3
+
+
+def test_a_file_name_that_looks_like_a_glob_is_a_file(run: Run, photo_folder: Path) -> None:
+    odd = photo_folder / "what[1].jpg"
+    (photo_folder / "0.jpg").rename(odd)
+    assert json.loads(predict(run, odd).stdout)["photo"] == str(odd)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("predict",), ("predict", "x.jpg", "--format", "xml"), ("predict", "x.jpg", "--top-k", "0"), ("nonsense",)],
+)
+def test_wrong_usage_exits_with_2(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_an_empty_folder_is_wrong_usage(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert predict(run, tmp_path / "empty").exit_code == 2
+
+
+def test_a_missing_model_is_one_line_and_2(run: Run, photo_folder: Path) -> None:
+    result = run("predict", photo_folder / "0.jpg", "--model", "nope.nothing")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: nope.nothing: is no model on this machine")
+
+
+def test_the_table_says_the_same_in_words(run: Run, photo_folder: Path) -> None:
+    result = run("predict", photo_folder / "0.jpg", photo_folder / "note.jpg", "--model", "test_efficientnet.noise")
+    first, second = result.stdout.splitlines()
+    assert "%" in first
+    assert "km" in first
+    assert "refused" in second
+
+
+def test_models_are_listed(run: Run) -> None:
+    assert "test_efficientnet.noise: Random weights" in run("models").stdout
+
+
+def write_manifest(folder: Path, rows: list[str]) -> Path:
+    path = folder / "manifest.csv"
+    path.write_text("file,country,lat,lon,part\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def evaluate(run: Run, manifest: Path, *arguments: str) -> Result:
+    return run("evaluate", "--manifest", manifest, "--model", "test_efficientnet.noise", "--format", "json", *arguments)
+
+
+def test_evaluate_counts_and_lists_what_it_cannot_read(run: Run, photo_folder: Path) -> None:
+    rows = ["0.jpg,FR,48.9,2.4,a", "1.jpg,NA,,,a", "note.jpg,US,,,a", "2.jpg,JP,35,139,b", "gone.jpg,CN,,,a"]
+    result = evaluate(run, write_manifest(photo_folder, rows))
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert found["metrics"]["photos"] == 3
+    assert found["metrics"]["photos_known_country"] == 2
+    assert found["metrics"]["photos_with_position"] == 2
+    assert found["metrics"]["unreadable"] == 2
+    assert [entry["file"] for entry in found["unreadable"]] == ["note.jpg", "gone.jpg"]
+
+
+def test_evaluate_takes_the_rows_that_are_asked_for(run: Run, photo_folder: Path) -> None:
+    manifest = write_manifest(photo_folder, ["0.jpg,FR,,,a", "1.jpg,FR,,,b", "2.jpg,FR,,,b"])
+    assert json.loads(evaluate(run, manifest, "--where", "part=b").stdout)["metrics"]["photos"] == 2
+    assert evaluate(run, manifest, "--where", "part=c").exit_code == 2
+    assert "lacks the column" in evaluate(run, manifest, "--where", "nothing=c").stderr

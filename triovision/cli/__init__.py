@@ -1,0 +1,143 @@
+"""`python -m triovision predict|evaluate|models|train`: the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from glob import glob
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from triovision.cli.train import train
+from triovision.errors import TrioVisionError
+from triovision.results import Prediction
+
+OUTPUT = click.Choice(["json", "table"])
+
+
+class _Commands(click.Group):
+    """Turns our own errors into one line on standard error and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except TrioVisionError as exc:
+            click.echo(f"Error: {exc}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Where was this photo taken?"""
+
+
+main.add_command(train)
+
+
+@main.command()
+@click.argument("photos", nargs=-1, required=True)
+@click.option("--model", "model_id", help="Model id; see `models`.")
+@click.option("--top-k", default=5, type=click.IntRange(min=1), help="Countries in each answer.")
+@click.option("--format", "form", type=OUTPUT, default="table")
+@click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
+def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str, device: str | None) -> None:
+    """Answer for PHOTOS: files, folders (searched through) and globs.
+
+    JSON is one object a line. Exit status 0 when all were answered, 1 when some were refused, 2 for wrong usage.
+    """
+    from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.inference.stream import predict_files  # noqa: PLC0415
+
+    paths = list(_files(photos))
+    if not paths:
+        raise click.UsageError(f"No file found under {', '.join(photos)}.")
+    model = load_model(model_id, device)
+    show = _json_line if form == "json" else _table_line
+    refused = 0
+    # disable=None: a bar on a terminal, none in a pipe; and none for a single photo.
+    with tqdm(total=len(paths), unit="photo", disable=None if len(paths) > 1 else True) as bar:
+        for path, outcome in predict_files(model, paths, top_k):
+            with tqdm.external_write_mode(file=sys.stdout):
+                click.echo(show(path, outcome))
+            refused += not isinstance(outcome, Prediction)
+            bar.update()
+    sys.exit(1 if refused else 0)
+
+
+@main.command()
+@click.option("--manifest", required=True, type=click.Path(path_type=Path), help="CSV: file, country, lat, lon.")
+@click.option("--root", type=click.Path(path_type=Path), help="Folder of the files; the manifest's by default.")
+@click.option("--model", "model_id", help="Model id; see `models`.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; repeatable.")
+@click.option("--format", "form", type=OUTPUT, default="table")
+@click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
+def evaluate(
+    manifest: Path, root: Path | None, model_id: str | None, where: tuple[str, ...], form: str, device: str | None
+) -> None:
+    """Measure a model on photos with known places.
+
+    Unreadable photos are counted and listed. Exit status 0 when all were read, 1 when some were not.
+    """
+    from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.evaluation import evaluate as evaluate_model  # noqa: PLC0415
+    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+
+    conditions = [condition.partition("=") for condition in where]
+    photos = read_manifest(manifest, root, [column for column, _, _ in conditions])
+    for column, _, value in conditions:
+        photos = photos.where(photos.table[column] == value)
+    if not len(photos):
+        raise click.UsageError(f"No photo of {manifest} has {' and '.join(where)}.")
+    with tqdm(total=len(photos), unit="photo", disable=None) as bar:
+        found = evaluate_model(load_model(model_id, device), photos, bar.update)
+    if form == "json":
+        unreadable = [{"file": file, "reason": reason} for file, reason in found.unreadable]
+        click.echo(json.dumps({"model": found.model, "metrics": found.metrics, "unreadable": unreadable}))
+    else:
+        for name, figure in found.metrics.items():
+            click.echo(f"{name:32} {'-' if figure is None else f'{figure:.4g}'}")
+        for _, reason in found.unreadable:
+            click.echo(f"unreadable: {reason}", err=True)
+    sys.exit(1 if found.unreadable else 0)
+
+
+@main.command()
+def models() -> None:
+    """List the models on this machine; the default is marked with a star."""
+    from triovision.inference import DEFAULT_MODEL, list_models  # noqa: PLC0415 - `--help` must not wait for torch
+
+    for card in list_models():
+        click.echo(f"{'*' if card.id == DEFAULT_MODEL else ' '} {card.id}: {card.summary}")
+
+
+def _files(arguments: Iterable[str]) -> Iterator[Path]:
+    """Files in the order of the arguments; folders and globs give theirs sorted. A missing file is refused later."""
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            yield from sorted(entry for entry in path.rglob("*") if entry.is_file() and not entry.name.startswith("."))
+        elif not path.exists() and any(sign in argument for sign in "*?["):
+            yield from sorted(Path(entry) for entry in glob(argument, recursive=True) if Path(entry).is_file())
+        else:
+            yield path
+
+
+def _json_line(path: Path, outcome: Prediction | TrioVisionError) -> str:
+    if isinstance(outcome, Prediction):
+        return json.dumps({**outcome.to_dict(), "photo": str(path)}, ensure_ascii=False)
+    error = {"type": type(outcome).__name__, "message": str(outcome)}
+    return json.dumps({"photo": str(path), "error": error}, ensure_ascii=False)
+
+
+def _table_line(path: Path, outcome: Prediction | TrioVisionError) -> str:
+    if not isinstance(outcome, Prediction):
+        return f"{path}: refused: {outcome}"
+    countries = "  ".join(f"{guess.country} {guess.probability:.0%}" for guess in outcome.countries)
+    sure = "not sure: " if outcome.abstained else ""
+    place = outcome.place
+    where = f"{place.name} ({place.lat_deg:.2f}, {place.lon_deg:.2f}) ±{outcome.radius_km:.0f} km"
+    return f"{path}: {sure}{countries}  →  {where}"
