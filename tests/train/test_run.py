@@ -19,8 +19,9 @@ from triovision.inference import CountryEngine
 from triovision.networks import build_classifier
 from triovision.photo import read_photo
 from triovision.train.baselines import score
+from triovision.train.checkpoint import go_on_from, read_run
 from triovision.train.data import NO_LABEL
-from triovision.train.export import HeldOut, fit_calibration, fit_half, read_run
+from triovision.train.export import HeldOut, fit_calibration, fit_half
 from triovision.train.manifest import Manifest, read_manifest
 from triovision.train.recipe import Recipe, read_recipe
 from triovision.train.run import run, start_from
@@ -155,6 +156,22 @@ def test_starting_weights_fill_all_but_the_head(tmp_path: Path, recipe: Recipe) 
     start_from(network, recipe, tmp_path / "start.safetensors")
     torch.testing.assert_close(network.get_submodule("conv_stem").weight, source.get_submodule("conv_stem").weight)
     assert network.get_submodule("classifier").weight.shape[0] == 3
+
+
+def test_a_run_goes_on_from_another_with_the_labels_that_both_have(finished: Path) -> None:
+    first = read_run(finished)
+    labels = ("DE", "NA", "JP")
+    network = build_classifier("test_efficientnet", 3)
+    go_on_from(first, network, labels)
+    torch.testing.assert_close(
+        network.get_submodule("conv_stem").weight, first.network.get_submodule("conv_stem").weight
+    )
+    new, old = (head.get_submodule("classifier") for head in (network, first.network))
+    for row, label in enumerate(labels[1:], start=1):
+        torch.testing.assert_close(new.weight[row], old.weight[first.labels.index(label)])
+        torch.testing.assert_close(new.bias[row], old.bias[first.labels.index(label)])
+    with pytest.raises(RecipeError, match="is a run of test_efficientnet"):
+        go_on_from(first, build_classifier("test_resnet", 3), labels)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, recipe: Recipe) -> None:

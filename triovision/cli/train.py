@@ -43,7 +43,7 @@ def recipes() -> None:
 @WEIGHTS
 @WORKERS
 @click.option("--out", required=True, type=_FOLDER, help="Folder of the run; one that was begun is resumed.")
-@click.option("--hold-out", multiple=True, help="Validation column instead of the recipe's; repeatable.")
+@click.option("--go-on-from", type=_FOLDER, help="Finished run whose weights, last layer included, to start from.")
 def run(
     recipe_name: str,
     manifest: Path,
@@ -51,13 +51,17 @@ def run(
     weights: Path | None,
     workers: int,
     out: Path,
-    hold_out: tuple[str, ...],
+    go_on_from: Path | None,
 ) -> None:
     """Train RECIPE, a name or a TOML file. Kill it at any time and give the same command to go on."""
-    from triovision.train.run import run as run_recipe  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.checkpoint import read_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.run import run as run_recipe  # noqa: PLC0415
 
-    recipe, photos = _inputs(recipe_name, manifest, root, hold_out)
-    click.echo(f"best checkpoint: {run_recipe(recipe, photos, out, weights, workers)}")
+    if weights is not None and go_on_from is not None:
+        raise click.UsageError("Give --weights or --go-on-from, not both.")
+    start = read_run(go_on_from) if go_on_from else weights
+    recipe, photos = _inputs(recipe_name, manifest, root)
+    click.echo(f"best checkpoint: {run_recipe(recipe, photos, out, start, workers)}")
 
 
 @train.command()
@@ -79,10 +83,11 @@ def baselines(
 ) -> None:
     """Most frequent country, logistic regression on the starting features, and a run, on every split."""
     from triovision.train import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.export import held_out, read_run  # noqa: PLC0415
+    from triovision.train.checkpoint import read_run  # noqa: PLC0415
+    from triovision.train.export import held_out  # noqa: PLC0415
     from triovision.train.run import split  # noqa: PLC0415
 
-    recipe, photos = _inputs(recipe_name, manifest, root, ())
+    recipe, photos = _inputs(recipe_name, manifest, root)
     splits = split(photos, recipe.data)
     parts = {"training": splits.training} | splits.validation
     features = {name: b.frozen_features(recipe, part, weights, workers) for name, part in parts.items()}
@@ -130,16 +135,15 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.manifest import read_manifest  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, ["place"])
-    command = "triovision " + shlex.join(sys.argv[1:])
+    # What lies where on this machine is nobody's business.
+    command = shlex.join(["triovision", *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])])
     request = ExportRequest(model_id, calibrate_on or run_folder, accuracy, models, command)
     click.echo(f"wrote {export_run(run_folder, photos, read_description(describe), request, workers)}")
 
 
-def _inputs(recipe_name: str, manifest: Path, root: Path | None, hold_out: tuple[str, ...]) -> tuple[Recipe, Manifest]:
+def _inputs(recipe_name: str, manifest: Path, root: Path | None) -> tuple[Recipe, Manifest]:
     from triovision.train.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.recipe import read_recipe  # noqa: PLC0415
 
     recipe = read_recipe(recipe_name)
-    if hold_out:
-        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"validation_splits": hold_out})})
     return recipe, read_manifest(manifest, root, ["place", *recipe.data.validation_splits])

@@ -48,7 +48,7 @@ class Provenance(_Section):
         recipe: The recipe, every field.
         manifest_sha256: Hash of the table of photos.
         photos: Number of training photos.
-        command: The command that trained them.
+        command: The command that wrote the model folder, absolute paths shortened to their names.
         data: What the photos are, in plain words.
     """
 

@@ -16,8 +16,9 @@ from triovision.errors import RecipeError
 from triovision.geo import country_name
 from triovision.inference import CountryEngine
 from triovision.inference.card import Calibration, ModelCard, Provenance
+from triovision.train.checkpoint import Run, read_run
 from triovision.train.evaluation import evaluate
-from triovision.train.export import Run, fit_calibration, fit_half, held_out, read_run, write_model
+from triovision.train.export import fit_calibration, fit_half, held_out, write_model
 from triovision.train.manifest import Manifest
 from triovision.train.run import split
 
@@ -50,10 +51,12 @@ def read_description(path: Path) -> Description:
         RecipeError: If it cannot be read or lacks a field.
     """
     try:
-        return Description.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        words = Description.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as exc:
         remedy = f"Give a TOML file with {', '.join(Description.model_fields)}"
         raise RecipeError(str(path), f"is no description of a model ({exc})", remedy) from exc
+    # Lines end where the file's margin is, which means nothing to a reader of the card.
+    return Description(**{name: " ".join(text.split()) for name, text in words.model_dump().items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,24 +23,13 @@ from triovision.inference.calibration import (
 )
 from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, sha256
 from triovision.inference.precision import forward
-from triovision.networks import build_classifier
+from triovision.train.checkpoint import Run
 from triovision.train.data import NO_LABEL, ValidationPhotos, collate, targets
 from triovision.train.manifest import Manifest
 from triovision.train.recipe import Recipe
 from triovision.train.run import split
 
 _COVERAGE = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A finished run: its recipe, its labels and its best network (the moving average), in evaluation mode."""
-
-    folder: Path
-    recipe: Recipe
-    labels: tuple[str, ...]
-    manifest_sha256: str
-    network: nn.Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +51,6 @@ class HeldOut:
     def where(self, mask: NDArray[np.bool_]) -> HeldOut:
         """The rows for which `mask` is true."""
         return HeldOut(self.split[mask], self.place[mask], self.logits[mask], self.target[mask])
-
-
-def read_run(folder: Path) -> Run:
-    """Read a run's recipe and the best of its checkpoints.
-
-    Raises:
-        RecipeError: If the folder holds no finished epoch.
-    """
-    remedy = "Give the --out folder of a run that has finished an epoch"
-    try:
-        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True, map_location="cpu")
-    except (OSError, ValueError) as exc:
-        raise RecipeError(str(folder), f"holds no run with a checkpoint ({exc})", remedy) from exc
-    recipe, labels = Recipe.model_validate(facts["recipe"]), tuple(facts["labels"])
-    best = next(s["best_model_path"] for name, s in last["callbacks"].items() if name.startswith("ModelCheckpoint"))
-    # The path was written by the machine that trained; the folder may have moved since.
-    state = torch.load(folder / "checkpoints" / Path(best).name, weights_only=True, map_location="cpu")["state_dict"]
-    network = build_classifier(recipe.architecture, len(labels))
-    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
-    network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    return Run(folder, recipe, labels, facts["manifest_sha256"], network)
 
 
 def held_out(run: Run, manifest: Manifest, workers: int) -> HeldOut:

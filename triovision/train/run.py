@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from triovision.errors import RecipeError
+from triovision.train.checkpoint import Run, go_on_from
 from triovision.train.classifier import CountryTraining
 from triovision.train.data import (
     Sample,
@@ -71,14 +72,15 @@ def split(manifest: Manifest, data: Data) -> Splits:
     return Splits(training, validation, labels, manifest.where(elsewhere.to_numpy()))
 
 
-def run(recipe: Recipe, manifest: Manifest, folder: Path, weights: Path | None, workers: int) -> Path:
+def run(recipe: Recipe, manifest: Manifest, folder: Path, start: Path | Run | None, workers: int) -> Path:
     """Train a recipe; a folder that holds a checkpoint is resumed.
 
     Args:
         recipe: What to train and how.
         manifest: Photos with the recipe's validation columns and `place`.
         folder: Where `run.json`, the logs and the checkpoints go.
-        weights: Starting weights of the backbone (safetensors), or None for timm's own or random ones.
+        start: Starting weights of the backbone (safetensors), a run to go on from, or None for timm's own weights
+            or random ones, as the recipe says.
         workers: Processes that decode photos.
 
     Returns:
@@ -98,8 +100,10 @@ def run(recipe: Recipe, manifest: Manifest, folder: Path, weights: Path | None, 
     module = CountryTraining(recipe, labels, tuple(splits.validation), len(draws))
     last = folder / "checkpoints" / "last.ckpt"
     resumed = last if last.exists() else None
-    if resumed is None:
-        start_from(module.network, recipe, weights)
+    if resumed is None and isinstance(start, Run):
+        go_on_from(start, module.network, labels)
+    elif resumed is None and not isinstance(start, Run):
+        start_from(module.network, recipe, start)
     best = ModelCheckpoint(folder / "checkpoints", "{epoch:02d}", monitor="val/loss", save_last=True)
     trainer = lightning.Trainer(
         max_epochs=recipe.optimisation.epochs,
