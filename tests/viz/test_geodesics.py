@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triovision.geo import distance_km
+from triovision.viz.geodesics import circle, disc, disc_bounds, great_circle, near_lon_deg
+
+QUARTER_KM = 10007.557  # a quarter of a great circle of radius 6371.0088 km
+positions = st.tuples(st.floats(-89, 89), st.floats(-180, 180))
+
+
+def holds(rings, lat_deg, lon_deg):
+    """Even-odd rule: a ray from the point due east crosses an odd number of edges."""
+    crossings = 0
+    for ring in rings:
+        lat, lon = ring.T
+        next_lat, next_lon = np.roll(lat, -1), np.roll(lon, -1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            meets = lon + (lat_deg - lat) / (next_lat - lat) * (next_lon - lon)
+        crossings += int((((lat > lat_deg) != (next_lat > lat_deg)) & (meets > lon_deg)).sum())
+    return crossings % 2 == 1
+
+
+@pytest.mark.parametrize(("lon", "reference", "expected"), [(-179, 178, 181), (179, -178, -181), (10, 20, 10)])
+def test_a_meridian_is_counted_on_the_side_of_its_neighbour(lon, reference, expected):
+    assert near_lon_deg(lon, reference) == pytest.approx(expected)
+
+
+@given(positions, st.floats(1, 19_000))
+def test_a_circle_lies_at_its_radius(centre, radius_km):
+    lat, lon = circle(*centre, radius_km).T
+    assert distance_km(*centre, lat, lon) == pytest.approx(radius_km, rel=1e-6, abs=1e-3)
+
+
+def test_a_circle_across_the_date_line_is_not_torn():
+    ring = circle(-18, 179, 500)
+    assert np.abs(np.diff(ring[:, 1])).max() < 1
+    assert ring[:, 1].max() > 180
+    assert ring[0] == pytest.approx(ring[-1])
+
+
+def test_bounds_on_the_equator_are_the_radius_each_way():
+    # 111.195 km to a degree of latitude, and of longitude at the equator.
+    assert disc_bounds(0, 20, 1111.95) == pytest.approx(np.array([[-10, 10], [10, 30]]), abs=1e-3)
+
+
+def test_bounds_of_a_disc_with_a_pole_hold_all_meridians_up_to_the_pole():
+    (south, west), (north, east) = disc_bounds(80, 15, 2000)
+    assert (north, east - west) == (90, 360)
+    assert south == pytest.approx(80 - 2000 / 111.195, abs=1e-3)
+    (south, _), (north, _) = disc_bounds(-80, 15, 2000)
+    assert (south, north) == (-90, pytest.approx(-80 + 2000 / 111.195, abs=1e-3))
+
+
+def test_bounds_of_a_disc_with_both_poles_are_the_world():
+    assert disc_bounds(5, 30, 15_000).tolist() == [[-90, -150], [90, 210]]
+
+
+@pytest.mark.parametrize(
+    ("centre", "radius_km"),
+    [
+        ((48.9, 2.4), 300),
+        ((-18, 179), 900),
+        ((78, 15), 1500),
+        ((78, 15), 4000),
+        ((-85, -170), 2500),
+        ((10, 100), QUARTER_KM + 500),
+        ((10, 100), 13_000),
+        ((-3, -60), 19_000),
+    ],
+)
+def test_a_disc_holds_what_is_within_its_radius_and_nothing_else(centre, radius_km):
+    rings = disc(*centre, radius_km)
+    random = np.random.default_rng(0)
+    lat, lon = np.degrees(np.arcsin(random.uniform(-0.99, 0.99, 400))), random.uniform(-180, 180, 400)
+    for one_lat, one_lon in zip(lat, lon, strict=True):
+        off_km = distance_km(*centre, one_lat, one_lon) - radius_km
+        if abs(off_km) > 30:  # the rings are polygons
+            assert holds(rings, one_lat, near_lon_deg(one_lon, centre[1])) == (off_km < 0)
+
+
+@given(positions, positions)
+def test_a_great_circle_is_as_long_as_the_distance_and_starts_and_ends_where_asked(start, end):
+    line = great_circle(start, end)
+    total = distance_km(*start, *end)
+    steps = distance_km(*line[:-1].T, *line[1:].T)
+    assert steps.sum() == pytest.approx(total, rel=1e-4, abs=1e-2)
+    assert line[0] == pytest.approx(start, abs=1e-6)
+    assert distance_km(*line[-1], *end) == pytest.approx(0, abs=0.1)
+
+
+def test_the_way_from_japan_to_california_crosses_the_date_line_in_one_piece():
+    line = great_circle((35, 140), (37, -122))
+    assert np.abs(np.diff(line[:, 1])).max() < 10
+    assert line[-1, 1] == pytest.approx(238)
+    assert line[:, 0].max() > 45  # north about

@@ -1,0 +1,168 @@
+import json
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+from streamlit_folium import _get_map_string
+
+from triovision.results import CameraFacts, CountryGuess, PlaceGuess, Prediction
+from triovision.viz.leaflet import LeafletSource
+from triovision.viz.maps import MapLook, prediction_map
+
+PARIS = PlaceGuess("Paris", "FR", 48.8566, 2.3522, 0.5)
+LYON = PlaceGuess("Lyon", "FR", 45.764, 4.8357, 0.35)
+MONTREAL = PlaceGuess("Montréal", "CA", 45.5017, -73.5673, 0.15)
+PREDICTION = Prediction(
+    photo="photo.jpg",
+    model="made by hand",
+    countries=(CountryGuess("FR", 0.85), CountryGuess("CA", 0.15)),
+    country_set=("FR",),
+    place=PARIS,
+    radius_km=100,
+    places=(PARIS, LYON, MONTREAL),
+    abstained=False,
+    elapsed_ms=1.0,
+    device="cpu",
+    precision="float32",
+)
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    "a`b",
+    "${alert(1)}",
+    "\"'\\",
+    "<img src=x onerror=alert(1)>",
+    "{{ 7*7 }}",
+]
+
+
+ENGLISH = MapLook()
+
+
+def script(prediction=PREDICTION, camera=None, look=ENGLISH):
+    plot = prediction_map(prediction, camera, look)
+    plot.render()
+    return _get_map_string(plot)
+
+
+def alternatives(text):
+    return json.loads(re.search(r"var data = (\[.*\]);", text).group(1))
+
+
+def popups(text):
+    return [json.loads(html) for html in re.findall(r"\.bindPopup\((\".*\")\);", text)]
+
+
+def fitted(text):
+    return json.loads(re.search(r"fitBounds\((\[\[.*?\]\])", text).group(1))
+
+
+def test_the_predicted_place_is_a_pin_and_the_others_are_in_the_cluster():
+    text = script()
+    assert [row[:2] for row in alternatives(text)] == [
+        pytest.approx([45.764, 4.8357]),
+        pytest.approx([45.5017, -73.5673]),
+    ]
+    assert "<strong>Lyon</strong><br>France<br>Probability: 35%" in alternatives(text)[0][2]
+    assert popups(text) == [
+        "Predicted place<br><strong>Paris</strong><br>France<br>Probability: 50%<br>"
+        "Half of the probability lies within 100 km."
+    ]
+
+
+def test_an_abstention_is_said_in_the_popup():
+    (popup,) = popups(script(replace(PREDICTION, abstained=True)))
+    assert popup.startswith("Best guess, not sure<br>")
+
+
+def test_words_and_numbers_are_in_the_readers_language():
+    french = {"Probability: {share}": "Probabilité : {share}", "Streets": "Plan"}
+
+    def translate(msgid, /, **values):
+        return french.get(msgid, msgid).format(**values)
+
+    text = script(replace(PREDICTION, radius_km=2345), look=MapLook(language="fr", translate=translate))
+    assert "Probabilité : 15\u202f%" in alternatives(text)[1][2]
+    assert '"Plan" : tile_layer' in text
+    assert "2\u202f345 km" in popups(text)[0]
+    assert 'toLocaleString("fr"' in text
+
+
+def test_the_first_view_holds_the_radius_and_the_likely_places_but_not_the_unlikely():
+    (south, west), (north, east) = fitted(script())
+    assert south == pytest.approx(45.764)
+    assert east == pytest.approx(4.8357)
+    assert north == pytest.approx(48.8566 + 100 / 111.195, abs=1e-3)
+    assert -73 < west < 2.3522 - 100 / 111.195
+
+
+def test_the_cameras_position_is_in_view_with_its_distance():
+    text = script(camera=CameraFacts(lat_deg=43.2965, lon_deg=5.3698))
+    assert fitted(text)[0][0] == pytest.approx(43.2965)
+    # Paris to Marseille, great circle: 660 km.
+    assert "43.29650, 5.36980" in popups(text)[1]
+    assert "660 km from the predicted place" in popups(text)[1]
+    assert "\\u003cspan\\u003e660 km\\u003c/span\\u003e" in text
+
+
+def test_a_camera_without_a_position_adds_nothing():
+    assert script(camera=CameraFacts(camera="Leica")) == script()
+
+
+def test_places_beyond_the_date_line_are_drawn_beside_the_predicted_one():
+    suva, neiafu = PlaceGuess("Suva", "FJ", -18.14, 178.44, 0.6), PlaceGuess("Neiafu", "TO", -18.65, -173.98, 0.4)
+    text = script(replace(PREDICTION, place=suva, places=(suva, neiafu)))
+    assert alternatives(text)[0][1] == pytest.approx(186.02)
+    (_, west), (_, east) = fitted(text)
+    assert east - west < 12
+
+
+def test_bounds_stay_on_the_map_at_a_pole():
+    pole = replace(PARIS, name="Alert", country="CA", lat_deg=82.5, lon_deg=-62.3)
+    (_, west), (north, east) = fitted(script(replace(PREDICTION, place=pole, places=(pole,), radius_km=1500)))
+    assert north == pytest.approx(85.0511)
+    assert east - west == pytest.approx(360)
+
+
+def test_base_layers_credit_their_makers_and_one_asks_no_server():
+    text = script()
+    assert text.count("Tiles \\u0026copy; Esri") == 4
+    for name in ("Streets", "Satellite", "Terrain", "Ocean", "Outlines only"):
+        assert f'"{name}" : ' in text
+
+
+def test_outlines_are_in_the_map_and_its_overview():
+    outlines = '{"type":"MultiPolygon","coordinates":[[[[0,0],[1,0],[1,1],[0,0]]]]}'
+    text = script(look=MapLook(outlines=outlines))
+    assert text.count(outlines) == 1
+    assert re.search(r'L\.Control\.MiniMap\(\s*outlines_div_\d+\("overlayPane"\)', text)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_stays_text(name):
+    hostile = replace(PREDICTION, place=replace(PARIS, name=name), places=(PARIS, replace(LYON, name=name)))
+    page = prediction_map(hostile).get_root().render()
+    benign = prediction_map(replace(PREDICTION, places=(PARIS, LYON))).get_root().render()
+    assert page.count("</script") == benign.count("</script")
+    assert page.count("<img") == benign.count("<img")
+    text = script(hostile)
+    row = next(row for row in alternatives(text) if row[0] == LYON.lat_deg)
+    assert unescape(row[2]) == f"<strong>{name}</strong><br>France<br>Probability: 35%"
+    assert "<" not in re.sub(r"</?strong>|<br>", "", row[2])
+    assert f"<strong>{name}</strong>" in unescape(popups(text)[0])
+
+
+def test_the_same_prediction_gives_the_same_script():
+    camera = CameraFacts(lat_deg=43.2965, lon_deg=5.3698)
+    assert script(camera=camera) == script(camera=camera)
+    assert script() != script(replace(PREDICTION, radius_km=101))
+
+
+def test_every_script_and_style_comes_from_the_source():
+    look = MapLook(source=LeafletSource("../here/{package}/{path}"))
+    plot = prediction_map(PREDICTION, look=look)
+    plot.get_root().render()
+    header = plot.get_root().header.render()
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', header)
+    assert len(addresses) == 12
+    assert all(address.startswith("../here/leaflet") for address in addresses)

@@ -1,0 +1,91 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from triovision.results import Explanation, Photo
+from triovision.viz import overlay, png_bytes, raw_map, shown_photo
+
+COLD, HOT = (0, 0, 4), (252, 255, 164)  # the two ends of Inferno
+
+
+def photo(height, width, color=(200, 100, 50)):
+    image_hwc = np.broadcast_to(np.array(color, np.uint8), (height, width, 3)).copy()
+    return Photo(name="a.png", image_hwc=image_hwc, original_width_px=width, original_height_px=height, format="PNG")
+
+
+def explanation(heatmap_hw, box=(0, 0, 1, 1)):
+    return Explanation(
+        photo="a.png",
+        model="tiny.test",
+        country="FR",
+        method="LayerCAM",
+        layer="blocks",
+        heatmap_hw=np.array(heatmap_hw, np.float32),
+        box=box,
+        elapsed_ms=1.0,
+    )
+
+
+def test_opacity_goes_from_the_photo_to_the_map():
+    hot = explanation([[1.0]])
+    assert overlay(photo(4, 4), hot, 0).getpixel((1, 1)) == (200, 100, 50)
+    assert overlay(photo(4, 4), hot, 1).getpixel((1, 1)) == HOT
+    assert overlay(photo(4, 4), hot, 0.5).getpixel((1, 1)) == pytest.approx((226, 177, 107), abs=1)
+    assert overlay(photo(4, 4), explanation([[0.0]]), 1).getpixel((1, 1)) == COLD
+
+
+@pytest.mark.parametrize("opacity", [-0.1, 1.1, float("nan")])
+def test_opacity_outside_its_range_is_refused(opacity):
+    with pytest.raises(ValueError, match="opacity"):
+        overlay(photo(4, 4), explanation([[1.0]]), opacity)
+
+
+def test_what_the_model_did_not_see_is_dim_and_grey():
+    picture = overlay(photo(10, 20), explanation([[1.0]], box=(0.25, 0, 0.75, 1)), 1)
+    grey = int(round(0.299 * 200 + 0.587 * 100 + 0.114 * 50) * 0.55)
+    assert [picture.getpixel((x, 5)) for x in (0, 4, 15, 19)] == [(grey,) * 3] * 4
+    assert [picture.getpixel((x, 5)) for x in (5, 14)] == [HOT] * 2
+
+
+def test_the_raw_map_keeps_its_cells():
+    picture = raw_map(photo(8, 8), explanation([[0, 1], [1, 0]]))
+    corners = [picture.getpixel(at) for at in ((0, 0), (3, 3), (4, 0), (7, 3), (0, 4), (7, 7))]
+    assert corners == [COLD, COLD, HOT, HOT, HOT, COLD]
+    outside = raw_map(photo(8, 8), explanation([[1.0]], box=(0, 0, 1, 0.5))).getpixel((0, 7))
+    assert outside == (127, 127, 127)
+
+
+def test_lightness_rises_with_the_value():
+    ramp = raw_map(photo(1, 256), explanation([np.linspace(0, 1, 256)]))
+    red, green, blue = np.asarray(ramp)[0].astype(float).T / 255
+    lightness = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    assert (np.diff(lightness) > -1e-4).all()
+    assert lightness[0] < 0.01
+    assert lightness[-1] > 0.9
+
+
+def test_a_box_thinner_than_a_pixel_still_shows():
+    picture = overlay(photo(3, 3), explanation([[1.0]], box=(0.999, 0.999, 1, 1)), 1)
+    assert picture.getpixel((2, 2)) == HOT
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(30, 60, (60, 30)), (512, 2048, (1024, 256)), (2048, 2, (1, 1024))]
+)
+def test_pictures_have_the_shape_of_the_photo_and_fit_the_screen(height, width, size):
+    large = photo(height, width)
+    assert shown_photo(large).size == size
+    assert overlay(large, explanation([[0.5]])).size == raw_map(large, explanation([[0.5]])).size == size
+
+
+def test_a_png_carries_pixels_and_nothing_else():
+    picture = Image.new("RGB", (3, 2), (1, 2, 3))
+    picture.info = {"comment": "secret", "exif": b"secret", "icc_profile": b"secret"}
+    data = png_bytes(picture)
+    back = Image.open(io.BytesIO(data))
+    assert (back.format, back.size, back.getpixel((2, 1))) == ("PNG", (3, 2), (1, 2, 3))
+    assert b"secret" not in data
+    assert not back.info
+    assert not back.getexif()

@@ -1,0 +1,42 @@
+"""Figures, overlays and maps: values in, pictures out."""
+
+from triovision.viz.figures import (
+    DARK,
+    LIGHT,
+    Palette,
+    certainty_strip,
+    figures_page,
+    percent,
+    probability_bars,
+    probability_gauge,
+    probability_radar,
+    similarity_heatmap,
+)
+from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
+from triovision.viz.maps import MapLook, prediction_map
+from triovision.viz.outlines import NO_OUTLINES, read_outlines
+from triovision.viz.overlays import overlay, png_bytes, raw_map, shown_photo
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "NO_OUTLINES",
+    "PUBLIC_CDN",
+    "LeafletSource",
+    "MapLook",
+    "Palette",
+    "certainty_strip",
+    "figures_page",
+    "missing_files",
+    "overlay",
+    "percent",
+    "png_bytes",
+    "prediction_map",
+    "probability_bars",
+    "probability_gauge",
+    "probability_radar",
+    "raw_map",
+    "read_outlines",
+    "shown_photo",
+    "similarity_heatmap",
+]

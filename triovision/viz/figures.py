@@ -1,0 +1,324 @@
+"""Plotly figures of a prediction: values in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from babel.numbers import format_decimal, format_percent
+from numpy.typing import NDArray
+
+from triovision.geo import country_flag, country_name
+from triovision.results import CountryGuess, Prediction
+
+_LONGEST_NAME = 22  # characters: a longer name would leave no room for the bars on a phone
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The few colours of a theme, as `#rrggbb`.
+
+    Attributes:
+        background: Behind the figure; the same as the page's, so that a downloaded picture is readable anywhere.
+        text: Words and numbers.
+        muted: Second-rank marks, such as what lies outside the set of probable countries.
+        grid: Axis lines.
+        accent: The one colour that draws the eye.
+    """
+
+    background: str
+    text: str
+    muted: str
+    grid: str
+    accent: str
+
+
+LIGHT = Palette(background="#fcfbf9", text="#1c2529", muted="#8a9396", grid="#dedbd4", accent="#0b6b6e")
+DARK = Palette(background="#12181b", text="#e9ecea", muted="#7d888b", grid="#2c363a", accent="#58c2b8")
+
+
+def country_label(country: str, language: str = "en") -> str:
+    """Flag and name of a country, shortened so that it fits beside a chart on a phone."""
+    name = country_name(country, language)
+    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
+    return f"{country_flag(country)} {short}"
+
+
+def percent(share: float, language: str = "en") -> str:
+    """A share of one in the reader's way of writing per cents; small ones keep a digit after the point."""
+    if 0 < share < 0.0005:
+        return "< " + percent(0.001, language)
+    pattern = "#,##0.0%" if 0 < share < 0.0995 else "#,##0%"
+    if language == "fr":
+        pattern = pattern.replace("%", "\u202f%")
+    return str(format_percent(share, format=pattern, locale=language))
+
+
+def certainty_strip(
+    prediction: Prediction, palette: Palette, names: tuple[str, str], language: str = "en"
+) -> go.Figure:
+    """How one whole (100 %) is shared between the first country, the rest of the likely set and all others.
+
+    Args:
+        prediction: The prediction to draw; its `countries` need not hold all labels of the model.
+        palette: Colours.
+        names: What to call the second and the third part; the first is called by its country.
+        language: Language of names and numbers.
+
+    Returns:
+        A stacked bar, one trace a part, whose widths add up to one.
+    """
+    first = prediction.countries[0]
+    likely = set(prediction.country_set)
+    others = sum(guess.probability for guess in prediction.countries[1:] if guess.country in likely)
+    rest = max(0.0, 1.0 - first.probability - others)
+    parts = (
+        (country_label(first.country, language), first.probability, palette.accent, ""),
+        (names[0], others, palette.muted, "/"),
+        (names[1], rest, palette.grid, ""),
+    )
+    figure = go.Figure(
+        [
+            go.Bar(
+                name=name,
+                x=[share],
+                y=[""],
+                orientation="h",
+                marker={"color": color, "pattern": {"shape": shape, "size": 6, "solidity": 0.2}, "line": {"width": 0}},
+                text=percent(share, language) if share >= 0.08 else "",
+                textposition="inside",
+                insidetextanchor="start",
+                textangle=0,
+                hovertemplate=f"{name} · {percent(share, language)}<extra></extra>",
+            )
+            for name, share, color, shape in parts
+        ]
+    )
+    _finish(figure, palette, height_px=150)
+    figure.update_layout(
+        barmode="stack",
+        legend={"orientation": "h", "y": -0.1, "yanchor": "top", "x": 0, "traceorder": "normal", "maxheight": 80},
+        xaxis={"range": [0, 1], "visible": False},
+        yaxis={"visible": False},
+    )
+    return figure
+
+
+def probability_bars(
+    prediction: Prediction, k: int, palette: Palette, names: tuple[str, str], language: str = "en"
+) -> go.Figure:
+    """Horizontal bars of the `k` most probable countries, on an axis that always reaches 100 %.
+
+    Args:
+        prediction: The prediction to draw.
+        k: Number of countries.
+        palette: Colours.
+        names: What to call the countries inside and outside the prediction's conformal set.
+        language: Language of names and numbers.
+
+    Returns:
+        Two bar traces: inside the set (solid) and outside (hatched), most probable on top.
+    """
+    guesses = prediction.countries[:k]
+    likely = set(prediction.country_set)
+    labels = [country_label(guess.country, language) for guess in guesses]
+    figure = go.Figure(
+        [
+            _bars([g for g in guesses if (g.country in likely) is inside], name, color, shape, language)
+            for inside, name, color, shape in (
+                (True, names[0], palette.accent, ""),
+                (False, names[1], palette.muted, "/"),
+            )
+        ]
+    )
+    _finish(figure, palette, height_px=70 + 30 * len(guesses))
+    figure.update_layout(
+        barmode="overlay",
+        bargap=0.35,
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
+        xaxis={"range": [0, 1.12], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]},
+        yaxis={"categoryorder": "array", "categoryarray": labels[::-1]},
+    )
+    return figure
+
+
+def probability_radar(prediction: Prediction, k: int, palette: Palette, language: str = "en") -> go.Figure:
+    """The `k` most probable countries on a closed radar, distance from the centre being the probability."""
+    guesses = prediction.countries[:k]
+    ring = [*guesses, guesses[0]]
+    figure = go.Figure(
+        go.Scatterpolar(
+            r=[guess.probability for guess in ring],
+            theta=[country_label(guess.country, language).replace(" ", "<br>") for guess in ring],
+            mode="lines+markers",
+            fill="toself",
+            fillcolor=_fade(palette.accent, 0.22),
+            line={"color": palette.accent, "width": 2},
+            marker={"size": 7},
+            text=[_hover(guess, language) for guess in ring],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    _finish(figure, palette, height_px=400)
+    figure.update_layout(
+        margin={"l": 84, "r": 84, "t": 44, "b": 44},
+        polar={
+            "bgcolor": palette.background,
+            "radialaxis": {
+                "tickformat": ".0%",
+                "rangemode": "tozero",
+                "nticks": 4,
+                "gridcolor": palette.grid,
+                "linecolor": palette.grid,
+                "angle": 90 - 180 / len(guesses),  # between two spokes, where nothing is drawn
+                "tickangle": 0,
+                "tickfont": {"color": palette.muted, "size": 11},
+            },
+            "angularaxis": {
+                "rotation": 90,
+                "direction": "clockwise",
+                "gridcolor": palette.grid,
+                "linecolor": palette.grid,
+                "tickfont": {"size": 12},
+            },
+        },
+    )
+    return figure
+
+
+def similarity_heatmap(
+    countries: Sequence[str], similarity_kk: NDArray[np.float32], palette: Palette, language: str = "en"
+) -> go.Figure:
+    """Which of the countries the model finds hard to tell apart.
+
+    Args:
+        countries: ISO 3166-1 alpha-2 codes, in the order of the matrix.
+        similarity_kk: Cosine similarity of the classifier's class vectors, in [-1, 1], shape `(k, k)`.
+        palette: Colours.
+        language: Language of names and numbers.
+
+    Returns:
+        A square heat map, first country in the top row; every cell says its number.
+
+    Raises:
+        ValueError: If the matrix does not fit the countries.
+    """
+    if similarity_kk.shape != (len(countries), len(countries)):
+        raise ValueError(f"`similarity_kk` must be {(len(countries),) * 2} here, got {similarity_kk.shape}")
+    labels = [country_label(country, language) for country in countries]
+    texts = [[str(format_decimal(float(v), format="0.00", locale=language)) for v in row] for row in similarity_kk]
+    figure = go.Figure(
+        go.Heatmap(
+            z=similarity_kk,
+            x=labels,
+            y=labels,
+            text=texts,
+            texttemplate="%{text}" if len(countries) <= 10 else None,
+            hovertemplate="%{y} · %{x}<br>%{text}<extra></extra>",
+            zmin=min(0.0, float(similarity_kk.min())),
+            zmax=1.0,
+            colorscale=[[0, palette.background], [1, palette.accent]],
+            xgap=2,
+            ygap=2,
+            colorbar={
+                "thickness": 10,
+                "outlinewidth": 0,
+                "nticks": 5,
+                "tickfont": {"color": palette.muted, "size": 11},
+            },
+        )
+    )
+    _finish(figure, palette, height_px=max(340, 120 + 30 * len(countries)))
+    flags = [f"{country_flag(country)}<br>{country}" for country in countries]
+    figure.update_layout(
+        xaxis={"tickvals": labels, "ticktext": flags, "tickangle": 0, "side": "top"},
+        yaxis={"autorange": "reversed"},
+    )
+    figure.update_xaxes(showgrid=False)
+    return figure
+
+
+def probability_gauge(guess: CountryGuess, palette: Palette, language: str = "en") -> go.Figure:
+    """One country's probability on a half-dial from 0 to 100 %."""
+    figure = go.Figure(
+        go.Indicator(
+            mode="gauge",
+            value=guess.probability,
+            gauge={
+                "axis": {"range": [0, 1], "tickvals": [0, 1], "tickformat": ".0%", "tickcolor": palette.grid},
+                "bar": {"color": palette.accent, "thickness": 0.9},
+                "bgcolor": palette.background,
+                "bordercolor": palette.grid,
+                "borderwidth": 1,
+            },
+        )
+    )
+    _finish(figure, palette, height_px=150)
+    figure.update_layout(margin={"l": 36, "r": 36, "t": 34, "b": 10}, font_size=11)
+    share, label = f"<b>{percent(guess.probability, language)}</b>", country_label(guess.country, language)
+    figure.add_annotation(text=share, x=0.5, y=0.08, showarrow=False, font={"size": 20})
+    figure.add_annotation(text=label, x=0.5, y=1, yanchor="bottom", yshift=8, showarrow=False, font={"size": 13})
+    return figure
+
+
+def figures_page(figures: Mapping[str, go.Figure], title: str) -> str:
+    """One HTML page that holds all figures and needs no network.
+
+    Args:
+        figures: Heading and figure, in the order of the page. Headings are escaped here.
+        title: Heading of the page; escaped here.
+
+    Returns:
+        The page, with Plotly's script (some 4 MB) written into it once.
+    """
+    parts = [
+        f"<h2>{escape(heading)}</h2>" + figure.to_html(full_html=False, include_plotlyjs=number == 0)
+        for number, (heading, figure) in enumerate(figures.items())
+    ]
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    return f"<!doctype html><html><head>{head}</head><body><h1>{escape(title)}</h1>{''.join(parts)}</body></html>"
+
+
+def _bars(guesses: Sequence[CountryGuess], name: str, color: str, shape: str, language: str) -> go.Bar:
+    return go.Bar(
+        name=name,
+        x=[guess.probability for guess in guesses],
+        y=[country_label(guess.country, language) for guess in guesses],
+        orientation="h",
+        marker={"color": color, "pattern": {"shape": shape, "size": 6, "solidity": 0.25}, "line": {"width": 0}},
+        text=[percent(guess.probability, language) for guess in guesses],
+        textposition="outside",
+        cliponaxis=False,
+        hovertext=[f"{_hover(guess, language)} ({name})" for guess in guesses],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+
+
+def _hover(guess: CountryGuess, language: str) -> str:
+    return f"{country_name(guess.country, language)} · {percent(guess.probability, language)}"
+
+
+def _finish(figure: go.Figure, palette: Palette, height_px: int) -> None:
+    font: dict[str, Any] = {"color": palette.text, "family": "'Source Sans', system-ui, sans-serif", "size": 14}
+    figure.update_layout(
+        height=height_px,
+        paper_bgcolor=palette.background,
+        plot_bgcolor=palette.background,
+        font=font,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        hoverlabel={"bgcolor": palette.background, "bordercolor": palette.accent, "font": font},
+        dragmode=False,
+    )
+    figure.update_xaxes(
+        automargin=True, fixedrange=True, gridcolor=palette.grid, zerolinecolor=palette.grid, ticklabelstandoff=4
+    )
+    figure.update_yaxes(automargin=True, fixedrange=True, showgrid=False, zeroline=False, ticklabelstandoff=8)
+
+
+def _fade(color: str, alpha: float) -> str:
+    red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"

@@ -1,0 +1,73 @@
+"""Where the browser finds Leaflet, its plugins and their style sheets: this machine, or the public CDN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from folium.elements import JSCSSMixin
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What the map loads of one npm package. `{language}` in a path stands for one of `LANGUAGES`."""
+
+    version: str
+    script: str
+    style: str
+
+
+PACKAGES: Final = {
+    "leaflet": Package("1.9.4", "dist/leaflet.js", "dist/leaflet.css"),
+    "leaflet-draw": Package("1.0.4", "dist/leaflet.draw.js", "dist/leaflet.draw.css"),
+    "leaflet-measure": Package("3.1.0", "dist/leaflet-measure.{language}.js", "dist/leaflet-measure.css"),
+    "leaflet-minimap": Package("3.6.1", "dist/Control.MiniMap.min.js", "dist/Control.MiniMap.min.css"),
+    "leaflet.fullscreen": Package("3.0.2", "Control.FullScreen.js", "Control.FullScreen.css"),
+    "leaflet.markercluster": Package("1.5.3", "dist/leaflet.markercluster.js", "dist/MarkerCluster.css"),
+}
+"""By name; `package.json` pins the same versions.
+
+jQuery, Bootstrap and Font Awesome, which Folium would load for its own pop-ups and icons, are not among them: the map
+draws its own.
+"""
+LANGUAGES: Final = ("en", "fr")
+"""Languages that the measuring tool is loaded in."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeafletSource:
+    """Turns the path of a package's file into the address that the browser loads.
+
+    Attributes:
+        pattern: Address with `{package}`, `{version}` and `{path}` in it.
+    """
+
+    pattern: str
+
+    def equip(self, element: JSCSSMixin, package: str, language: str) -> None:
+        """Make one Folium element load a package from here. Its class, shared by all maps, stays as it is."""
+        wanted = PACKAGES[package]
+        script = wanted.script.format(language=language if language in LANGUAGES else "en")
+        element.default_js = [(package, self._url(package, script))]
+        element.default_css = [(f"{package}.css", self._url(package, wanted.style))]
+
+    def _url(self, package: str, path: str) -> str:
+        return self.pattern.format(package=package, version=PACKAGES[package].version, path=path)
+
+
+PUBLIC_CDN: Final = LeafletSource("https://cdn.jsdelivr.net/npm/{package}@{version}/{path}")
+
+
+def missing_files(node_modules: Path) -> list[str]:
+    """Files that the map loads and that the folder lacks, as `package/path`.
+
+    One script that cannot be had leaves the whole map blank, so a folder serves the map whole or not at all.
+    """
+    paths = [
+        f"{name}/{path}".format(language=language)
+        for name, package in PACKAGES.items()
+        for path in (package.script, package.style)
+        for language in LANGUAGES
+    ]
+    return sorted({path for path in paths if not (node_modules / path).is_file()})

@@ -1,0 +1,197 @@
+"""What the map needs beyond Folium's own elements: outlines, a minimap and a view that need no tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from branca.element import MacroElement
+from folium import FitBounds, TileLayer
+from folium.plugins import MiniMap
+from folium.template import Template
+
+
+class _MapElement(MacroElement):
+    """An element that belongs to the map. Its name becomes part of the names of its variables in the script."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Branca leaves this one untyped
+        self._name = name
+
+
+class Outlines(_MapElement):
+    """Countries drawn below the tiles: what remains where no tile can be had.
+
+    Args:
+        geojson: GeoJSON text, as from `read_outlines`.
+        line_colour: CSS colour of coasts and borders.
+        fill_colour: CSS colour of land.
+    """
+
+    # A canvas, because tens of thousands of points would make an SVG sluggish; three worlds side by side, because the
+    # map goes on across the date line.
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            var {{ this.get_name() }}_shapes = {{ this.geojson }};
+            var {{ this.get_name() }} = function (pane) {
+                var renderer = L.canvas({pane: pane, padding: 0.5});
+                return L.layerGroup([-360, 0, 360].map(function (turn) {
+                    return L.geoJSON({{ this.get_name() }}_shapes, {
+                        pane: pane, renderer: renderer, interactive: false, weight: 1, fillOpacity: 1,
+                        color: {{ this.line_colour|tojson }}, fillColor: {{ this.fill_colour|tojson }},
+                        coordsToLatLng: function (lonLat) { return L.latLng(lonLat[1], lonLat[0] + turn); },
+                    });
+                }));
+            };
+            {{ this._parent.get_name() }}.createPane("outlines").style.zIndex = 150;
+            {{ this.get_name() }}("outlines").addTo({{ this._parent.get_name() }});
+        {% endmacro %}
+    """)
+
+    def __init__(self, geojson: str, line_colour: str, fill_colour: str) -> None:
+        super().__init__("Outlines")
+        self.geojson = geojson
+        self.line_colour = line_colour
+        self.fill_colour = fill_colour
+
+
+class OutlineMiniMap(MiniMap):
+    """A minimap of outlines instead of tiles: never blank, asks no server for anything, and left out on a phone."""
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            var {{ this.get_name() }} = new L.Control.MiniMap(
+                {{ this.outlines.get_name() }}("overlayPane"),
+                {{ this.options|tojavascript }}
+            );
+            if (screen.width >= 600) {{ this._parent.get_name() }}.addControl({{ this.get_name() }});
+        {% endmacro %}
+    """)
+
+    def __init__(self, outlines: Outlines, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]  # Folium leaves this one untyped
+        self.outlines = outlines
+
+
+class FitUntilTouched(FitBounds):
+    """Bounds that are fitted again whenever the map's size changes, until the reader takes the map in hand.
+
+    A map in a hidden tab has no size or a wrong one: a view fitted once would stay wrong when the tab is opened.
+    """
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            (function (map) {
+                function fit() {
+                    if (!map.getSize().x || !map.getSize().y) return;
+                    map.fitBounds({{ this.bounds|tojson }}, Object.assign({animate: false}, {{ this.options|tojson }}));
+                }
+                fit();
+                map.on("resize", fit);
+                L.DomEvent.on(map.getContainer(), "pointerdown wheel keydown", function () { map.off("resize", fit); });
+            })({{ this._parent.get_name() }});
+        {% endmacro %}
+    """)
+
+
+class TileNotice(_MapElement):
+    """A line that says that tiles are missing, as long as they are.
+
+    Args:
+        tiles: Layers to watch.
+        text: What the line says.
+    """
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            var {{ this.get_name() }} = L.DomUtil.create("div", "tile-notice");
+            {{ this.get_name() }}.setAttribute("role", "status");
+            {{ this.get_name() }}_control = L.control({position: "bottomleft"});
+            {{ this.get_name() }}_control.onAdd = function () { return {{ this.get_name() }}; };
+            {{ this.get_name() }}_control.addTo({{ this._parent.get_name() }});
+            [{% for layer in this.tiles %}{{ layer.get_name() }},{% endfor %}].forEach(function (layer) {
+                layer.on("tileerror", function () {
+                    {{ this.get_name() }}.textContent = {{ this.text|tojson }};
+                }).on("tileload remove", function () {
+                    {{ this.get_name() }}.textContent = "";
+                });
+            });
+        {% endmacro %}
+    """)
+
+    def __init__(self, tiles: Sequence[TileLayer], text: str) -> None:
+        super().__init__("TileNotice")
+        self.tiles = tiles
+        self.text = text
+
+
+class SafePopup(_MapElement):
+    """A pop-up whose text reaches the script as JSON.
+
+    Folium's own pop-up puts it into a JavaScript template, which a backtick or `${` in a name would break, and needs
+    jQuery.
+
+    Args:
+        html: Content; text from outside in it is escaped already.
+    """
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            {{ this._parent.get_name() }}.bindPopup({{ this.html|tojson }});
+        {% endmacro %}
+    """)
+
+    def __init__(self, html: str) -> None:
+        super().__init__("SafePopup")
+        self.html = html
+
+
+class ZoomButtons(_MapElement):
+    """Leaflet's zoom buttons, which it would put on the map by itself, with titles in the reader's language."""
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            L.control.zoom({zoomInTitle: {{ this.zoom_in|tojson }}, zoomOutTitle: {{ this.zoom_out|tojson }}})
+                .addTo({{ this._parent.get_name() }});
+        {% endmacro %}
+    """)
+
+    def __init__(self, zoom_in: str, zoom_out: str) -> None:
+        super().__init__("ZoomButtons")
+        self.zoom_in = zoom_in
+        self.zoom_out = zoom_out
+
+
+class DrawingWords(_MapElement):
+    """The texts of the drawing tools, which Leaflet.draw takes from one object for all.
+
+    Args:
+        words: Text by its dotted path in `L.drawLocal`.
+    """
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            {%- for path, text in this.words.items() %}
+            L.drawLocal.{{ path }} = {{ text|tojson }};
+            {%- endfor %}
+        {% endmacro %}
+    """)
+
+    def __init__(self, words: Mapping[str, str]) -> None:
+        super().__init__("DrawingWords")
+        self.words = words
+
+
+class StyleSheet(_MapElement):
+    """Style rules in the head of the map's page.
+
+    Args:
+        css: Rules, in which `var(--name)` stands for a value.
+        variables: Values by name.
+    """
+
+    _template = Template("{% macro header(this, kwargs) %}<style>{{ this.css }}</style>{% endmacro %}")
+
+    def __init__(self, css: str, variables: Mapping[str, str]) -> None:
+        super().__init__("StyleSheet")
+        root = "".join(f"--{name}: {value};" for name, value in variables.items())
+        self.css = f":root {{{root}}}{css}"

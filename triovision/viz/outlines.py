@@ -1,0 +1,103 @@
+"""Country outlines for the map: TopoJSON of the npm package `world-atlas` decoded to GeoJSON.
+
+TopoJSON keeps each border once, as an arc of differences between integers; a ring lists its arcs, the one's complement
+of an arc's number meaning the arc backwards (https://github.com/topojson/topojson-specification).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE_DEG: Final = 0.05
+"""Outlines may be off by this much: 5 km, a pixel or two at the zoom of a country."""
+
+NO_OUTLINES: Final = '{"type":"MultiPolygon","coordinates":[]}'
+
+_FloatArray = NDArray[np.float64]
+
+
+@cache
+def read_outlines(path: Path) -> str:
+    """Decode the countries of a TopoJSON file.
+
+    Arcs are thinned before rings are put together, so that neighbours still share their border. A ring that crosses the
+    date line runs on beyond ±180°, so that no line is drawn across the map; one that goes round the Earth is closed
+    over its pole.
+
+    Args:
+        path: `world-atlas/countries-50m.json` or its like: quantised TopoJSON with an object `countries`.
+
+    Returns:
+        GeoJSON text of one `MultiPolygon`, `[lon, lat]` in degrees with two decimals.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is not such a TopoJSON file.
+    """
+    topology = json.loads(path.read_bytes())
+    try:
+        arcs = [_thin(arc) for arc in _decode_arcs(topology)]
+        polygons = [[_ring(arcs, ring) for ring in polygon] for polygon in _polygons(topology)]
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"{path}: not a quantised TopoJSON file of countries ({error!r})") from error
+    coordinates = [[np.round(ring, 2).tolist() for ring in polygon] for polygon in polygons]
+    return json.dumps({"type": "MultiPolygon", "coordinates": coordinates}, separators=(",", ":"))
+
+
+def _decode_arcs(topology: dict[str, Any]) -> list[_FloatArray]:
+    transform = topology["transform"]
+    scale, translate = np.array(transform["scale"]), np.array(transform["translate"])
+    arcs = [np.cumsum(np.array(arc, np.int64), axis=0) * scale + translate for arc in topology["arcs"]]
+    return [np.column_stack([np.unwrap(lon, period=360), lat]) for lon, lat in (arc.T for arc in arcs)]
+
+
+def _polygons(topology: dict[str, Any]) -> Iterator[list[list[int]]]:
+    for geometry in topology["objects"]["countries"]["geometries"]:
+        if geometry["type"] == "Polygon":
+            yield geometry["arcs"]
+        elif geometry["type"] == "MultiPolygon":
+            yield from geometry["arcs"]
+
+
+def _ring(arcs: list[_FloatArray], numbers: list[int]) -> _FloatArray:
+    pieces = [arcs[number] if number >= 0 else arcs[~number][::-1] for number in numbers]
+    lon, lat = np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])]).T
+    lon = np.unwrap(lon, period=360)
+    ring = np.column_stack([lon, lat])
+    if abs(lon[-1] - lon[0]) < 180:
+        return ring
+    pole = np.copysign(90.0, lat.mean())
+    return np.vstack([ring, [lon[-1], pole], [lon[0], pole], ring[:1]])
+
+
+def _thin(arc_xy: _FloatArray) -> _FloatArray:
+    """Drop points that lie within the tolerance of the line without them (Douglas and Peucker, 1973)."""
+    keep = np.zeros(len(arc_xy), bool)
+    keep[[0, -1]] = True
+    spans = [(0, len(arc_xy) - 1)]
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        off = _distance_to_chord(arc_xy[first + 1 : last], arc_xy[first], arc_xy[last])
+        if off.max() > TOLERANCE_DEG:
+            farthest = first + 1 + int(off.argmax())
+            keep[farthest] = True
+            spans += [(first, farthest), (farthest, last)]
+    # An islet would collapse to a line: small as it is, it may be the place that was predicted.
+    return arc_xy[keep] if keep.sum() > 3 else arc_xy
+
+
+def _distance_to_chord(points: _FloatArray, start: _FloatArray, end: _FloatArray) -> _FloatArray:
+    dx, dy = end - start
+    x, y = (points - start).T
+    length = np.hypot(dx, dy)
+    distance: _FloatArray = np.abs(x * dy - y * dx) / length if length > 0 else np.hypot(x, y)
+    return distance
