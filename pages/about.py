@@ -1,0 +1,54 @@
+"""What the tool is for, what it must not be used for, and where its parts come from."""
+
+import streamlit as st
+
+from triovision.ui.details import show_card
+from triovision.ui.intake import EXAMPLE_CREDIT
+from triovision.ui.service import model_or_remedy
+from triovision.ui.words import words
+
+say = words()
+st.title(say("About TrioVision"), anchor=False)
+
+st.header(say("What it is for"), anchor=False)
+st.write(
+    say(
+        "TrioVision guesses where a photo was taken from what can be seen in it. It is made for learning how such "
+        "models work, for sorting travel photos, and as one hint among others when a picture's origin is checked."
+    )
+)
+
+st.header(say("What it must not be used for"), anchor=False)
+st.write(
+    say(
+        "Do not use it to find out where private persons live, work or stay, to follow anybody, or as evidence. "
+        "An answer is a guess with a probability, not a proof: check it with other sources before you act on it."
+    )
+)
+
+st.header(say("Your photos"), anchor=False)
+st.write(
+    say(
+        "Photos are read in the memory of the computer that runs this page. They are not written to disk and not sent "
+        "on, and they leave memory when you press Clear or when your session ends. The position in a photo's file is "
+        "shown to you and never to the model. Pictures that you download carry no camera data."
+    )
+)
+
+st.header(say("What the model knows"), anchor=False)
+with model_or_remedy(say) as model:
+    show_card(model.card, say)
+
+st.header(say("Sources and licences"), anchor=False)
+st.markdown(
+    "\n".join(
+        f"- {line}"
+        for line in (
+            say("TrioVision: Apache-2.0"),
+            say("Cities: {source}", source="[GeoNames](https://www.geonames.org/), CC BY 4.0"),
+            say("Names of countries: {source}", source="[Unicode CLDR](https://cldr.unicode.org/)"),
+            say("Country outlines: {source}", source="[Natural Earth](https://www.naturalearthdata.com/)"),
+            say("Example photo: {source}", source=EXAMPLE_CREDIT),
+        )
+    )
+)

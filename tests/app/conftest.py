@@ -1,0 +1,86 @@
+import hashlib
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import streamlit as st
+import torch
+from safetensors.torch import save_file
+from streamlit.testing.v1 import AppTest
+
+from triovision.inference.registry import DEFAULT_MODEL
+from triovision.networks import build_classifier
+
+ROOT = Path(__file__).parents[2]
+LABELS = ("PE", "FR", "IT", "CN", "JP", "US", "GB", "DE", "ES", "GR", "TR", "IN", "TH", "BR", "MX", "EG", "MA", "ZA")
+ARCHITECTURE = "mobilenetv3_small_050"
+
+
+@pytest.fixture(scope="session")
+def weights():
+    """A small untrained network that says Peru, whatever it sees."""
+    torch.manual_seed(0)
+    state = build_classifier(ARCHITECTURE, len(LABELS)).state_dict()
+    state["classifier.bias"] = torch.tensor([5.0] + [0.0] * (len(LABELS) - 1))
+    return state
+
+
+@pytest.fixture
+def write_model(weights, tmp_path, monkeypatch):
+    """Write that network as the only model of the machine, with the abstention threshold asked for."""
+
+    def write(abstention_threshold=0.5):
+        folder = tmp_path / DEFAULT_MODEL
+        folder.mkdir(exist_ok=True)
+        save_file(weights, folder / "weights.safetensors")
+        digest = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+        (folder / "card.json").write_text(json.dumps(card(abstention_threshold, digest)), encoding="utf-8")
+        monkeypatch.setenv("TRIOVISION_MODELS", str(tmp_path))
+        return folder
+
+    return write
+
+
+def card(abstention_threshold, digest):
+    return {
+        "id": DEFAULT_MODEL,
+        "summary": "A network that was never trained.",
+        "architecture": ARCHITECTURE,
+        "preprocessing": {"input_size": 64, "mean": [0.5] * 3, "std": [0.5] * 3},
+        "labels": LABELS,
+        "calibration": {
+            "temperature": 1,
+            "conformal_threshold": 0.05,
+            "conformal_coverage": 0.9,
+            "abstention_threshold": abstention_threshold,
+            "fitted_on": "nothing",
+        },
+        "weights_sha256": digest,
+        "provenance": {
+            "recipe": {},
+            "manifest_sha256": "0" * 64,
+            "photos": 0,
+            "command": "none",
+            "data": "none",
+        },
+        "metrics": {"known_places": {"photos": 12, "country_top1": 0.25}},
+        "knows": "Nothing *at all*.",
+        "limits": "Everything.",
+        "licence": "Apache-2.0",
+    }
+
+
+@pytest.fixture
+def app(write_model):
+    """The page as a new visitor finds it, with a model that no other test has used."""
+    write_model()
+    st.cache_resource.clear()
+    yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    st.cache_resource.clear()
+
+
+@pytest.fixture(scope="session")
+def china():
+    """Scikit-learn's photo of the Summer Palace in Beijing: a real JPEG."""
+    return (Path(find_spec("sklearn").origin).parent / "datasets" / "images" / "china.jpg").read_bytes()

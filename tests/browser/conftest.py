@@ -1,0 +1,103 @@
+"""Chromium with no way out of this machine, and Streamlit servers for the pages under test."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+STARTUP_S = 60
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip("needs Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages whose requests to other machines fail; `page.blocked` and `page.problems` record what happened."""
+    contexts = []
+
+    def open_(url: str, **options: object) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.blocked, page.problems = [], []
+
+        def gate(route: Route) -> None:
+            if route.request.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")):
+                route.continue_()
+            else:
+                page.blocked.append(route.request.url)
+                route.abort("internetdisconnected")
+
+        context.route("**/*", gate)
+        page.on("pageerror", lambda error: page.problems.append(f"exception: {error}"))
+        page.on("dialog", lambda dialog: (page.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("console", lambda line: line.type == "error" and page.problems.append(f"{line.text} {line.location}"))
+        page.goto(url)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
+    """Starts a Streamlit server for a script and gives its address; one server a script."""
+    servers: dict[Path, tuple[str, subprocess.Popen[bytes]]] = {}
+
+    def serve_(script: Path) -> str:
+        if script not in servers:
+            servers[script] = _start(script, tmp_path_factory.mktemp("server") / "log.txt")
+        return servers[script][0]
+
+    yield serve_
+    for _, process in servers.values():
+        process.terminate()
+        process.wait(10)
+
+
+def _start(script: Path, log: Path) -> tuple[str, subprocess.Popen[bytes]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = {
+        "server.address": "127.0.0.1",
+        "server.port": port,
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *(f"--{k}={v}" for k, v in options.items())]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + STARTUP_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if urlopen(f"{url}/_stcore/health").read() == b"ok":  # noqa: S310 (our own server)
+                return url, process
+        except URLError:
+            time.sleep(0.2)
+    process.kill()
+    pytest.fail(f"the server of {script} did not start:\n{log.read_text(errors='replace')}")

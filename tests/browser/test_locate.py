@@ -1,0 +1,131 @@
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+import triovision
+from triovision.errors import ModelError
+from triovision.geo import country_name
+
+ROOT = Path(__file__).parents[2]
+CHINA = Path(find_spec("sklearn").origin).parent / "datasets" / "images" / "china.jpg"
+SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
+TILES = "server.arcgisonline.com"
+MAP = "iframe[title='streamlit_folium.st_folium']"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prediction():
+    """What the library itself says of the photo that the tests drop."""
+    try:
+        model = triovision.load_model()
+    except ModelError as error:
+        pytest.skip(str(error))
+    return model.predict([triovision.read_photo(CHINA.read_bytes(), CHINA.name)])[0]
+
+
+@pytest.fixture
+def visit(open_page, serve):
+    def open_(locale="en-GB", width=1280, **options):
+        page = open_page(serve(ROOT / "app.py"), viewport={"width": width, "height": 900}, locale=locale, **options)
+        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW_MS)
+        return page
+
+    return open_
+
+
+def drop(page, *files):
+    """Drop files on the drop zone as a hand does: a `drop` event that carries them."""
+    zone = page.get_by_test_id("stFileUploaderDropzone")
+    expect(zone).to_be_visible(timeout=SLOW_MS)
+    contents = [[name, list(data)] for name, data in files]
+    transfer = page.evaluate_handle(
+        "files => files.reduce((all, [name, bytes]) => {"
+        " all.items.add(new File([new Uint8Array(bytes)], name)); return all }, new DataTransfer())",
+        contents,
+    )
+    zone.dispatch_event("drop", {"dataTransfer": transfer})
+
+
+def problems(page):
+    """What the console complained about, the tiles that the test itself holds back aside."""
+    return [line for line in page.problems if "ERR_INTERNET_DISCONNECTED" not in line]
+
+
+def answer(page):
+    heading = page.get_by_role("heading", level=2).first
+    expect(heading).to_be_visible(timeout=SLOW_MS)
+    return heading
+
+
+def test_a_dropped_photo_is_answered_mapped_charted_and_explained(visit, prediction):
+    country = country_name(prediction.countries[0].country)
+    page = visit()
+    drop(page, ("china.jpg", CHINA.read_bytes()))
+    expect(answer(page)).to_contain_text("Not sure" if prediction.abstained else country)
+
+    frame = page.frame_locator(MAP)
+    expect(frame.locator(".leaflet-marker-icon").first).to_be_visible(timeout=SLOW_MS)
+
+    page.get_by_role("tab", name="Probabilities").click()
+    expect(page.locator(".js-plotly-plot .barlayer .bars").first).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator(".js-plotly-plot .polar").first).to_be_visible()
+    expect(page.locator(".js-plotly-plot .heatmaplayer").first).to_be_visible()
+    expect(page.locator(".js-plotly-plot .indicatorlayer .trace")).to_have_count(5)
+
+    page.get_by_role("tab", name="Why").click()
+    overlay = page.get_by_alt_text(f"What spoke for {country}")
+    expect(overlay).to_be_visible(timeout=SLOW_MS)
+    assert overlay.evaluate("picture => picture.complete && picture.naturalWidth") == 640
+
+    page.get_by_role("tab", name="Details").click()
+    expect(page.get_by_role("button", name="This prediction (JSON)")).to_be_visible(timeout=SLOW_MS)
+    assert not problems(page)
+    assert {url for url in page.blocked if TILES not in url} == set()
+
+
+def test_the_map_stays_as_it_was_left(visit):
+    page = visit()
+    drop(page, ("china.jpg", CHINA.read_bytes()))
+    frame = page.frame_locator(MAP)
+    expect(frame.locator(".leaflet-marker-icon").first).to_be_visible(timeout=SLOW_MS)
+    frame.get_by_role("button", name="Zoom in").click()
+    page.wait_for_timeout(1000)
+    view = "() => [map.getCenter().lat, map.getCenter().lng, map.getZoom()]"
+    left = frame.locator("body").evaluate(view)
+    for tab in ("Probabilities", "Why", "Map"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+        page.wait_for_timeout(1000)
+    assert frame.locator("body").evaluate(view) == left
+
+
+def test_a_file_that_is_no_photo_is_refused_by_name_and_clear_empties_the_page(visit):
+    page = visit()
+    drop(page, ("china.jpg", CHINA.read_bytes()), ("<b>letter</b>.jpg", b"%PDF-1.7"))
+    refusal = page.get_by_test_id("stAlert")
+    expect(refusal).to_contain_text("<b>letter</b>.jpg", timeout=SLOW_MS)
+    expect(refusal).to_contain_text("a PDF document")
+    answer(page)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("heading", level=2)).to_have_count(0, timeout=SLOW_MS)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out_of_the_window(visit, width, scheme):
+    page = visit(width=width, color_scheme=scheme)
+    drop(page, ("china.jpg", CHINA.read_bytes()))
+    answer(page)
+    for tab in ("Map", "Probabilities", "Why", "Details"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(1500)
+        assert page.evaluate("document.querySelector('.stMain').scrollWidth <= innerWidth"), tab
+
+
+def test_a_french_browser_reads_french(visit):
+    page = visit(locale="fr-CA")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Où cette photo a-t-elle été prise ?")
+    expect(page.get_by_role("button", name="Choisir des photos")).to_be_visible(timeout=SLOW_MS)

@@ -1,0 +1,184 @@
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from triovision.ui.leaflet import NODE_MODULES
+from triovision.viz.leaflet import missing_files
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(bool(missing_files(NODE_MODULES)), reason="needs the npm packages: make assets"),
+]
+PAGE = Path(__file__).with_name("map_page.py")
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 800}
+TILES = "server.arcgisonline.com"
+
+
+class Map:
+    """The map's frame on a page."""
+
+    def __init__(self, page):
+        self.page = page
+        self.frame = page.frame_locator("iframe[title='streamlit_folium.st_folium']")
+
+    def run(self, expression):
+        """The value of a JavaScript expression in the map's frame."""
+        return self.frame.locator("body").evaluate(f"() => {expression}")
+
+    @property
+    def view(self):
+        return self.run("[map.getCenter().lat, map.getCenter().lng, map.getZoom()]")
+
+    def settle(self):
+        self.frame.locator("body").evaluate(
+            "() => new Promise(done => { const at = () => map.getCenter() + map.getZoom() + map._animatingZoom;"
+            " let last = '', same = 0; const tick = () => { same = at() === last ? same + 1 : 0; last = at();"
+            " same > 20 ? done() : requestAnimationFrame(tick); }; tick(); })"
+        )
+
+
+@pytest.fixture
+def open_map(open_page, serve):
+    def open_(query="", viewport=WIDE, **options):
+        page = open_page(f"{serve(PAGE)}/{query}", viewport=viewport, **options)
+        return Map(page)
+
+    return open_
+
+
+def drawn(map_):
+    expect(map_.frame.locator(".sure, .unsure")).to_be_visible(timeout=30_000)
+    map_.settle()
+    return map_
+
+
+def land_share(map_):
+    """Share of the outlines' pixels that are painted."""
+    return map_.run(
+        """{
+        const canvas = document.querySelector(".leaflet-outlines-pane canvas");
+        const rgba = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let painted = 0;
+        for (let i = 3; i < rgba.length; i += 4) painted += rgba[i] > 0;
+        return painted / (rgba.length / 4);
+    }""".replace("{\n", "(() => {\n", 1)
+        + ")()"
+    )
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light")])
+def test_the_map_is_drawn_with_no_network(open_map, viewport, scheme):
+    map_ = drawn(open_map(viewport=viewport, color_scheme=scheme))
+    expect(map_.frame.locator(".dot, .share").first).to_be_visible()
+    expect(map_.frame.locator(".tile-notice")).to_have_text("No map tiles to be had: country outlines only")
+    expect(map_.frame.locator(".distance")).to_have_text("660 km")
+    assert 0.2 < land_share(map_) < 0.95
+    assert map_.run("map.getBounds().contains([48.8566, 2.3522]) && map.getBounds().contains([43.2965, 5.3698])")
+    assert {urlsplit(url).hostname for url in map_.page.blocked} == {TILES}
+    assert [problem for problem in map_.page.problems if TILES not in problem] == []
+
+
+def test_sea_and_land_follow_the_theme(open_map):
+    def sea(scheme):
+        return drawn(open_map(color_scheme=scheme)).run("getComputedStyle(map.getContainer()).backgroundColor")
+
+    assert sea("light") == "rgb(211, 227, 234)"
+    assert sea("dark") == "rgb(23, 34, 41)"
+
+
+def test_popups_show_the_place_and_hostile_text_as_text(open_map):
+    map_ = drawn(open_map())
+    map_.frame.locator(".sure").click()
+    popup = map_.frame.locator(".leaflet-popup-content").last  # the one before it is fading away
+    expect(popup).to_contain_text("Half of the probability lies within 330 km.")
+    map_.page.keyboard.press("Escape")
+    map_.frame.locator(".dot").first.click()
+    expect(popup).to_contain_text("</script><script>alert(1)</script>`${alert(2)}`<img src=x onerror=alert(3)>\"'")
+    assert popup.locator("img, script").count() == 0
+    assert [problem for problem in map_.page.problems if TILES not in problem] == []
+
+
+def test_the_cluster_says_its_probability_and_opens(open_map):
+    map_ = drawn(open_map())
+    before = map_.view[2]
+    cluster = map_.frame.locator(".share")
+    expect(cluster).to_have_text("30%")  # Lyon 20 % and Villeurbanne 10 %
+    cluster.click(force=True)  # the line's label may lie on it
+    expect(map_.frame.locator(".share")).to_have_count(0)
+    map_.settle()
+    assert map_.view[2] > before
+    assert map_.run("[...document.querySelectorAll('.dot')].length") == 2
+
+
+def test_zoom_and_popup_survive_a_rerun_and_panning_causes_none(open_map):
+    map_ = drawn(open_map())
+    map_.frame.get_by_role("button", name="Zoom in").click()
+    map_.settle()
+    map_.frame.locator(".sure").click()
+    map_.settle()
+    before = map_.view
+    expect(map_.page.get_by_text("run 1", exact=True)).to_be_visible()
+    map_.page.get_by_role("button", name="Run again").click()
+    expect(map_.page.get_by_text("run 2", exact=True)).to_be_visible()
+    expect(map_.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    assert map_.view == before
+    expect(map_.frame.locator(".leaflet-popup-content")).to_be_visible()
+
+
+def test_a_map_in_a_hidden_tab_is_fitted_when_the_tab_is_opened(open_map):
+    seen = drawn(open_map()).view
+    map_ = open_map("?hidden=1")
+    map_.page.get_by_role("tab", name="Map").click()
+    drawn(map_)
+    assert map_.view == pytest.approx(seen, abs=0.5)
+
+
+def test_both_sides_of_the_date_line_are_in_one_view(open_map):
+    map_ = drawn(open_map("?photo=suva"))
+    expect(map_.frame.locator(".unsure")).to_be_visible()
+    expect(map_.frame.locator(".dot")).to_be_visible()
+    assert map_.view[2] >= 4
+    assert land_share(map_) > 0
+
+
+def test_tools_are_there_and_named(open_map):
+    map_ = drawn(open_map())
+    for title in ("Zoom out", "Full screen", "Draw a polygon", "Hide the overview"):
+        expect(map_.frame.get_by_title(title)).to_be_visible()
+
+
+def test_measuring_draws_a_line_and_says_its_length(open_map):
+    map_ = drawn(open_map())
+    box = map_.frame.locator(".leaflet-control-measure-toggle").bounding_box()
+    map_.page.mouse.move(box["x"] + 9, box["y"] + 9)
+    map_.frame.locator(".js-start").click()
+    for x in (400, 500):
+        map_.page.mouse.click(x, 600)
+    expect(map_.frame.locator(".leaflet-control-measure .results")).to_contain_text("km")
+
+
+def test_a_drawn_rectangle_stays_through_a_rerun(open_map):
+    map_ = drawn(open_map())
+    map_.frame.get_by_title("Draw a rectangle").click()
+    map_.page.mouse.move(300, 500)
+    map_.page.mouse.down()
+    map_.page.mouse.move(420, 600, steps=5)
+    map_.page.mouse.up()
+    assert map_.run("drawnItems.getLayers().length") == 1
+    map_.page.get_by_role("button", name="Run again").click()
+    expect(map_.page.get_by_text("run 2", exact=True)).to_be_visible()
+    assert map_.run("drawnItems.getLayers().length") == 1
+
+
+def test_base_layers_and_overlays_can_be_chosen(open_map):
+    map_ = drawn(open_map())
+    map_.frame.locator(".leaflet-control-layers").hover()  # it opens, and takes clicks from then on
+    expect(map_.frame.locator(".leaflet-control-layers-base label")).to_have_count(5)
+    expect(map_.frame.get_by_text("Satellite")).to_be_visible()
+    with map_.page.expect_event("requestfailed", lambda request: "World_Imagery" in request.url):
+        map_.frame.get_by_text("Satellite").click()
+    expect(map_.frame.locator(".tile-notice")).to_have_text("No map tiles to be had: country outlines only")
+    map_.frame.get_by_text("Outlines only", exact=True).click()
+    expect(map_.frame.locator(".tile-notice")).to_have_text("")

@@ -1,0 +1,120 @@
+"""From a dropped file, the camera or the example to an answer in the session."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import streamlit as st
+
+from triovision.errors import PhotoError
+from triovision.photo import read_photo
+from triovision.ui.reports import report
+from triovision.ui.service import model_or_remedy
+from triovision.ui.session import MAX_PHOTOS, Answer, clear, current, empty_uploads
+from triovision.ui.words import Words, plain
+
+EXAMPLE_CREDIT = (
+    "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/), "
+    "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: str
+    data: bytes
+    credit: str = ""
+
+
+def example_path() -> Path | None:
+    """Where scikit-learn keeps its photo of the Summer Palace; None when it is not installed."""
+    spec = find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "datasets" / "images" / "china.jpg"
+    return path if path.is_file() else None
+
+
+def drop_zone(say: Words) -> None:
+    """Draw the ways to bring photos in, and answer those that came."""
+    session = current()
+    uploads = st.file_uploader(
+        say("Drop photos here"),
+        accept_multiple_files=True,
+        key=f"upload-{session.batch}",
+        help=say("JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF, BMP or MPO; at most {count} photos.", count=MAX_PHOTOS),
+    )
+    files = [_File(upload.name, upload.getvalue()) for upload in uploads]
+    with st.container(horizontal=True, vertical_alignment="center", key="ways-in"):
+        path = example_path()
+        if path is not None and st.button(say("Try an example"), key="example"):
+            files.append(_File(path.name, path.read_bytes(), EXAMPLE_CREDIT))
+        camera = st.toggle(say("Use the camera"), key="camera")
+        if session.answers or session.refusals:
+            hint = say("Removes all photos and results from memory.")
+            st.button(say("Clear"), key="clear", on_click=clear, help=hint)
+    if camera:
+        shot = st.camera_input(say("Take a photo"), key=f"camera-{session.batch}")
+        files += [_File(say("Camera photo") + ".jpg", shot.getvalue())] if shot else []
+    if files:
+        _answer_all(files, say)
+        empty_uploads()
+        st.rerun()
+    _show_refusals(say)
+
+
+def _answer_all(files: Sequence[_File], say: Words) -> None:
+    session = current()
+    session.refusals.clear()
+    place = st.empty()
+    for number, file in enumerate(files, start=1):
+        with place.container(horizontal=True, vertical_alignment="center"):
+            st.progress(
+                (number - 1) / len(files),
+                say("Photo {number} of {count}: {name}", number=number, count=len(files), name=plain(file.name, 40)),
+            )
+            if len(files) > 1:
+                st.button(say("Stop"), key=f"stop-{number}", on_click=empty_uploads)
+        _answer(file, say)
+    place.empty()
+    new = [key for key in (_key(file) for file in files) if key in session.answers]
+    if new:
+        st.session_state["shown"] = new[0]
+
+
+def _answer(file: _File, say: Words) -> None:
+    """Put the answer to one file, or the reason why there is none, into the session."""
+    session = current()
+    key = _key(file)
+    if key not in session.answers:
+        if len(session.answers) >= MAX_PHOTOS:
+            session.refusals[key] = PhotoError(
+                file.name,
+                say("there are {count} photos already", count=MAX_PHOTOS),
+                say("Press Clear to make room"),
+            )
+            return
+        try:
+            start = time.perf_counter()
+            photo = read_photo(file.data, file.name)
+            decode_ms = (time.perf_counter() - start) * 1000
+        except PhotoError as error:
+            session.refusals[key] = error
+            return
+        with model_or_remedy(say) as model:
+            (prediction,) = model.predict([photo], top_k=len(model.card.labels))
+        session.answers[key] = Answer(key, photo, prediction, decode_ms, file.credit)
+
+
+def _key(file: _File) -> str:
+    return hashlib.sha256(file.data).hexdigest()
+
+
+def _show_refusals(say: Words) -> None:
+    for error in current().refusals.values():
+        st.warning(report(error, say))

@@ -1,0 +1,101 @@
+"""The tab of charts: how sure the model is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from triovision.geo import country_name
+from triovision.results import Prediction
+from triovision.ui.downloads import file_stem
+from triovision.ui.session import Answer
+from triovision.ui.theme import palette
+from triovision.ui.words import Words
+from triovision.viz import (
+    certainty_strip,
+    figures_page,
+    percent,
+    probability_bars,
+    probability_gauge,
+    probability_radar,
+    similarity_heatmap,
+)
+
+if TYPE_CHECKING:
+    from triovision.inference import GeoModel
+
+_FEWEST, _MOST = 5, 15
+
+
+def countries_shown(labels: int) -> int:
+    """How many of a model's countries the reader wants to see."""
+    return min(int(st.session_state.get("k", _FEWEST)), labels)
+
+
+def show_probabilities(answer: Answer, model: GeoModel, say: Words) -> None:
+    """Draw strip, bars, radar, similarity and gauges of the most probable countries."""
+    prediction = answer.prediction
+    known = len(prediction.countries)
+    if known > _FEWEST:
+        most = min(_MOST, known)
+        st.slider(say("Number of countries"), _FEWEST, most, key="k", persist_state="session", width=320)
+    k = countries_shown(known)
+    figures = _figures(prediction, k, model, say)
+    gauges = {
+        country_name(guess.country, say.language): probability_gauge(guess, palette(), say.language)
+        for guess in prediction.countries[:k]
+    }
+    stem = file_stem(answer.photo.name)
+    strip, bars, radar, similarity = figures
+    _plot(strip, figures[strip], stem)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _plot(bars, figures[bars], stem)
+        _plot(radar, figures[radar], stem)
+    with right:
+        _plot(similarity, figures[similarity], stem)
+        st.subheader(say("Country by country"), anchor=False)
+        with st.container(horizontal=True, gap="small"):
+            for number, (name, gauge) in enumerate(gauges.items()):
+                config = _config(stem, name)
+                st.plotly_chart(gauge, theme=None, width=160, key=f"gauge-{number}", config=config, alt=name)
+    st.download_button(
+        say("All charts as one page (HTML)"),
+        lambda: figures_page(figures | gauges, answer.photo.name),
+        file_name=f"{stem}-charts.html",
+        mime="text/html",
+        on_click="ignore",
+    )
+
+
+def _figures(prediction: Prediction, k: int, model: GeoModel, say: Words) -> dict[str, go.Figure]:
+    """Figures by heading, the strip first."""
+    colors, language = palette(), say.language
+    countries = [guess.country for guess in prediction.countries[:k]]
+    coverage = percent(model.card.calibration.conformal_coverage, language)
+    inside, outside = say("in the {coverage} set", coverage=coverage), say("outside")
+    parts = say("the rest of the likely set"), say("all others")
+    return {
+        say("How sure"): certainty_strip(prediction, colors, parts, language),
+        say("Most probable countries"): probability_bars(prediction, k, colors, (inside, outside), language),
+        say("The same as a radar"): probability_radar(prediction, k, colors, language),
+        say("How alike they look to the model"): similarity_heatmap(
+            countries, model.country_similarity(countries), colors, language
+        ),
+    }
+
+
+def _plot(name: str, figure: go.Figure, stem: str) -> None:
+    st.subheader(name, anchor=False)
+    st.plotly_chart(figure, theme=None, key=f"figure-{name}", config=_config(stem, name), alt=name)
+
+
+def _config(stem: str, name: str) -> dict[str, object]:
+    """Plotly's mode bar with the one button that is of use: the picture as a file."""
+    return {
+        "displaylogo": False,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": "png", "scale": 2, "filename": f"{stem}-{file_stem(name).lower()}"},
+    }

@@ -1,0 +1,84 @@
+"""Errors and warnings of the library, which speaks English, in the reader's language."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from triovision.errors import TrioVisionError
+from triovision.ui.words import Words, plain
+
+
+def _known(*texts: str) -> tuple[str, ...]:
+    """Texts that the library writes, with `{name}` where it fills something in; catalogues translate them."""
+    return texts
+
+
+TEXTS = _known(
+    "the file is empty",
+    "it has {size} MB, more than the {most} MB allowed",
+    "it is {kind}, which is not read here",
+    "its content is no image of a kind that is read here, or is damaged",
+    "it is an animation of more than {frames} frames",
+    "it has {size} megapixels, more than the {most} allowed",
+    "it is {width} x {height} pixels, which shows nothing",
+    "it is a JPEG of more than {scans} scans, made to keep a computer busy",
+    "it is cut short: {share} of the picture is missing",
+    "it unpacks to far more pixels than so small a file holds, as decompression bombs do",
+    "it has more pixels than can be read safely",
+    "it needs more memory than there is",
+    "it is damaged or cut short and cannot be decoded",
+    "a PDF document",
+    "a Photoshop document",
+    "a PostScript drawing",
+    "a ZIP archive or an office document",
+    "an icon",
+    "a JPEG XL picture",
+    "a JPEG 2000 picture",
+    "a camera raw file",
+    "a video",
+    "a web page",
+    "an SVG drawing",
+    "an XML text",
+    "Use a smaller copy of the photo",
+    "Choose a larger copy of the photo",
+    "Copy the file from its source again, or export the photo anew",
+    "Save one frame as a photo",
+    "Choose a photo in {formats}",
+    "Export the photo as {formats}",
+    "{formats} or BMP",
+    "The file is cut short: {what}.",
+    "{share} of the picture is missing",
+    "fine detail may be missing",
+    "The camera's notes are damaged and were ignored.",
+    "The colour profile cannot be used and was ignored: colours may be off.",
+    "is no model on this machine",
+    "Models in {folder}: {models}",
+    "cannot be read ({why})",
+    "is no valid model card ({faults})",
+    "has SHA-256 {found}, the card says {expected}",
+    "Restore the folder from the repository, or make it anew with `{command}`",
+)
+
+
+def report(error: TrioVisionError, say: Words) -> str:
+    """An error as Markdown: the thing in bold, the reason, the remedy."""
+    reason, remedy = (plain(in_words(text, say), 400) for text in (error.reason, error.remedy))
+    return f"**{plain(error.subject, 200)}**: {reason}. {remedy}."
+
+
+def in_words(text: str, say: Words) -> str:
+    """A text of the library in the reader's language; in English where the catalogues do not know it."""
+    for msgid, pattern in _patterns():
+        found = pattern.fullmatch(text)
+        if found:
+            return say(msgid, **{name: in_words(value, say) for name, value in found.groupdict().items()})
+    return text
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    def pattern(msgid: str) -> re.Pattern[str]:
+        return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(msgid)), re.DOTALL)
+
+    return tuple((msgid, pattern(msgid)) for msgid in TEXTS)

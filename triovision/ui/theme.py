@@ -1,0 +1,29 @@
+"""Colours and style sheet of the page."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+from triovision.ui.words import Words
+from triovision.viz.figures import DARK, LIGHT, Palette
+
+_STYLE_SHEET = Path(__file__).resolve().parents[2] / "styles" / "theme.css"
+
+
+def palette() -> Palette:
+    """The colours of figures that fit the theme which the browser shows."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def apply_style(say: Words) -> None:
+    """Put the style sheet into the page, with the words that Streamlit's own drop zone lacks in other languages."""
+    choose, limit = say("Choose photos"), say("or drop them here, up to 30 MB each")
+    st.html(f"<style>:root {{ --words-choose: '{choose}'; --words-limit: '{limit}' }} {_style_sheet()}</style>")
+
+
+@cache
+def _style_sheet() -> str:
+    return _STYLE_SHEET.read_text(encoding="utf-8")

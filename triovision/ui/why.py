@@ -1,0 +1,102 @@
+"""The tab of reasons: which parts of the photo spoke for a country."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import streamlit as st
+from PIL.Image import Image
+
+from triovision.errors import ExplanationError
+from triovision.geo import country_name
+from triovision.results import Explanation
+from triovision.ui.answer import guess_words
+from triovision.ui.downloads import file_stem
+from triovision.ui.probabilities import countries_shown
+from triovision.ui.reports import report
+from triovision.ui.session import Answer, current
+from triovision.ui.words import Words, plain
+from triovision.viz import overlay, png_bytes, raw_map, shown_photo
+
+if TYPE_CHECKING:
+    from triovision.explain import ExplainableModel
+    from triovision.inference import GeoModel
+
+_SLOW = "Score-CAM"
+
+
+def show_why(answer: Answer, model: GeoModel, say: Words) -> None:
+    """Let the reader choose a country and a method, and draw photo, overlay and raw map side by side."""
+    from triovision.explain import METHODS  # noqa: PLC0415 - brings in PyTorch, and the page is to be seen before
+
+    guesses = {guess.country: guess for guess in answer.prediction.countries}
+    choices = list(guesses)[: countries_shown(len(guesses))]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        country = st.selectbox(
+            say("Country"),
+            choices,
+            format_func=lambda code: guess_words(guesses[code], say),
+            key=f"country-{answer.key}",
+            persist_state="session",
+            width=300,
+        )
+        method = st.selectbox(say("Method"), METHODS, key="method", persist_state="session", width=180)
+        opacity = st.slider(
+            say("Opacity of the map"), 0, 100, 55, 5, format="%d%%", key="opacity", persist_state="session", width=220
+        )
+    try:
+        explanation = _explanation(answer, model, country, method, say)
+    except ExplanationError as error:
+        st.error(report(error, say))
+        return
+    _draw(answer, explanation, opacity / 100, say)
+
+
+def _explanation(answer: Answer, model: GeoModel, country: str, method: str, say: Words) -> Explanation:
+    key = (answer.key, country, method)
+    kept = current().explanation(key)
+    if kept is None:
+        from triovision.explain import explain_country  # noqa: PLC0415 - as above
+
+        text = say("Looking for the reasons…")
+        if method == _SLOW:
+            text = say("Score-CAM asks the model again for every channel of the layer; this takes a while…")
+        with st.spinner(text, show_time=method == _SLOW):
+            kept = explain_country(cast("ExplainableModel", model), answer.photo, country, method)
+        current().keep(key, kept)
+    return kept
+
+
+def _draw(answer: Answer, explanation: Explanation, opacity: float, say: Words) -> None:
+    name = country_name(explanation.country, say.language)
+    over, raw = overlay(answer.photo, explanation, opacity), raw_map(answer.photo, explanation)
+    pictures = {
+        say("What spoke for {country}", country=name): over,
+        say("Photo"): shown_photo(answer.photo),
+        say("Raw map of the layer"): raw,
+    }
+    for column, (caption, picture) in zip(st.columns(3), pictures.items(), strict=True):
+        column.image(picture, caption, output_format="JPEG", width="stretch", alt=caption)
+    st.caption(
+        say(
+            "Bright parts spoke for {country}, dark parts did not; the model did not see grey parts.",
+            country=name,
+        )
+    )
+    st.caption(
+        say(
+            "Method {method} · layer {layer} · target {country} · {milliseconds} ms",
+            method=explanation.method,
+            layer=plain(explanation.layer),
+            country=name,
+            milliseconds=say.number(explanation.elapsed_ms),
+        )
+    )
+    stem = f"{file_stem(answer.photo.name)}-{explanation.country}-{explanation.method.lower()}"
+    with st.container(horizontal=True):
+        _download(say("Overlay (PNG)"), f"{stem}-overlay.png", over)
+        _download(say("Raw map (PNG)"), f"{stem}-map.png", raw)
+
+
+def _download(label: str, file_name: str, picture: Image) -> None:
+    st.download_button(label, lambda: png_bytes(picture), file_name=file_name, mime="image/png", on_click="ignore")
