@@ -71,6 +71,13 @@ def test_a_real_photo_is_answered(app, china, calls):
     assert calls["predict"] == 1
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_map_that_needs_a_network_says_so(app, china, monkeypatch, whole):
+    monkeypatch.setattr("triovision.ui.leaflet._packages_are_whole", lambda: whole)
+    drop(app.run(), ("china.jpg", china))
+    assert ("make assets" in shown(app)) is not whole
+
+
 def test_nothing_that_is_touched_asks_the_model_again(app, china, calls):
     drop(app.run(), ("china.jpg", china))
     open_tab(app, "Probabilities")

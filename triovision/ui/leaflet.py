@@ -20,7 +20,7 @@ NODE_MODULES: Final = Path(__file__).resolve().parents[2] / "node_modules"
 _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
 
-def show_map(prediction: Prediction, camera: CameraFacts | None, words: Words, key: str, height_px: int = 520) -> None:
+def show_map(prediction: Prediction, camera: CameraFacts | None, say: Words, key: str, height_px: int = 520) -> None:
     """Show where a photo was probably taken.
 
     Zoom, open pop-ups and drawings stay as they are when the page runs again for the same prediction, and nothing that
@@ -29,13 +29,13 @@ def show_map(prediction: Prediction, camera: CameraFacts | None, words: Words, k
     Args:
         prediction: What to draw.
         camera: What the camera wrote.
-        words: Language of the reader.
+        say: Language of the reader.
         key: Name of this map on the page.
         height_px: Height on the screen.
     """
     look = MapLook(
-        language=words.language,
-        translate=words,
+        language=say.language,
+        translate=say,
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),
         outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
@@ -45,6 +45,13 @@ def show_map(prediction: Prediction, camera: CameraFacts | None, words: Words, k
     plot = prediction_map(prediction, camera, look)
     # render=False leaves out a whole page of HTML that nobody reads; the map itself is rendered all the same.
     st_folium(plot, key=key, height=height_px, use_container_width=True, returned_objects=[], render=False)
+    if look.source == PUBLIC_CDN:
+        st.caption(
+            say(
+                "The map's scripts are not on this machine and come from a public server. "
+                "With no network the map stays blank; `make assets` fetches them once."
+            )
+        )
 
 
 def _source() -> LeafletSource:
