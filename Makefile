@@ -3,7 +3,6 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-DATA := $(TRIOVISION_DATA)
 
 .PHONY: help
 help: ## List the targets
@@ -53,3 +52,4 @@ bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.no_place
+	[ -z "$(TRIOVISION_DATA)" ] || $(BIN)/python -m benchmarks.explanations

@@ -23,7 +23,7 @@ TINY_PREPROCESSING = Preprocessing(input_size=64, mean=(0.5, 0.5, 0.5), std=(0.5
 
 
 @pytest.fixture(scope="session")
-def china_jpg() -> bytes:
+def china() -> bytes:
     """The Summer Palace, shipped by scikit-learn."""
     spec = find_spec("sklearn")
     assert spec is not None

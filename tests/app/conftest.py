@@ -1,6 +1,5 @@
 import hashlib
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from triovision.networks import build_classifier
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("PE", "FR", "IT", "CN", "JP", "US", "GB", "DE", "ES", "GR", "TR", "IN", "TH", "BR", "MX", "EG", "MA", "ZA")
-ARCHITECTURE = "mobilenetv3_small_050"
+ARCHITECTURE = "mobilenetv2_050"
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +21,7 @@ def weights():
     """A small untrained network that says Peru, whatever it sees."""
     torch.manual_seed(0)
     state = build_classifier(ARCHITECTURE, len(LABELS)).state_dict()
+    state["classifier.weight"] *= 0.01  # the picture hardly counts, the bias decides
     state["classifier.bias"] = torch.tensor([5.0] + [0.0] * (len(LABELS) - 1))
     return state
 
@@ -78,9 +78,3 @@ def app(write_model):
     st.cache_resource.clear()
     yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     st.cache_resource.clear()
-
-
-@pytest.fixture(scope="session")
-def china():
-    """Scikit-learn's photo of the Summer Palace in Beijing: a real JPEG."""
-    return (Path(find_spec("sklearn").origin).parent / "datasets" / "images" / "china.jpg").read_bytes()

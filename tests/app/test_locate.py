@@ -5,7 +5,9 @@ from collections import Counter
 import pytest
 from PIL import Image
 
+import triovision
 from triovision import explain
+from triovision.geo import country_name
 from triovision.inference import CountryEngine
 from triovision.ui import session
 
@@ -71,6 +73,16 @@ def test_a_real_photo_is_answered(app, china, calls):
     assert calls["predict"] == 1
 
 
+def test_the_embedded_model_answers_a_real_photo(app, china, monkeypatch):
+    monkeypatch.delenv("TRIOVISION_MODELS")
+    drop(app.run(), ("china.jpg", china))
+    (prediction,) = triovision.load_model().predict([triovision.read_photo(china, "china.jpg")])
+    first = country_name(prediction.countries[0].country)
+    assert first in (shown(app) if prediction.abstained else app.header[0].value)
+    for name in ("Probabilities", "Why", "Details"):
+        open_tab(app, name)
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_map_that_needs_a_network_says_so(app, china, monkeypatch, whole):
     monkeypatch.setattr("triovision.ui.leaflet._packages_are_whole", lambda: whole)
@@ -126,7 +138,7 @@ def test_an_explanation_says_what_it_is_made_of(app, china):
     alts = [picture.proto.imgs[0].alt for picture in app.get("image")]
     assert alts == ["china.jpg", "What spoke for Peru", "Photo", "Raw map of the layer"]
     assert "Method LayerCAM" in words
-    assert r"layer blocks\.5" in words
+    assert "layer bn2" in words
     assert {"Overlay (PNG)", "Raw map (PNG)"} <= {button.label for button in app.get("download_button")}
 
 

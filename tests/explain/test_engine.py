@@ -11,9 +11,9 @@ from triovision.results import Photo
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_embedded_engine_can_be_explained_and_predicts_as_before(method, write_tiny_model, china_jpg, tmp_path):
+def test_the_embedded_engine_can_be_explained_and_predicts_as_before(method, write_tiny_model, china, tmp_path):
     engine = CountryEngine(write_tiny_model(tmp_path), torch.device("cpu"))
-    image_hwc = np.asarray(Image.open(io.BytesIO(china_jpg)).convert("RGB"))
+    image_hwc = np.asarray(Image.open(io.BytesIO(china)).convert("RGB"))
     height, width = image_hwc.shape[:2]
     photo = Photo(
         name="china.jpg", image_hwc=image_hwc, original_width_px=width, original_height_px=height, format="JPEG"

@@ -21,7 +21,7 @@ from triovision.inference.card import ModelCard, read_card
 from triovision.inference.precision import choose_precision, forward
 from triovision.inference.preprocessing import centre_square
 from triovision.inference.weights import load_network
-from triovision.networks import class_vectors, last_stage
+from triovision.networks import class_vectors, last_grid
 from triovision.results import CountryGuess, Photo, Prediction
 
 _BATCH = 32
@@ -44,7 +44,7 @@ class CountryEngine:
         self.card: ModelCard = read_card(folder)
         self.device = device
         self.network: nn.Module = load_network(folder, self.card).to(device)
-        self.explained_layer: str = last_stage(self.network, self.card.architecture)
+        self.explained_layer: str = last_grid(self.card.architecture)
         self._places = CandidatePlaces(self.card.labels, _CITIES_PER_COUNTRY)
         self.precision = choose_precision(self.network, self.card.preprocessing.input_size, device)
         self._batch_size = _BATCH

@@ -1,5 +1,5 @@
 """Architectures only: country classifiers."""
 
-from triovision.networks.classifier import build_classifier, class_vectors, head_of, last_stage
+from triovision.networks.classifier import build_classifier, class_vectors, head_of, last_grid
 
-__all__ = ["build_classifier", "class_vectors", "head_of", "last_stage"]
+__all__ = ["build_classifier", "class_vectors", "head_of", "last_grid"]

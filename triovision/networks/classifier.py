@@ -7,8 +7,9 @@ from typing import Any, cast
 import timm
 from torch import Tensor, nn
 
-#: Families whose stages are laid out as `last_stage` expects and whose head is one linear layer.
-_STAGES = {"efficientnet": "blocks", "mobilenet": "blocks", "resnet": "layer4", "convnext": "stages"}
+#: For each family that has one linear layer as its head: the last layer whose output is a grid, behind its activation
+#: where the family has one there. Class activation maps assume outputs that are not negative.
+_LAST_GRID = {"efficientnet": "bn2", "mobilenetv2": "bn2", "resnet": "layer4", "convnext": "stages.3"}
 
 
 def build_classifier(architecture: str, n_labels: int, **architecture_args: Any) -> nn.Module:  # noqa: ANN401 - timm's
@@ -27,19 +28,15 @@ def build_classifier(architecture: str, n_labels: int, **architecture_args: Any)
     """
     if not timm.is_model(architecture):
         raise ValueError(f"`architecture` {architecture!r} is unknown to timm {timm.__version__}")
-    if not any(family in architecture for family in _STAGES):
-        raise ValueError(f"`architecture` {architecture!r} is of no family among {', '.join(_STAGES)}")
+    if not any(family in architecture for family in _LAST_GRID):
+        raise ValueError(f"`architecture` {architecture!r} is of no family among {', '.join(_LAST_GRID)}")
     network: nn.Module = timm.create_model(architecture, num_classes=n_labels, **architecture_args)
     return network
 
 
-def last_stage(network: nn.Module, architecture: str) -> str:
-    """Dotted name of the last convolutional stage: the layer that class activation maps read."""
-    stage = next(layer for family, layer in _STAGES.items() if family in architecture)
-    module = network.get_submodule(stage)
-    if stage in {"blocks", "stages"}:
-        return f"{stage}.{len(cast(nn.Sequential, module)) - 1}"
-    return stage
+def last_grid(architecture: str) -> str:
+    """Dotted name of the layer that class activation maps read: the last one whose output is a grid."""
+    return next(layer for family, layer in _LAST_GRID.items() if family in architecture)
 
 
 def head_of(network: nn.Module) -> nn.Module:

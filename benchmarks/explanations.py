@@ -1,0 +1,69 @@
+"""Average drop of each explanation method on real photos, for two layers of the network.
+
+Average drop (Grad-CAM++, Chattopadhay et al., 2018): by what share the probability of the country falls when only the
+highlighted part of the picture is left. Lower is better, but a map that highlights everything has none: so the mean
+area is printed beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from triovision.explain import explain_country
+from triovision.inference import CountryEngine, load_model
+from triovision.inference.stream import read_photo_file
+from triovision.results import Photo
+from triovision.train.manifest import read_manifest
+
+#: Score-CAM is left out: a network pass for each of 1,280 channels.
+METHODS = ("LayerCAM", "Grad-CAM", "Grad-CAM++")
+PHOTOS = 120
+
+
+def held_out_photos(folder: Path) -> list[Photo]:
+    """An even sample of the photos that the embedded model never saw."""
+    manifest = read_manifest(folder / "manifest.csv", columns=["split_known_places"])
+    held_out = manifest.where(manifest.table["split_known_places"] == "val")
+    return [read_photo_file(path) for path in held_out.paths[:: max(1, len(held_out) // PHOTOS)]]
+
+
+def measure(engine: CountryEngine, photos: Sequence[Photo], batch_nchw: Tensor, method: str) -> tuple[float, float]:
+    """Average drop and mean area of a method's maps for the most probable countries."""
+    with torch.inference_mode():
+        whole, labels = engine.network(batch_nchw).softmax(1).max(1)
+    maps = [
+        torch.from_numpy(explain_country(engine, photo, engine.labels[int(label)], method).heatmap_hw)
+        for photo, label in zip(photos, labels, strict=True)
+    ]
+    mask = F.interpolate(torch.stack(maps)[:, None], size=batch_nchw.shape[-2:], mode="bilinear")
+    with torch.inference_mode():
+        left = engine.network(batch_nchw * mask).softmax(1).gather(1, labels[:, None])[:, 0]
+    return float(((whole - left).clamp(min=0) / whole).mean()), float(mask.mean())
+
+
+def main() -> None:
+    """Print one line a layer and method."""
+    folder = os.environ.get("TRIOVISION_DATA")
+    if folder is None:
+        raise SystemExit("Set TRIOVISION_DATA to a folder with manifest.csv and its photos.")
+    engine = load_model(device="cpu")
+    assert isinstance(engine, CountryEngine)
+    photos = held_out_photos(Path(folder))
+    batch_nchw = engine.preprocess(photos)
+    default = engine.explained_layer
+    print(f"{len(photos)} photos, {engine.card.id}")
+    for layer in (default, "blocks.6"):
+        engine.explained_layer = layer
+        for method in METHODS:
+            drop, area = measure(engine, photos, batch_nchw, method)
+            print(f"{layer:10} {method:12} average drop {drop:.3f}   mean area {area:.3f}")
+
+
+if __name__ == "__main__":
+    main()
