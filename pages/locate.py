@@ -47,5 +47,8 @@ else:
     with st.container(key="welcome"):
         drop_zone(say)
     st.caption(say("Photos stay in the memory of the computer that runs this page, and are never written to disk."))
-    with model_or_remedy(say):  # loads it while the reader looks for a photo
-        pass
+    with model_or_remedy(say) as model:  # loads it while the reader looks for a photo
+        countries = say.number(len(model.card.labels))
+        st.caption(
+            say("The model knows {count} countries. Elsewhere it is meant to say that it is not sure.", count=countries)
+        )
