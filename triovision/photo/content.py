@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -71,7 +72,7 @@ def gif_frames(data: bytes, most: int) -> int:
         return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
     frames = 0
-    try:
+    with suppress(IndexError):  # cut short: the decoder will say what is missing
         position = 13 + palette(data[10])
         while frames <= most and data[position] != 0x3B:  # trailer
             if data[position] == 0x2C:  # image: descriptor, palette, code size, data
@@ -85,8 +86,6 @@ def gif_frames(data: bytes, most: int) -> int:
             while data[position]:
                 position += data[position] + 1
             position += 1
-    except IndexError:
-        pass  # cut short: the decoder will say what is missing
     return frames
 
 

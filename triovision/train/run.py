@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import zlib
 from dataclasses import dataclass
 from functools import partial
@@ -32,8 +31,6 @@ from triovision.train.data import (
 )
 from triovision.train.manifest import Manifest
 from triovision.train.recipe import Data, Recipe
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
