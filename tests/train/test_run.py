@@ -113,7 +113,7 @@ def test_a_run_leaves_what_is_needed_to_go_on(finished: Path) -> None:
     facts = json.loads((finished / "run.json").read_text())
     assert facts["labels"] == ["FR", "JP", "NA"]
     assert (finished / "checkpoints" / "last.ckpt").exists()
-    assert "val/loss" in (finished / "logs" / "metrics.csv").read_text()
+    assert "val/loss" in (finished / "logs" / "version_0" / "metrics.csv").read_text()
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, photos: Manifest, recipe: Recipe) -> None:
@@ -132,6 +132,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, photos: Man
     first = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     run(recipe, photos, folder, None, workers=0)
     last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert [path.parent.name for path in sorted(folder.glob("logs/*/metrics.csv"))] == ["version_0", "version_1"]
     assert first["epoch"] == 0
     assert last["epoch"] == 1
     assert last["global_step"] == 2 * first["global_step"]

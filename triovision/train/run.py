@@ -106,7 +106,7 @@ def run(recipe: Recipe, manifest: Manifest, folder: Path, start: Path | Run | No
         max_epochs=recipe.optimisation.epochs,
         precision=recipe.optimisation.precision,  # type: ignore[arg-type] # the recipe's words are Lightning's
         gradient_clip_val=recipe.optimisation.clip_norm,
-        logger=CSVLogger(folder, name=None, version="logs"),
+        logger=CSVLogger(folder, name="logs"),  # a new version each time: a resumed run keeps its first figures
         callbacks=[
             best,
             EarlyStopping("val/loss", patience=recipe.optimisation.patience),
