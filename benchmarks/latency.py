@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import platform
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -59,5 +58,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    np.seterr(all="raise")
     main()

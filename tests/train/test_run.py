@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 
 from triovision.cli import main
 from triovision.errors import RecipeError
-from triovision.inference import CountryEngine
+from triovision.inference import CountryEngine, read_card
 from triovision.networks import build_classifier
 from triovision.photo import read_photo
 from triovision.train.baselines import score
@@ -207,6 +208,22 @@ def test_what_was_exported_answers_like_the_run(
     np.testing.assert_allclose(engine.logits([photo]), expected, atol=0.05, rtol=0.05)
 
 
+def test_a_run_can_borrow_the_calibration_of_another(
+    finished: Path, study: Path, tmp_path: Path, command: Callable[..., Result]
+) -> None:
+    other = shutil.copytree(finished, tmp_path / "other")
+    exported = command(
+        "train", "export", other, "--calibrate-on", finished, "--manifest", study / "manifest.csv",
+        "--id", "test_efficientnet.colours", "--describe", study / "words.toml", "--models", tmp_path / "models",
+        "--workers", 0,
+    )  # fmt: skip
+    assert exported.exit_code == 0, exported.output
+    card = read_card(tmp_path / "models" / "test_efficientnet.colours")
+    for name in ("new_places", "known_places"):
+        assert card.metrics[f"{name} (this model)"] == card.metrics[f"{name} (calibrating run)"]
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["test_efficientnet.colours"]
+
+
 def test_baselines_and_run_stand_in_one_table(finished: Path, study: Path, command: Callable[..., Result]) -> None:
     torch.manual_seed(0)
     save_file(build_classifier("test_efficientnet", 3).state_dict(), study / "start.safetensors")
@@ -215,8 +232,10 @@ def test_baselines_and_run_stand_in_one_table(finished: Path, study: Path, comma
         "--weights", study / "start.safetensors", "--workers", 0,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
+    table, strength = result.output.split("logistic regression: C = ")
+    assert float(strength.split(",")[0]) > 0
     for name in ("most frequent country", "logistic regression", "run run"):
-        assert result.output.count(name) == 2
+        assert table.count(name) == 2
 
 
 def test_scores_by_hand() -> None:

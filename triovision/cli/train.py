@@ -91,7 +91,8 @@ def baselines(
     splits = split(photos, recipe.data)
     parts = {"training": splits.training} | splits.validation
     features = {name: b.frozen_features(recipe, part, weights, workers) for name, part in parts.items()}
-    scores = b.baseline_scores(splits, features)
+    strength = b.choose_strength(splits, features["training"], recipe.seed)
+    scores = b.baseline_scores(splits, features, strength)
     if run_folder is not None:
         out = held_out(read_run(run_folder), photos, workers)
         scores += [
@@ -101,10 +102,11 @@ def baselines(
     click.echo(f"{'':24} {'split':14} {'photos':>6} {'top-1':>6} {'top-5':>6} {'macro recall':>12}")
     for s in sorted(scores, key=lambda s: s.split):
         click.echo(f"{s.name:24} {s.split:14} {s.photos:6} {s.top1:6.1%} {s.top5:6.1%} {s.macro_recall:12.1%}")
+    click.echo(f"logistic regression: C = {strength:g}, chosen on held-out training places")
     if rare:
         click.echo("min_photos  labels  top-1 on held-out places  mean recall of the rarest labels")
         for low, n, top1, recall in b.rare_country_recall(
-            splits.training, features["training"], [5, 10, 15, 20, 30, 50], recipe.seed
+            splits.training, features["training"], [5, 10, 15, 20, 30, 50], strength, recipe.seed
         ):
             click.echo(f"{low:10} {n:7} {top1:25.1%} {recall:32.1%}")
 

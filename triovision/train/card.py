@@ -101,23 +101,17 @@ def export_run(run_folder: Path, photos: Manifest, words: Description, request: 
     seen = held_out(calibrating, photos, workers)
     calibration = fit_calibration(seen.where(fit_half(seen.place)), request.accuracy)
     with TemporaryDirectory() as scratch:
-        study = _card(calibrating, photos, words, request, calibration, {})
-        metrics = _measure(write_model(calibrating, Path(scratch), study), calibrating, photos)
-    card = _card(run, photos, words, request, calibration, metrics)
-    folder = write_model(run, request.models, card)
-    if run.folder == calibrating.folder:
-        return folder
-    own = _measure(folder, run, photos)
-    return write_model(
-        run,
-        request.models,
-        card.model_copy(
-            update={
-                "metrics": {f"{name} (calibrating run)": figures for name, figures in metrics.items()}
-                | {f"{name} (this model)": figures for name, figures in own.items()}
-            }
-        ),
-    )
+
+        def figures(of: Run) -> dict[str, dict[str, float | None]]:
+            unmeasured = _card(of, photos, words, request, calibration, {})
+            return _measure(write_model(of, Path(scratch), unmeasured), of, photos)
+
+        metrics = figures(calibrating)
+        if run.folder != calibrating.folder:
+            borrowed = {f"{name} (calibrating run)": values for name, values in metrics.items()}
+            metrics = borrowed | {f"{name} (this model)": values for name, values in figures(run).items()}
+    # Written once and last, so that no model without its figures ever lies where the app looks.
+    return write_model(run, request.models, _card(run, photos, words, request, calibration, metrics))
 
 
 def _measure(folder: Path, run: Run, photos: Manifest) -> dict[str, dict[str, float | None]]:
