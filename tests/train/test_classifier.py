@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from triovision.train.classifier import cross_entropy, rate_at
+from triovision.inference.preprocessing import Preprocessing
+from triovision.train.classifier import CountryTraining, cross_entropy, rate_at
 from triovision.train.data import NO_LABEL
-from triovision.train.recipe import Optimisation
+from triovision.train.recipe import Optimisation, Recipe
 
 
 def test_without_smoothing_it_is_the_usual_cross_entropy() -> None:
@@ -23,6 +24,26 @@ def test_a_photo_without_a_label_wants_all_countries_alike() -> None:
     even, sure = torch.zeros(1, 4), torch.tensor([[5.0, 0, 0, 0]])
     assert cross_entropy(even, target, 0.1).item() == pytest.approx(math.log(4))
     assert cross_entropy(sure, target, 0.1) > cross_entropy(even, target, 0.1)
+
+
+def test_each_layer_learns_slower_than_the_one_behind_it() -> None:
+    recipe = Recipe(
+        name="tiny",
+        description="",
+        architecture="test_efficientnet",
+        preprocessing=Preprocessing(input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        optimisation=Optimisation(learning_rate=1e-3, layer_decay=0.5),
+    )
+    module = CountryTraining(recipe, ("FR", "JP"), (), steps=10)
+    optimiser = module.configure_optimizers()["optimizer"]
+    rates = {id(p): group["initial_lr"] for group in optimiser.param_groups for p in group["params"]}
+    decays = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+    head, stem = module.network.get_submodule("classifier"), module.network.get_submodule("conv_stem")
+    assert rates[id(stem.weight)] < rates[id(head.weight)] / 8
+    assert rates[id(head.weight)] in {1e-3, 5e-4}
+    assert decays[id(head.weight)] == recipe.optimisation.weight_decay
+    assert decays[id(head.bias)] == 0
+    assert len(rates) == len(list(module.network.parameters()))
 
 
 def test_the_rate_rises_then_falls_to_nothing() -> None:

@@ -154,6 +154,15 @@ def test_validation_pictures_are_those_of_inference(photo_folder: Path) -> None:
     assert torch.equal(sample[0], expected)
 
 
+def test_a_clean_picture_is_the_middle_or_its_mirror_image() -> None:
+    picture = torch.randint(0, 256, (3, 32, 48), dtype=torch.uint8)
+    transform = training_transform(Augmentation(train_size=32, clean_p=1))
+    middle = picture[:, :, 8:40]
+    found = [transform(picture) for _ in range(20)]
+    assert all(torch.equal(f, middle) or torch.equal(f, middle.flip(2)) for f in found)
+    assert len({f.numpy().tobytes() for f in found}) == 2
+
+
 def test_augmentation_keeps_the_layout() -> None:
     torch.manual_seed(1)
     transform = training_transform(Augmentation(train_size=48))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from triovision.cli import main
 from triovision.errors import RecipeError
@@ -20,12 +20,13 @@ from triovision.inference import CountryEngine, read_card
 from triovision.networks import build_classifier
 from triovision.photo import read_photo
 from triovision.train.baselines import score
-from triovision.train.checkpoint import go_on_from, read_run
+from triovision.train.checkpoint import read_run
 from triovision.train.data import NO_LABEL
 from triovision.train.export import HeldOut, fit_calibration, fit_half
 from triovision.train.manifest import Manifest, read_manifest
 from triovision.train.recipe import Recipe, read_recipe
-from triovision.train.run import run, start_from
+from triovision.train.run import run
+from triovision.train.starting import go_on_from, start_from
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
@@ -137,6 +138,34 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, photos: Man
     assert first["epoch"] == 0
     assert last["epoch"] == 1
     assert last["global_step"] == 2 * first["global_step"]
+
+
+def test_a_run_from_a_linear_probe_keeps_the_statistics_that_it_is_told_to(
+    tmp_path: Path, photos: Manifest, recipe: Recipe
+) -> None:
+    optimisation = recipe.optimisation.model_copy(
+        update={"freeze_norm": True, "layer_decay": 0.5, "epochs": 1, "learning_rate": 1e-3}
+    )
+    probing = recipe.model_copy(update={"linear_probe": True, "optimisation": optimisation})
+    torch.manual_seed(0)
+    start = build_classifier("test_efficientnet", 3).state_dict()
+    save_file(start, tmp_path / "start.safetensors")
+    run(probing, photos, tmp_path / "run", tmp_path / "start.safetensors", workers=0)
+    state = read_run(tmp_path / "run").network.state_dict()
+    torch.testing.assert_close(state["bn1.running_mean"], start["bn1.running_mean"])
+    assert not torch.equal(state["conv_stem.weight"], start["conv_stem.weight"])
+    assert not torch.equal(state["classifier.weight"], start["classifier.weight"])
+
+
+def test_the_finished_weights_hold_their_share_of_the_starting_ones(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    facts = json.loads((folder / "run.json").read_text())
+    facts["recipe"]["optimisation"]["start_share"] = 0.25
+    (folder / "run.json").write_text(json.dumps(facts))
+    start, trained = load_file(folder / "start.safetensors"), read_run(finished).network.state_dict()
+    for name, value in read_run(folder).network.state_dict().items():
+        expected = 0.25 * start[name] + 0.75 * trained[name] if value.is_floating_point() else trained[name]
+        torch.testing.assert_close(value, expected)
 
 
 def test_a_folder_of_another_run_is_left_alone(finished: Path, photos: Manifest, recipe: Recipe) -> None:

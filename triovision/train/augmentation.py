@@ -65,10 +65,11 @@ class CompressJpeg(v2.Transform):  # type: ignore[misc] # torchvision ships no t
             return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def training_transform(augmentation: Augmentation) -> v2.Compose:
+def training_transform(augmentation: Augmentation) -> v2.RandomChoice:
     """From a `uint8` picture `(3, h, w)` of any size to a changed one `(3, train_size, train_size)`."""
     a = augmentation
-    return v2.Compose(
+    clean = v2.Compose([v2.Resize(a.train_size), v2.CenterCrop(a.train_size), v2.RandomHorizontalFlip()])
+    changed = v2.Compose(
         [
             v2.RandomResizedCrop(a.train_size, (a.min_area, 1), (1 / a.max_aspect, a.max_aspect), antialias=True),
             v2.RandomHorizontalFlip(),
@@ -80,3 +81,4 @@ def training_transform(augmentation: Augmentation) -> v2.Compose:
             v2.RandomErasing(a.erase_p, scale=(0.02, 0.25)),
         ]
     )
+    return v2.RandomChoice([clean, changed], p=[a.clean_p, 1 - a.clean_p])

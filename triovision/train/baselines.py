@@ -5,25 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import timm
-import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from torch import nn
 
 from triovision.train.data import NO_LABEL, choose_labels, targets
-from triovision.train.export import network_logits
 from triovision.train.manifest import Manifest
-from triovision.train.recipe import Recipe
-from triovision.train.run import Splits, start_from
-
-#: Inverse strengths of the regularisation to choose from, on training places that are held out for it.
-_STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+from triovision.train.probe import fifth_of_places, fit_logistic
+from triovision.train.run import Splits
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +43,6 @@ def score(name: str, split_name: str, ranks: NDArray[np.floating], target: NDArr
     recalls = [right[target == label].mean() for label in np.unique(target)]
     top5 = (order[:, :5] == target[:, None]).any(axis=1)
     return Score(name, split_name, len(target), float(right.mean()), float(top5.mean()), float(np.mean(recalls)))
-
-
-def frozen_features(recipe: Recipe, manifest: Manifest, weights: Path | None, workers: int) -> NDArray[np.float32]:
-    """Pooled features `(n, n_features)` of the starting weights."""
-    network: nn.Module = timm.create_model(recipe.architecture, num_classes=0)
-    start_from(network, recipe, weights)
-    network.eval().to(memory_format=torch.channels_last)
-    return network_logits(network, manifest, recipe, workers)
-
-
-def fit_logistic(features: NDArray[np.float32], target: NDArray[np.int64], strength: float) -> LogisticRegression:
-    """Class-balanced logistic regression on standardised features; photos without a label are left out."""
-    known = target != NO_LABEL
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000, class_weight="balanced"))
-    return model.fit(features[known], target[known])
-
-
-def choose_strength(splits: Splits, features: NDArray[np.float32], seed: int) -> float:
-    """The inverse regularisation that is right most often on a held-out fifth of the training places.
-
-    A baseline that is not tuned makes any model look good.
-    """
-    target = targets(splits.training, splits.labels)
-    held = _fifth_of_places(splits.training, seed)
-    known = held & (target != NO_LABEL)
-
-    def accuracy(strength: float) -> float:
-        linear = fit_logistic(features[~held], target[~held], strength)
-        return float((linear.predict(features[known]) == target[known]).mean())
-
-    return max(_STRENGTHS, key=accuracy)
 
 
 def baseline_scores(splits: Splits, features: dict[str, NDArray[np.float32]], strength: float) -> list[Score]:
@@ -126,7 +84,7 @@ def rare_country_recall(
         For each value: itself, the number of labels, the accuracy over the held-out photos of all countries (those
         without a label are misses), and the mean recall of the countries that the next larger value would drop.
     """
-    held = _fifth_of_places(training, seed)
+    held = fifth_of_places(training, seed)
     rows = []
     for low, high in zip(least, [*least[1:], len(training)], strict=True):
         labels = choose_labels(training, low)
@@ -138,9 +96,3 @@ def rare_country_recall(
         mean_recall = float(np.mean(recalls)) if recalls else float("nan")
         rows.append((low, len(labels), float((first == truth).mean()), mean_recall))
     return rows
-
-
-def _fifth_of_places(training: Manifest, seed: int) -> NDArray[np.bool_]:
-    places = training.table["place"].to_numpy()
-    names = np.unique(places)
-    return np.isin(places, np.random.default_rng(seed).choice(names, max(1, len(names) // 5), replace=False))

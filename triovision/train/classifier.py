@@ -7,12 +7,14 @@ from typing import Any, cast
 
 import lightning
 import torch
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined] # public, but not in its __all__
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
-from triovision.networks import build_classifier, head_of
+from triovision.networks import build_classifier
 from triovision.train.data import NO_LABEL
 from triovision.train.recipe import Optimisation, Recipe
 
@@ -41,11 +43,18 @@ class CountryTraining(lightning.LightningModule):
         )
         self.loss = nn.ModuleList(MeanMetric() for _ in split_names)
 
+    def on_train_epoch_start(self) -> None:
+        """Keep the statistics of batch normalisation, if the recipe says so."""
+        for module in self.network.modules():
+            if self.recipe.optimisation.freeze_norm and isinstance(module, _BatchNorm):
+                module.eval()
+
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Cross entropy of one batch."""
         images, target = batch
         loss = cross_entropy(self.network(images).float(), target, self.recipe.optimisation.label_smoothing)
         self.log("train/loss", loss, prog_bar=True)
+        self.log("train/lr", self.trainer.optimizers[0].param_groups[-1]["lr"])
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int, dataloader_idx: int = 0) -> None:
@@ -70,18 +79,14 @@ class CountryTraining(lightning.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is private
         """AdamW with warm-up and cosine decay a step."""
         o = self.recipe.optimisation
-        head = {id(p) for p in head_of(self.network).parameters()}
-        # Biases and the scales of normalisation layers are vectors; decaying those only weakens the network.
-        groups = [
-            {
-                "params": [p for p in self.network.parameters() if (id(p) in head, p.ndim > 1) == (in_head, matrix)],
-                "lr": o.learning_rate * (o.head_factor if in_head else 1),
-                "weight_decay": o.weight_decay if matrix else 0.0,
-            }
-            for in_head in (False, True)
-            for matrix in (False, True)
-        ]
-        optimiser = torch.optim.AdamW(groups)
+        # timm leaves vectors, such as biases and the scales of normalisation, without decay, which only weakens them.
+        groups = param_groups_layer_decay(self.network, o.weight_decay, layer_decay=o.layer_decay)
+        optimiser = torch.optim.AdamW(
+            [
+                {key: group[key] for key in ("params", "weight_decay")} | {"lr": o.learning_rate * group["lr_scale"]}
+                for group in groups
+            ]
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, self.steps_per_epoch, o))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

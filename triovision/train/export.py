@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from torch import nn
-from torch.utils.data import DataLoader
 
 from triovision.errors import RecipeError
 from triovision.inference.calibration import (
@@ -22,11 +19,10 @@ from triovision.inference.calibration import (
     probabilities,
 )
 from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, sha256
-from triovision.inference.precision import forward
 from triovision.train.checkpoint import Run
-from triovision.train.data import NO_LABEL, ValidationPhotos, collate, targets
+from triovision.train.data import NO_LABEL, targets
 from triovision.train.manifest import Manifest
-from triovision.train.recipe import Recipe
+from triovision.train.outputs import network_outputs
 from triovision.train.run import split
 
 _COVERAGE = 0.9
@@ -68,27 +64,9 @@ def held_out(run: Run, manifest: Manifest, workers: int) -> HeldOut:
     for name, part in parts.items():
         names += [name] * len(part)
         places += part.table["place"].tolist()
-        logits.append(network_logits(run.network, part, run.recipe, workers))
+        logits.append(network_outputs(run.network, part, run.recipe, workers))
         target.append(targets(part, run.labels))
     return HeldOut(np.array(names), np.array(places), np.concatenate(logits), np.concatenate(target))
-
-
-def network_logits(network: nn.Module, manifest: Manifest, recipe: Recipe, workers: int) -> NDArray[np.float32]:
-    """Outputs of a network for the photos of a manifest, in order.
-
-    Raises:
-        RecipeError: If a photo cannot be read: figures over fewer photos would not be comparable.
-    """
-    photos = ValidationPhotos(manifest, (), recipe.preprocessing)
-    loader = DataLoader(photos, 64, collate_fn=collate(recipe.preprocessing), num_workers=workers)
-    rows = [forward(network, batch, torch.float32).numpy() for batch, _ in loader]
-    logits: NDArray[np.float32] = np.concatenate(rows)
-    if len(logits) != len(manifest):
-        missing = len(manifest) - len(logits)
-        raise RecipeError(
-            str(manifest.root), f"{missing} photos cannot be read", "Restore them (see the warnings above)"
-        )
-    return logits
 
 
 def fit_calibration(photos: HeldOut, wanted_accuracy: float) -> Calibration:

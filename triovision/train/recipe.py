@@ -50,6 +50,7 @@ class Augmentation(_Section):
         hue: Strength of hue jitter, in turns.
         grey_p: Probability of losing all colour.
         erase_p: Probability of erasing a rectangle.
+        clean_p: Probability of none of this: the picture as the finished model sees it, or its mirror image.
     """
 
     train_size: int = Field(default=144, ge=32)
@@ -64,6 +65,7 @@ class Augmentation(_Section):
     hue: float = Field(default=0.03, ge=0, le=0.5)
     grey_p: float = Field(default=0.1, ge=0, le=1)
     erase_p: float = Field(default=0.2, ge=0, le=1)
+    clean_p: float = Field(default=0.0, ge=0, le=1)
 
 
 class Optimisation(_Section):
@@ -73,13 +75,17 @@ class Optimisation(_Section):
         epochs: Largest number of epochs.
         patience: Epochs without a better validation loss before the run stops.
         batch_size: Photos a step.
-        learning_rate: Peak rate of the backbone.
-        head_factor: The new last layer learns this much faster.
+        learning_rate: Peak rate of the last layer.
+        layer_decay: Each layer, counted from the last, learns this much slower than the one behind it: ELECTRA
+            (Clark et al., 2020). 1 for one rate.
+        freeze_norm: Keep the statistics of batch normalisation as they were when training began.
         warmup_epochs: Length of the linear warm-up.
         weight_decay: Decoupled weight decay, on matrices only.
         label_smoothing: Share of the target spread evenly over all labels.
         clip_norm: Largest norm of the gradient.
         ema_decay: Decay a step of the moving average that is validated and exported.
+        start_share: Share of the starting weights in the finished ones, which are the mean of both: "Robust
+            Fine-Tuning of Zero-Shot Models" (Wortsman et al., 2022). Wants a start whose last layer is of use.
         precision: Lightning's name of the number format.
     """
 
@@ -87,12 +93,14 @@ class Optimisation(_Section):
     patience: int = Field(default=4, ge=1)
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=5e-4, gt=0)
-    head_factor: float = Field(default=5.0, gt=0)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    freeze_norm: bool = False
     warmup_epochs: float = Field(default=0.5, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
     ema_decay: float = Field(default=0.995, gt=0, lt=1)
+    start_share: float = Field(default=0.0, ge=0, lt=1)
     precision: str = "bf16-mixed"
 
 
@@ -105,6 +113,8 @@ class Recipe(_Section):
         architecture: Name of a timm architecture.
         drop_rate: Dropout before the last layer.
         pretrained: Fetch timm's ImageNet weights when no file of starting weights is given.
+        linear_probe: Begin with the last layer of a logistic regression on the starting features, not a random one:
+            "Fine-Tuning can Distort Pretrained Features" (Kumar et al., 2022).
         seed: Seed of everything random.
         preprocessing: What the network sees when it is used.
         data: See `Data`.
@@ -117,6 +127,7 @@ class Recipe(_Section):
     architecture: str
     drop_rate: float = Field(default=0.2, ge=0, lt=1)
     pretrained: bool = True
+    linear_probe: bool = False
     seed: int = 0
     preprocessing: Preprocessing
     data: Data = Data()

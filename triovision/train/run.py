@@ -10,15 +10,13 @@ from pathlib import Path
 
 import lightning
 import numpy as np
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 from triovision.errors import RecipeError
-from triovision.train.checkpoint import Run, go_on_from
+from triovision.train.checkpoint import START, Run
 from triovision.train.classifier import CountryTraining
 from triovision.train.data import (
     Sample,
@@ -30,7 +28,9 @@ from triovision.train.data import (
     draw_weights,
 )
 from triovision.train.manifest import Manifest
+from triovision.train.probe import start_head
 from triovision.train.recipe import Data, Recipe
+from triovision.train.starting import go_on_from, start_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,13 @@ def run(recipe: Recipe, manifest: Manifest, folder: Path, start: Path | Run | No
     module = CountryTraining(recipe, labels, tuple(splits.validation), len(draws))
     last = folder / "checkpoints" / "last.ckpt"
     resumed = last if last.exists() else None
-    if resumed is None and isinstance(start, Run):
-        go_on_from(start, module.network, labels)
-    elif resumed is None and not isinstance(start, Run):
-        start_from(module.network, recipe, start)
-    best = ModelCheckpoint(folder / "checkpoints", "{epoch:02d}", monitor="val/loss", save_last=True)
+    if resumed is None:
+        _start(module, splits, start, workers)
+        state = module.network.state_dict()
+        save_file({name: value.contiguous() for name, value in state.items()}, folder / START)
+    best = ModelCheckpoint(last.parent, "{epoch:02d}", monitor="val/loss")
+    # Behind the other, whose state it holds. `save_last=True` would write only after the epochs that are better.
+    latest = ModelCheckpoint(last.parent, last.stem, enable_version_counter=False)
     trainer = lightning.Trainer(
         max_epochs=recipe.optimisation.epochs,
         precision=recipe.optimisation.precision,  # type: ignore[arg-type] # the recipe's words are Lightning's
@@ -109,9 +111,10 @@ def run(recipe: Recipe, manifest: Manifest, folder: Path, start: Path | Run | No
         logger=CSVLogger(folder, name="logs"),  # a new version each time: a resumed run keeps its first figures
         callbacks=[
             best,
+            latest,
             EarlyStopping("val/loss", patience=recipe.optimisation.patience),
             EMAWeightAveraging(decay=recipe.optimisation.ema_decay),
-            LearningRateMonitor("epoch"),
+            Timer(verbose=False),  # its time is kept in the checkpoints
         ],
         num_sanity_val_steps=0,
         log_every_n_steps=20,
@@ -142,31 +145,15 @@ def loaders(recipe: Recipe, splits: Splits, workers: int) -> tuple[Loader, list[
     return training, validation
 
 
-def start_from(network: nn.Module, recipe: Recipe, weights: Path | None) -> None:
-    """Fill the backbone with starting weights: a file's, timm's own, or leave it random.
-
-    Raises:
-        RecipeError: If the file cannot be read or does not fit the architecture.
-    """
-    if weights is None and not recipe.pretrained:
+def _start(module: CountryTraining, splits: Splits, start: Path | Run | None, workers: int) -> None:
+    """Fill a network with the weights that it starts from."""
+    recipe = module.recipe
+    if isinstance(start, Run):
+        go_on_from(start, module.network, module.labels)
         return
-    if weights is None:
-        import timm  # noqa: PLC0415 - only this branch asks the public hub
-
-        state = timm.create_model(recipe.architecture, pretrained=True, num_classes=0).state_dict()
-    else:
-        try:
-            state = load_file(weights)
-        except (OSError, SafetensorError) as exc:
-            raise RecipeError(
-                str(weights), f"is no safetensors file that can be read ({exc})", "Check --weights"
-            ) from exc
-    head = {f"{name}.{part}" for name in ("classifier", "fc", "head.fc") for part in ("weight", "bias")}
-    missing, unexpected = network.load_state_dict({k: v for k, v in state.items() if k not in head}, strict=False)
-    if set(missing) - head or unexpected:
-        wrong = sorted((set(missing) - head) | set(unexpected))[:3]
-        remedy = "Give weights of the recipe's architecture"
-        raise RecipeError(str(weights), f"does not fit {recipe.architecture} ({', '.join(wrong)} …)", remedy)
+    start_from(module.network, recipe, start)
+    if recipe.linear_probe:
+        start_head(module.network, splits.training, module.labels, recipe, workers)
 
 
 def _claim(folder: Path, recipe: Recipe, manifest: Manifest, labels: tuple[str, ...]) -> None:

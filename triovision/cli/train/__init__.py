@@ -1,0 +1,17 @@
+"""`triovision train ...`: reproduce a model, one command a step."""
+
+from __future__ import annotations
+
+import click
+
+from triovision.cli.train.models import baselines, export
+from triovision.cli.train.runs import recipes, run
+
+
+@click.group()
+def train() -> None:
+    """Reproduce the models that the app shows."""
+
+
+for command in (recipes, run, baselines, export):
+    train.add_command(command)

@@ -1,0 +1,95 @@
+"""Compare a run with its baselines and make a model of it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT, WEIGHTS, WORKERS, inputs
+
+
+@click.command()
+@click.argument("recipe_name", metavar="RECIPE")
+@MANIFEST
+@ROOT
+@WEIGHTS
+@WORKERS
+@click.option("--run", "run_folder", type=FOLDER, help="A finished run to compare with.")
+@click.option("--rare", is_flag=True, help="Also measure how well rare countries are learnt.")
+def baselines(
+    recipe_name: str,
+    manifest: Path,
+    root: Path | None,
+    weights: Path | None,
+    workers: int,
+    run_folder: Path | None,
+    rare: bool,
+) -> None:
+    """Most frequent country, logistic regression on the starting features, and a run, on every split."""
+    from triovision.networks import build_classifier  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train import baselines as b  # noqa: PLC0415
+    from triovision.train.checkpoint import read_run  # noqa: PLC0415
+    from triovision.train.export import held_out  # noqa: PLC0415
+    from triovision.train.probe import choose_strength, frozen_features  # noqa: PLC0415
+    from triovision.train.run import split  # noqa: PLC0415
+    from triovision.train.starting import start_from  # noqa: PLC0415
+
+    recipe, photos = inputs(recipe_name, manifest, root)
+    splits = split(photos, recipe.data)
+    parts = {"training": splits.training} | splits.validation
+    network = build_classifier(recipe.architecture, len(splits.labels))
+    start_from(network, recipe, weights)
+    features = {name: frozen_features(network, part, recipe, workers) for name, part in parts.items()}
+    strength = choose_strength(splits.training, splits.labels, features["training"], recipe.seed)
+    scores = b.baseline_scores(splits, features, strength)
+    if run_folder is not None:
+        out = held_out(read_run(run_folder), photos, workers)
+        scores += [
+            b.score(f"run {run_folder.name}", name, out.logits[out.split == name], out.target[out.split == name])
+            for name in splits.validation
+        ]
+    click.echo(f"{'':24} {'split':14} {'photos':>6} {'top-1':>6} {'top-5':>6} {'macro recall':>12}")
+    for s in sorted(scores, key=lambda s: s.split):
+        click.echo(f"{s.name:24} {s.split:14} {s.photos:6} {s.top1:6.1%} {s.top5:6.1%} {s.macro_recall:12.1%}")
+    click.echo(f"logistic regression: C = {strength:g}, chosen on held-out training places")
+    if rare:
+        click.echo("min_photos  labels  top-1 on held-out places  mean recall of the rarest labels")
+        for low, n, top1, recall in b.rare_country_recall(
+            splits.training, features["training"], [5, 10, 15, 20, 30, 50], strength, recipe.seed
+        ):
+            click.echo(f"{low:10} {n:7} {top1:25.1%} {recall:32.1%}")
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@MANIFEST
+@ROOT
+@WORKERS
+@click.option("--id", "model_id", required=True, help="<architecture>.<what it was trained on>")
+@click.option("--describe", required=True, type=FILE, help="TOML: summary, data, limits, licence.")
+@click.option("--calibrate-on", type=FOLDER, help="Run whose held-out photos calibrate; RUN itself by default.")
+@click.option("--accuracy", default=0.75, type=click.FloatRange(0, 1), help="Wanted of answers not abstained.")
+@click.option("--models", type=FOLDER, default="models", help="Where the model's folder goes.")
+def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
+    run_folder: Path,
+    manifest: Path,
+    root: Path | None,
+    workers: int,
+    model_id: str,
+    describe: Path,
+    calibrate_on: Path | None,
+    accuracy: float,
+    models: Path,
+) -> None:
+    """Calibrate RUN and write it where the app finds it."""
+    from triovision.train.card import ExportRequest, export_run, read_description  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+
+    photos = read_manifest(manifest, root, ["place"])
+    # What lies where on this machine is nobody's business.
+    command = shlex.join(["triovision", *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])])
+    request = ExportRequest(model_id, calibrate_on or run_folder, accuracy, models, command)
+    click.echo(f"wrote {export_run(run_folder, photos, read_description(describe), request, workers)}")
