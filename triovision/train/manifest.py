@@ -1,18 +1,23 @@
-"""The table of photos: `file, country, lat, lon, place, source` and the columns of its splits."""
+"""The table of photos: `file, country, lat, lon, place, source` and the columns of its splits, as CSV or Parquet."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from triovision.errors import ManifestError
 from triovision.geo import is_country
 
 REQUIRED = ("file", "country")
+_PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Manifest:
     Attributes:
         table: One row a photo; `lat` and `lon` are float degrees, NaN where unknown; all else is text.
         root: Folder that `file` is relative to.
-        sha256: Hash of the table's bytes, so that a model can say what it was trained on.
+        sha256: Hash of the file's bytes, so that a model can say what it was trained on.
     """
 
     table: pd.DataFrame
@@ -47,7 +52,8 @@ def read_manifest(path: Path, root: Path | None = None, columns: Sequence[str] =
     """Read and check a manifest.
 
     Args:
-        path: A CSV file with at least the columns `file` and `country`.
+        path: A CSV or Parquet file (told by its suffix), or a folder of Parquet parts, with at least the columns
+            `file` and `country`.
         root: Folder that the file names are relative to; the manifest's own folder when None.
         columns: Further columns that the caller needs.
 
@@ -55,13 +61,128 @@ def read_manifest(path: Path, root: Path | None = None, columns: Sequence[str] =
         ManifestError: If the file cannot be read, a column is missing, a country is no ISO code, a position is no
             place on Earth or a file name leads out of `root`.
     """
-    root = path.parent if root is None else root
+    if root is None:
+        root = path if path.is_dir() else path.parent
+    table, sha256 = read_table(path)
+    return Manifest(_checked(path, table, columns), root, sha256)
+
+
+def write_manifest(manifest: Manifest | pd.DataFrame, path: Path) -> None:
+    """Check a table of photos and write it, whole or not at all; a file of that name is replaced.
+
+    Args:
+        manifest: A manifest, or a table with its columns; `file` is relative to the folder of `path`.
+        path: CSV or Parquet, told by its suffix.
+
+    Raises:
+        ManifestError: If `read_manifest` would refuse the table or it cannot be written.
+    """
+    table = manifest.table if isinstance(manifest, Manifest) else manifest
+    _checked(path, _as_text(table), ())
+    write_table(table, path)
+
+
+def read_table(path: Path) -> tuple[pd.DataFrame, str]:
+    """Read a CSV or Parquet file (told by its suffix) as text, empty where nothing stands.
+
+    A folder is read as the Parquet files in it, in the order of their names.
+
+    Returns:
+        The table and the SHA-256 of the bytes.
+
+    Raises:
+        ManifestError: If the file cannot be read.
+    """
+    parts = sorted(file for file in path.iterdir() if _is_parquet(file)) if path.is_dir() else [path]
+    if not parts:
+        raise ManifestError(str(path), "is a folder without Parquet files", "Give one that `gldv2 prepare` wrote")
+    hashed, tables = hashlib.sha256(), []
+    for part in parts:
+        data = _read_bytes(part)
+        hashed.update(data)
+        tables.append(_from_bytes(part, data))
+    return pd.concat(tables, ignore_index=True), hashed.hexdigest()
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write any table as CSV or Parquet, told by the suffix, whole or not at all; a file of that name is replaced.
+
+    Raises:
+        ManifestError: If it cannot be written.
+    """
+    check_suffix(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        data = path.read_bytes()
-        # keep_default_na: "NA" is Namibia.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
-    except (OSError, ValueError) as exc:
-        raise ManifestError(str(path), f"cannot be read as CSV ({exc})", "Give a UTF-8 CSV file with a header") from exc
+        with part.open("wb") as file:
+            if _is_parquet(path):
+                table.to_parquet(file, index=False)
+            else:
+                table.to_csv(file, index=False, encoding="utf-8", lineterminator="\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, ValueError, pa.ArrowException) as exc:
+        raise ManifestError(str(path), f"cannot be written ({exc})", "Check the folder, its rights and space") from exc
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file name that is neither CSV nor Parquet.
+
+    Raises:
+        ManifestError: If it is neither.
+    """
+    if path.suffix.lower() not in (*_PARQUET, ".csv"):
+        raise ManifestError(str(path), "is named neither CSV nor Parquet", "Give a name that ends in .csv or .parquet")
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in _PARQUET
+
+
+def _read_bytes(path: Path) -> bytes:
+    check_suffix(path)
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise ManifestError(str(path), f"cannot be read ({exc})", "Check its name and your rights") from exc
+
+
+def _from_bytes(path: Path, data: bytes) -> pd.DataFrame:
+    kind = "Parquet" if _is_parquet(path) else "CSV"
+    try:
+        return _from_parquet(data) if _is_parquet(path) else _from_csv(data)
+    except (ValueError, pa.ArrowException) as exc:
+        remedy = "Give a Parquet file of plain columns" if _is_parquet(path) else "Give a UTF-8 CSV file with a header"
+        raise ManifestError(str(path), f"cannot be read as {kind} ({exc})", remedy) from exc
+
+
+def _from_csv(data: bytes) -> pd.DataFrame:
+    # keep_default_na: "NA" is Namibia. utf-8-sig: spreadsheets put a byte order mark first.
+    table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8-sig")
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError("its rows have more fields than its header")
+    return table
+
+
+def _from_parquet(data: bytes) -> pd.DataFrame:
+    table = pq.read_table(pa.BufferReader(data))
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            columns[name] = column.cast(pa.string()).fill_null("").to_pandas()
+        except pa.ArrowException as exc:
+            raise ValueError(f"column {name!r} holds {column.type}, which is no text or number") from exc
+    return pd.DataFrame(columns)
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    return table.astype(object).where(table.notna(), "").astype(str)
+
+
+def _checked(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The table with its positions as numbers, or a ManifestError."""
     missing = [column for column in (*REQUIRED, *columns) if column not in table.columns]
     if missing:
         raise ManifestError(
@@ -73,14 +194,19 @@ def read_manifest(path: Path, root: Path | None = None, columns: Sequence[str] =
     _check_countries(path, table)
     for column, bound in (("lat", 90), ("lon", 180)):
         table[column] = _degrees(path, table, column, bound)
-    return Manifest(table, root, hashlib.sha256(data).hexdigest())
+    return table
+
+
+def _row_name(path: Path, row: int) -> str:
+    """Where a row stands for whoever opens the file: CSV has a header line."""
+    return f"{path}, row {row + 1}" if _is_parquet(path) else f"{path}, line {row + 2}"
 
 
 def _check_files(path: Path, table: pd.DataFrame) -> None:
-    for row, file in enumerate(table["file"], start=2):
-        if not file or Path(file).is_absolute() or ".." in Path(file).parts:
+    for row, file in enumerate(table["file"]):
+        if not file or os.path.isabs(file) or (".." in file and ".." in Path(file).parts):
             raise ManifestError(
-                f"{path}, line {row}", f"`file` {file!r} is empty or leads out of the folder", "Give a path below it"
+                _row_name(path, row), f"`file` {file!r} is empty or leads out of the folder", "Give a path below it"
             )
 
 
@@ -100,7 +226,7 @@ def _degrees(path: Path, table: pd.DataFrame, column: str, bound: int) -> pd.Ser
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         raise ManifestError(
-            f"{path}, line {row + 2}",
+            _row_name(path, row),
             f"`{column}` is {table[column].iloc[row]!r}",
             f"Give degrees between -{bound} and {bound}, or leave it empty",
         )
