@@ -1,0 +1,104 @@
+"""A folder that shows a table of photos: figures as HTML and PNG, tables as CSV, and one page with all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+import plotly.io
+from plotly.offline import get_plotlyjs
+
+from triovision.viz.figures import Palette
+
+_SCRIPT = "plotly.min.js"
+_WIDTH_PX = 1200
+_OPEN_ROWS = 12  # a longer table is folded
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table with its figure.
+
+    Attributes:
+        name: File name without its ending.
+        heading: Heading on the page.
+        table: Written to CSV; one of at most a thousand rows is shown on the page too.
+        figure: Drawn from the table, or None.
+    """
+
+    name: str
+    heading: str
+    table: pd.DataFrame
+    figure: go.Figure | None = None
+
+
+def write_dataset_page(folder: Path, title: str, sections: Sequence[Section], palette: Palette) -> None:
+    """Write `index.html`, a CSV file a table and an HTML file a figure; none of them needs a network.
+
+    Plotly's script is written beside them once.
+
+    Args:
+        folder: Where to write; made when missing.
+        title: Heading of the page.
+        sections: In the order of the page.
+        palette: Colours of the page; those of the figures.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _SCRIPT).write_text(get_plotlyjs(), encoding="utf-8")
+    for section in sections:
+        section.table.to_csv(folder / f"{section.name}.csv", index=False)
+        if section.figure is not None:
+            section.figure.write_html(folder / f"{section.name}.html", include_plotlyjs=_SCRIPT)
+    body = "".join(_section_html(section) for section in sections)
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{_style(palette)}</style>"
+        f'<script src="{_SCRIPT}"></script></head><body><h1>{escape(title)}</h1>{body}</body></html>'
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+def write_pngs(folder: Path, sections: Sequence[Section]) -> str | None:
+    """Write a PNG of each figure through a browser.
+
+    Returns:
+        Why there are none, in one line, or None when they were written.
+    """
+    drawn = [section for section in sections if section.figure is not None]
+    files = [folder / f"{section.name}.png" for section in drawn]
+    heights = [section.figure.layout.height for section in drawn if section.figure is not None]
+    try:
+        plotly.io.write_images([section.figure for section in drawn], files, width=_WIDTH_PX, height=heights, scale=2)
+    except Exception as exc:  # Kaleido and its browser fail in ways that they do not list; the HTML is there anyway.
+        words = str(exc).strip() or type(exc).__name__
+        return " ".join(words.split())[:200]
+    return None
+
+
+def _section_html(section: Section) -> str:
+    figure = "" if section.figure is None else section.figure.to_html(full_html=False, include_plotlyjs=False)
+    rows = len(section.table)
+    shown = section.table.head(1000)
+    table = shown.to_html(index=False, border=0, float_format=lambda value: f"{value:,.4g}")
+    more = f"the first {len(shown)} of {rows}" if rows > len(shown) else f"{rows}"
+    opened = " open" if rows <= _OPEN_ROWS else ""
+    return (
+        f"<section><h2>{escape(section.heading)}</h2>{figure}<details{opened}><summary>Table, {more} rows "
+        f'(<a href="{section.name}.csv">CSV</a>)</summary><div class="table">{table}</div></details></section>'
+    )
+
+
+def _style(palette: Palette) -> str:
+    return (
+        f"body{{background:{palette.background};color:{palette.text};max-width:{_WIDTH_PX}px;margin:2rem auto;"
+        "padding:0 1rem;font-family:'Source Sans',system-ui,sans-serif}"
+        f"a{{color:{palette.accent}}}summary{{cursor:pointer;padding:.5rem 0}}"
+        ".table{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+        f"th,td{{padding:.25rem .75rem .25rem 0;text-align:left;border-bottom:1px solid {palette.grid}}}"
+        "td{white-space:nowrap}"
+    )
