@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from triovision.cli.train.datasets import leakage, split, statistics
+from triovision.cli.train.gldv2 import gldv2
 from triovision.cli.train.manifests import manifest
 from triovision.cli.train.models import baselines, export
 from triovision.cli.train.runs import recipes, run
@@ -15,5 +16,5 @@ def train() -> None:
     """Reproduce the models that the app shows."""
 
 
-for command in (manifest, split, leakage, statistics, recipes, run, baselines, export):
+for command in (manifest, split, leakage, statistics, recipes, run, baselines, export, gldv2):
     train.add_command(command)

@@ -1,0 +1,178 @@
+"""Bytes from a web server: resumed where they were cut, tried again with back-off, and never more than allowed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import requests
+import stamina
+import urllib3
+
+import triovision
+from triovision.errors import TrioVisionError
+
+CHUNK_BYTES = 256 * 1024
+_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of an answer
+_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LONGEST_WAIT_S = 60.0
+_PATIENCE = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
+_AGAIN = "Give the same command again to go on"
+_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
+
+T = TypeVar("T")
+
+
+class DownloadError(TrioVisionError):
+    """A file cannot be fetched or is not what it should be; `subject` is its address or name."""
+
+
+class _RefusedError(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__(f"the server answers {response.status_code} {response.reason}")
+        self.temporary = response.status_code in _TEMPORARY
+        after = response.headers.get("Retry-After", "")
+        self.wait_s = min(float(after), _LONGEST_WAIT_S) if after.isdecimal() else 0.0
+
+
+class Transfer:
+    """Downloads for several threads that share one budget of bytes.
+
+    Args:
+        max_bytes: Most bytes of content to receive in all, or None for no bound.
+    """
+
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self._max_bytes = max_bytes
+        self._received = 0
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of content received so far."""
+        return self._received
+
+    def stop(self) -> None:
+        """Let every download that is under way end with a `DownloadError`, its bytes kept."""
+        self._stopped = True
+
+    def read(self, url: str, max_bytes: int) -> bytes:
+        """Fetch a small file into memory.
+
+        Args:
+            url: Address, `http` or `https`.
+            max_bytes: Largest content accepted.
+
+        Raises:
+            DownloadError: If the file is not there, too large, or cannot be had after several attempts.
+        """
+        return _patiently(url, lambda: self._read(url, max_bytes))
+
+    def save(self, url: str, path: Path, max_bytes: int) -> None:
+        """Fetch a large file, going on after the bytes that `path` already holds, in this run or a later one.
+
+        The result may still be wrong, if the file on the server was changed in between: compare a checksum.
+
+        Args:
+            url: Address, `http` or `https`.
+            path: Where the bytes go as they come.
+            max_bytes: Largest file accepted.
+
+        Raises:
+            DownloadError: If the file is not there, too large, or cannot be had after several attempts.
+            OSError: If `path` cannot be written.
+        """
+        _patiently(url, lambda: self._append(url, path, max_bytes))
+
+    def _read(self, url: str, max_bytes: int) -> bytes:
+        content = bytearray()
+        with self._get(url, 0) as response:
+            while chunk := self._chunk(response):
+                content += chunk
+                _check_size(url, len(content), max_bytes)
+        return bytes(content)
+
+    def _append(self, url: str, path: Path, max_bytes: int) -> None:
+        start = path.stat().st_size if path.exists() else 0
+        with self._get(url, start) as response:
+            if response.status_code == _RANGE_NOT_SATISFIABLE:
+                return  # nothing comes after what is here
+            resumed = response.status_code == _PARTIAL_CONTENT
+            if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                raise DownloadError(url, "the server answers with another part than asked for", "Use another mirror")
+            # A server that ignores ranges sends all of it again.
+            with path.open("ab" if resumed else "wb") as file:
+                while chunk := self._chunk(response):
+                    file.write(chunk)
+                    _check_size(url, file.tell(), max_bytes)
+
+    def _get(self, url: str, start: int) -> requests.Response:
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        response = self._session().get(url, headers=headers, stream=True, timeout=_TIMEOUT_S)
+        if not response.ok and not (start and response.status_code == _RANGE_NOT_SATISFIABLE):
+            response.close()
+            raise _RefusedError(response)
+        return response
+
+    def _session(self) -> requests.Session:
+        """One a thread: requests promises no more."""
+        if not hasattr(self._local, "session"):
+            self._local.session = requests.Session()
+            # Wikimedia asks for a name; `identity` because sizes and ranges are those of the file itself.
+            agent = f"TrioVision/{triovision.__version__} (image geolocation, research)"
+            self._local.session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
+        session: requests.Session = self._local.session
+        return session
+
+    def _chunk(self, response: requests.Response) -> bytes:
+        """The next bytes, empty at the end; reserved before they are read, so that threads cannot overdraw."""
+        with self._lock:
+            left = CHUNK_BYTES if self._max_bytes is None else self._max_bytes - self._received
+            amount = min(CHUNK_BYTES, left)
+            self._received += amount
+        chunk = b""
+        try:
+            if self._stopped or (not amount and response.raw.length_remaining != 0):
+                reason = "stopped on request" if self._stopped else "the byte budget is spent"
+                raise DownloadError(response.url, reason, _AGAIN)
+            chunk = response.raw.read1(amount) if amount else b""  # what is there: a cut then loses nothing
+        finally:
+            with self._lock:
+                self._received -= amount - len(chunk)
+        return chunk
+
+
+def root_cause(exc: BaseException) -> BaseException:
+    """What lies under the layers of an HTTP client, such as `Connection refused`, which says it shortest."""
+    while exc.__context__ is not None:
+        exc = exc.__context__
+    return exc
+
+
+def _patiently(url: str, work: Callable[[], T]) -> T:
+    try:
+        return _PATIENCE(_wait_s, work)
+    except _RefusedError as exc:
+        raise DownloadError(url, str(exc), _AGAIN) from exc
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
+        raise DownloadError(url, f"the connection failed ({root_cause(exc)})", _AGAIN) from exc
+
+
+def _wait_s(exc: Exception) -> bool | float:
+    """Whether another attempt may help, or after how many seconds where the server says so."""
+    if isinstance(exc, _RefusedError):
+        return exc.wait_s if exc.temporary and exc.wait_s else exc.temporary
+    if isinstance(exc, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL | requests.TooManyRedirects):
+        return False
+    return isinstance(exc, requests.RequestException | urllib3.exceptions.HTTPError)
+
+
+def _check_size(url: str, size: int, most: int) -> None:
+    if size > most:
+        raise DownloadError(url, f"it has more than the {most / 1e6:g} MB allowed", "Check the address")
