@@ -8,6 +8,7 @@ from triovision.cli.train.datasets import leakage, split, statistics
 from triovision.cli.train.gldv2 import gldv2
 from triovision.cli.train.manifests import manifest
 from triovision.cli.train.models import baselines, export
+from triovision.cli.train.reports import compare, report
 from triovision.cli.train.runs import recipes, run
 
 
@@ -16,5 +17,5 @@ def train() -> None:
     """Reproduce the models that the app shows."""
 
 
-for command in (manifest, split, leakage, statistics, recipes, run, baselines, export, gldv2):
+for command in (manifest, split, leakage, statistics, recipes, run, baselines, export, gldv2, report, compare):
     train.add_command(command)

@@ -1,0 +1,44 @@
+"""Measure finished runs and lay them side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from triovision.cli.train.options import FOLDER, MANIFEST, ROOT, WORKERS
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@MANIFEST
+@ROOT
+@WORKERS
+@click.option("--accuracy", default=0.75, type=click.FloatRange(0, 1), help="Wanted of answers not abstained.")
+@click.option("--photos", is_flag=True, help="Put small copies of photos into the page; mind who may see them.")
+def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, accuracy: float, photos: bool) -> None:
+    """Measure RUN on its held-out photos: metrics.json and report.html, into its folder."""
+    from triovision.train.checkpoint import read_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.report import write_report  # noqa: PLC0415
+
+    run = read_run(run_folder)
+    table = read_manifest(manifest, root, ["place", *run.recipe.data.validation_splits])
+    click.echo(f"wrote {write_report(run, table, accuracy, workers, photos)}")
+
+
+@click.command()
+@click.argument("run_folders", metavar="RUN RUN...", type=FOLDER, nargs=-1, required=True)
+@click.option("--out", required=True, type=FOLDER, help="Folder for comparison.csv and comparison.html.")
+def compare(run_folders: tuple[Path, ...], out: Path) -> None:
+    """Lay two or more runs side by side that `report` has measured."""
+    from triovision.train import comparison as c  # noqa: PLC0415 - `--help` must not wait for Plotly
+
+    runs = c.read_runs(run_folders)
+    table, groups = c.run_table(runs), c.seed_groups(runs)
+    click.echo(c.table_text(table))
+    if len(groups) < len(runs):
+        click.echo(f"\n{c.table_text(c.group_table(table, groups))}")
+    for warning in c.warnings(runs):
+        click.echo(f"Take care: {warning}", err=True)
+    click.echo(f"wrote {c.write_comparison(runs, out)}")

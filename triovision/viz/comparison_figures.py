@@ -1,0 +1,90 @@
+"""Plotly figures that lay several training runs side by side: values of `metrics.json` in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from triovision.geo import country_flag, country_name
+from triovision.run_metrics import CountryScore, Epoch
+from triovision.viz.figures import Palette
+from triovision.viz.run_style import colours, curves, finish, lines, share_axis, shown
+
+
+def overlaid_accuracy(runs: Mapping[str, Sequence[Epoch]], split: str, palette: Palette) -> go.Figure:
+    """Validation top-1 accuracy of several runs by epoch.
+
+    Args:
+        runs: The curves by the name of the run.
+        split: Name of the validation split.
+        palette: Colours.
+    """
+    of_split = {name: lines(epochs, "top1").get(split, ([], [])) for name, epochs in runs.items()}
+    return share_axis(curves(of_split, palette, "top-1 accuracy"))
+
+
+def seed_bars(groups: Mapping[str, Sequence[float]], palette: Palette, title: str) -> go.Figure:
+    """Mean of one figure for each recipe, its standard deviation over seeds as a whisker, each seed as a dot.
+
+    Args:
+        groups: Values of the seeds by the name of the recipe.
+        palette: Colours.
+        title: What the figure is, for the axis.
+    """
+    names = [shown(name) for name in groups]
+    spread = [float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in groups.values()]
+    figure = go.Figure(
+        go.Bar(
+            x=[float(np.mean(values)) for values in groups.values()],
+            y=names,
+            orientation="h",
+            marker={"color": palette.accent, "opacity": 0.55},
+            error_x={"type": "data", "array": spread, "color": palette.text, "thickness": 1.5, "visible": any(spread)},
+            hovertemplate="%{y}<br>mean %{x:.1%}<extra></extra>",
+        )
+    )
+    figure.add_scatter(
+        x=[value for values in groups.values() for value in values],
+        y=[name for name, values in zip(names, groups.values(), strict=True) for _ in values],
+        mode="markers",
+        marker={"color": palette.text, "size": 7, "symbol": "line-ns-open"},
+        hovertemplate="%{y}<br>%{x:.1%}<extra></extra>",
+    )
+    finish(figure, palette, 90 + 46 * len(groups))
+    figure.update_layout(showlegend=False, bargap=0.4)
+    figure.update_xaxes(title=shown(title), tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+def country_difference(
+    first: Sequence[CountryScore], second: Sequence[CountryScore], names: tuple[str, str], palette: Palette
+) -> go.Figure:
+    """Recall of the second run minus that of the first, for each country that both have photos of.
+
+    Args:
+        first: Countries of the first run.
+        second: Countries of the second run.
+        names: Names of the two runs.
+        palette: Colours.
+    """
+    old = {row.country: row.recall for row in first if row.recall is not None}
+    rows = [(row, row.recall - old[row.country]) for row in second if row.recall is not None and row.country in old]
+    rows.sort(key=lambda pair: pair[1])
+    figure = go.Figure(
+        go.Bar(
+            x=[difference for _, difference in rows],
+            y=[f"{country_flag(row.country)} {row.country} ({row.photos})" for row, _ in rows],
+            orientation="h",
+            marker={"color": [palette.accent if d > 0 else colours(palette)[1] for _, d in rows]},
+            hovertext=[f"{country_name(row.country)}: {100 * d:+.0f} points, {row.photos} photos" for row, d in rows],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
+    finish(figure, palette, 110 + 17 * len(rows))
+    words = f"recall of {shown(names[1])} minus {shown(names[0])}"
+    figure.update_xaxes(title=words, tickformat="+.0%", zeroline=True, zerolinecolor=palette.muted)
+    figure.update_yaxes(tickfont={"size": 11}, dtick=1)
+    return figure

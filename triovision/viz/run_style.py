@@ -1,0 +1,97 @@
+"""How the figures of training runs look: colours, axes and curves that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from triovision.run_metrics import Epoch
+from triovision.viz.figures import DARK, Palette
+
+# Told apart by colour-blind readers, on paper and in the dark; dashes and symbols repeat what the colours say.
+_LIGHT_COLOURS = ("#0b6b6e", "#b4531a", "#5a4fa3", "#8a6d00", "#a3336f", "#3d6b2f")
+_DARK_COLOURS = ("#58c2b8", "#f0a35e", "#a9a1f0", "#d8c04a", "#f08dbb", "#9ccb86")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
+
+Line = tuple[list[int], list[float | None]]
+
+
+def colours(palette: Palette) -> tuple[str, ...]:
+    """Six colours for lines and marks on the palette's background."""
+    return _DARK_COLOURS if palette == DARK else _LIGHT_COLOURS
+
+
+def shown(name: str) -> str:
+    """A name from outside as a figure may hold it: Plotly reads some HTML in its words."""
+    return escape(name if len(name) <= 40 else name[:39] + "…")
+
+
+def lines(epochs: Sequence[Epoch], figure: str) -> dict[str, Line]:
+    """Epochs and values of every `<name>/<figure>` that was logged, training first, by name.
+
+    The mean over the splits, `val/...`, is left out: it is the mean of lines that are there.
+    """
+    names = {name for epoch in epochs for name in epoch.values if name.endswith(f"/{figure}")} - {f"val/{figure}"}
+    ordered = sorted(names, key=lambda name: (not name.startswith("train/"), name))
+    return {
+        name.removesuffix(f"/{figure}"): (
+            [epoch.epoch for epoch in epochs if name in epoch.values],
+            [epoch.values[name] for epoch in epochs if name in epoch.values],
+        )
+        for name in ordered
+    }
+
+
+def curves(named: Mapping[str, Line], palette: Palette, title: str) -> go.Figure:
+    """Lines over epochs, told apart by colour, dash and symbol."""
+    figure = go.Figure()
+    # The first colour is training's, so that a split keeps its own where no training line was logged.
+    for number, (name, (epochs, values)) in enumerate(named.items(), start="train" not in named):
+        figure.add_scatter(
+            name=shown(name),
+            x=epochs,
+            y=values,
+            mode="lines+markers",
+            line={"color": colours(palette)[number % 6], "dash": DASHES[number % 6], "width": 2},
+            marker={"symbol": SYMBOLS[number % 6], "size": 7},
+            hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
+        )
+    finish(figure, palette, 360)
+    figure.update_layout(showlegend=True)
+    figure.update_xaxes(title="epoch", tickformat="d")
+    figure.update_yaxes(title=title, rangemode="tozero")
+    return figure
+
+
+def share_axis(figure: go.Figure, title: str | None = None) -> go.Figure:
+    """Give a figure a vertical axis of shares from 0 to 100 %."""
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.04], **({} if title is None else {"title": title}))
+    return figure
+
+
+def finish(figure: go.Figure, palette: Palette, height_px: int) -> None:
+    """Colours, font, margins and a legend above the figure, where a phone has room for it."""
+    font: dict[str, Any] = {"color": palette.text, "family": "system-ui, sans-serif", "size": 13}
+    figure.update_layout(
+        height=height_px,
+        paper_bgcolor=palette.background,
+        plot_bgcolor=palette.background,
+        font=font,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "bgcolor": "rgba(0,0,0,0)"},
+        hoverlabel={"bgcolor": palette.background, "bordercolor": palette.accent, "font": font},
+        dragmode=False,
+    )
+    axis = {"automargin": True, "fixedrange": True, "gridcolor": palette.grid, "linecolor": palette.grid}
+    figure.update_xaxes(**axis, zerolinecolor=palette.grid, title_standoff=8)
+    figure.update_yaxes(**axis, zerolinecolor=palette.grid, title_standoff=8)
+
+
+def mix(first: str, second: str, share: float) -> str:
+    """The colour that holds `share` of the second and the rest of the first, all as `#rrggbb`."""
+    pairs = [(int(first[i : i + 2], 16), int(second[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
