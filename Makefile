@@ -52,4 +52,5 @@ bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.no_place
+	$(BIN)/python -m benchmarks.gldv2_join
 	[ -z "$(TRIOVISION_DATA)" ] || $(BIN)/python -m benchmarks.explanations

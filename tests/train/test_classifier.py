@@ -32,7 +32,7 @@ def test_each_layer_learns_slower_than_the_one_behind_it() -> None:
         description="",
         architecture="test_efficientnet",
         preprocessing=Preprocessing(input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
-        optimisation=Optimisation(learning_rate=1e-3, layer_decay=0.5),
+        optimisation=Optimisation(learning_rate=1e-3, head_factor=2, layer_decay=0.5),
     )
     module = CountryTraining(recipe, ("FR", "JP"), (), steps=10)
     optimiser = module.configure_optimizers()["optimizer"]
@@ -40,7 +40,7 @@ def test_each_layer_learns_slower_than_the_one_behind_it() -> None:
     decays = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
     head, stem = module.network.get_submodule("classifier"), module.network.get_submodule("conv_stem")
     assert rates[id(stem.weight)] < rates[id(head.weight)] / 8
-    assert rates[id(head.weight)] in {1e-3, 5e-4}
+    assert rates[id(head.weight)] in {2e-3, 1e-3}  # timm counts the last layer as one of its own, or not
     assert decays[id(head.weight)] == recipe.optimisation.weight_decay
     assert decays[id(head.bias)] == 0
     assert len(rates) == len(list(module.network.parameters()))

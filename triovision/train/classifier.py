@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
-from triovision.networks import build_classifier
+from triovision.networks import build_classifier, head_of
 from triovision.train.data import NO_LABEL
 from triovision.train.recipe import Optimisation, Recipe
 
@@ -80,13 +80,18 @@ class CountryTraining(lightning.LightningModule):
         """AdamW with warm-up and cosine decay a step."""
         o = self.recipe.optimisation
         # timm leaves vectors, such as biases and the scales of normalisation, without decay, which only weakens them.
-        groups = param_groups_layer_decay(self.network, o.weight_decay, layer_decay=o.layer_decay)
-        optimiser = torch.optim.AdamW(
-            [
-                {key: group[key] for key in ("params", "weight_decay")} | {"lr": o.learning_rate * group["lr_scale"]}
-                for group in groups
-            ]
-        )
+        layers = param_groups_layer_decay(self.network, o.weight_decay, layer_decay=o.layer_decay)
+        head = {id(p) for p in head_of(self.network).parameters()}
+        groups = [
+            {
+                "params": [p for p in layer["params"] if (id(p) in head) == in_head],
+                "lr": o.learning_rate * layer["lr_scale"] * (o.head_factor if in_head else 1),
+                "weight_decay": layer["weight_decay"],
+            }
+            for layer in layers
+            for in_head in (False, True)
+        ]
+        optimiser = torch.optim.AdamW([group for group in groups if group["params"]])
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, self.steps_per_epoch, o))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

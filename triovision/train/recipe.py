@@ -75,7 +75,8 @@ class Optimisation(_Section):
         epochs: Largest number of epochs.
         patience: Epochs without a better validation loss before the run stops.
         batch_size: Photos a step.
-        learning_rate: Peak rate of the last layer.
+        learning_rate: Peak rate of the backbone's last layers.
+        head_factor: The last layer learns this much faster than that.
         layer_decay: Each layer, counted from the last, learns this much slower than the one behind it: ELECTRA
             (Clark et al., 2020). 1 for one rate.
         freeze_norm: Keep the statistics of batch normalisation as they were when training began.
@@ -93,6 +94,7 @@ class Optimisation(_Section):
     patience: int = Field(default=4, ge=1)
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=5e-4, gt=0)
+    head_factor: float = Field(default=5.0, gt=0)
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     freeze_norm: bool = False
     warmup_epochs: float = Field(default=0.5, ge=0)

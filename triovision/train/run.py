@@ -150,8 +150,8 @@ def _start(module: CountryTraining, splits: Splits, start: Path | Run | None, wo
     recipe = module.recipe
     if isinstance(start, Run):
         go_on_from(start, module.network, module.labels)
-        return
-    start_from(module.network, recipe, start)
+    else:
+        start_from(module.network, recipe, start)
     if recipe.linear_probe:
         start_head(module.network, splits.training, module.labels, recipe, workers)
 
