@@ -98,7 +98,10 @@ def _write_run(folder: Path) -> None:
         "epoch": 1,
         "state_dict": {f"network.{k}": v for k, v in network.state_dict().items()},
         "callbacks": {
-            "ModelCheckpoint{'monitor': 'val/loss'}": {"best_model_path": "/elsewhere/epoch=00.ckpt"},
+            "ModelCheckpoint{'monitor': 'val/loss'}": {
+                "monitor": "val/loss",
+                "best_model_path": "/elsewhere/epoch=00.ckpt",
+            },
             "Timer": {"time_elapsed": {"train": 60.0}},
         },
     }

@@ -166,6 +166,9 @@ def test_the_finished_weights_hold_their_share_of_the_starting_ones(finished: Pa
     for name, value in read_run(folder).network.state_dict().items():
         expected = 0.25 * start[name] + 0.75 * trained[name] if value.is_floating_point() else trained[name]
         torch.testing.assert_close(value, expected)
+    (folder / "start.safetensors").unlink()
+    with pytest.raises(RecipeError, match="lacks the weights that it started from"):
+        read_run(folder)
 
 
 def test_a_folder_of_another_run_is_left_alone(finished: Path, photos: Manifest, recipe: Recipe) -> None:

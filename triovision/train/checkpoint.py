@@ -43,18 +43,28 @@ def read_run(folder: Path) -> Run:
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True, map_location="cpu")
-        start = load_file(folder / START)
-    except (OSError, ValueError, SafetensorError) as exc:
+    except (OSError, ValueError) as exc:
         raise RecipeError(str(folder), f"holds no run with a checkpoint ({exc})", remedy) from exc
     recipe, labels = Recipe.model_validate(facts["recipe"]), tuple(facts["labels"])
-    best = next(s["best_model_path"] for s in last["callbacks"].values() if s.get("monitor") == "val/loss")
+    best = next((s["best_model_path"] for s in last["callbacks"].values() if s.get("monitor") == "val/loss"), None)
+    if not best:
+        raise RecipeError(str(folder), "names no best checkpoint in last.ckpt", remedy)
     # The path was written by the machine that trained; the folder may have moved since.
     state = torch.load(folder / "checkpoints" / Path(best).name, weights_only=True, map_location="cpu")["state_dict"]
     trained = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
     network = build_classifier(recipe.architecture, len(labels))
-    network.load_state_dict(_averaged(trained, start, recipe.optimisation.start_share))
+    if share := recipe.optimisation.start_share:
+        trained = _averaged(trained, _start(folder), share)
+    network.load_state_dict(trained)
     network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return Run(folder, recipe, labels, facts["manifest_sha256"], network)
+
+
+def _start(folder: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(folder / START)
+    except (OSError, SafetensorError) as exc:
+        raise RecipeError(str(folder), f"lacks the weights that it started from ({exc})", f"Restore {START}") from exc
 
 
 def _averaged(trained: dict[str, Tensor], start: dict[str, Tensor], start_share: float) -> dict[str, Tensor]:
