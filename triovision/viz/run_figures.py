@@ -10,19 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from triovision.geo import country_name
+from triovision.geo.continents import CONTINENTS
 from triovision.run_metrics import CountryScore, Epoch, Reliability, SplitMetrics
 from triovision.viz.figures import Palette, percent
 from triovision.viz.run_style import DASHES, SYMBOLS, colours, curves, finish, lines, mix, share_axis
-
-CONTINENTS = {
-    "AF": "Africa",
-    "AN": "Antarctica",
-    "AS": "Asia",
-    "EU": "Europe",
-    "NA": "North America",
-    "OC": "Oceania",
-    "SA": "South America",
-}
 
 
 def loss_curves(epochs: Sequence[Epoch], palette: Palette) -> go.Figure:

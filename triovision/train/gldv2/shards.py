@@ -13,7 +13,6 @@ from triovision.photo import PhotoLimits
 from triovision.train.gldv2.folder import Failure, PhotoFolder, photo_key
 from triovision.train.gldv2.transfer import DownloadError, Transfer
 
-OFFICIAL = "https://s3.amazonaws.com/google-landmark"
 SHARDS = 500
 _MAX_SHARD_BYTES = 4_000_000_000  # the official ones have about 1 GB
 _MAX_MEMBERS = 200_000  # the official ones have about 8,300, and their directories
