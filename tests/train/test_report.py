@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
+from safetensors.torch import save_file
 
 from triovision.cli import main
 from triovision.networks import build_classifier
@@ -94,19 +95,10 @@ def _write_run(folder: Path) -> None:
     (run / "run.json").write_text(json.dumps(facts))
     torch.manual_seed(0)
     network = build_classifier("test_efficientnet", len(LABELS))
-    checkpoint = {
-        "epoch": 1,
-        "state_dict": {f"network.{k}": v for k, v in network.state_dict().items()},
-        "callbacks": {
-            "ModelCheckpoint{'monitor': 'val/loss'}": {
-                "monitor": "val/loss",
-                "best_model_path": "/elsewhere/epoch=00.ckpt",
-            },
-            "Timer": {"time_elapsed": {"train": 60.0}},
-        },
-    }
-    for name in ("epoch=00.ckpt", "last.ckpt"):
-        torch.save(checkpoint, run / "checkpoints" / name)
+    save_file(network.state_dict(), run / "finished.safetensors")
+    torch.save(
+        {"epoch": 1, "callbacks": {"Timer": {"time_elapsed": {"train": 60.0}}}}, run / "checkpoints" / "last.ckpt"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +184,7 @@ def test_few_photos_are_not_calibrated_on(study: Path) -> None:
 
 def test_faults_are_named(study: Path, tmp_path: Path, command: Callable[..., Result]) -> None:
     nothing = command("report", tmp_path, "--manifest", study / "manifest.csv")
-    assert (nothing.exit_code, "holds no run" in nothing.output) == (2, True)
+    assert (nothing.exit_code, "holds no finished run" in nothing.output) == (2, True)
     other = tmp_path / "other.csv"
     other.write_text(f"file,country,place,split_{SPLIT},split_known\na.png,FR,p,val,train\n")
     foreign = command("report", study / "run", "--manifest", other)

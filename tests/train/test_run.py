@@ -23,9 +23,10 @@ from triovision.train.baselines import score
 from triovision.train.checkpoint import read_run
 from triovision.train.data import NO_LABEL
 from triovision.train.export import HeldOut, fit_calibration, fit_half
+from triovision.train.last_layer import fit_last_layer
 from triovision.train.manifest import Manifest, read_manifest
-from triovision.train.recipe import Recipe, read_recipe
-from triovision.train.run import run
+from triovision.train.recipe import LastLayer, Recipe, read_recipe
+from triovision.train.run import run, split
 from triovision.train.starting import go_on_from, start_from
 
 pytestmark = [
@@ -146,7 +147,7 @@ def test_a_run_from_a_linear_probe_keeps_the_statistics_that_it_is_told_to(
     optimisation = recipe.optimisation.model_copy(
         update={"freeze_norm": True, "layer_decay": 0.5, "epochs": 1, "learning_rate": 1e-3}
     )
-    probing = recipe.model_copy(update={"linear_probe": True, "optimisation": optimisation})
+    probing = recipe.model_copy(update={"last_layer": LastLayer(at_start=True), "optimisation": optimisation})
     torch.manual_seed(0)
     start = build_classifier("test_efficientnet", 3).state_dict()
     save_file(start, tmp_path / "start.safetensors")
@@ -157,17 +158,36 @@ def test_a_run_from_a_linear_probe_keeps_the_statistics_that_it_is_told_to(
     assert not torch.equal(state["classifier.weight"], start["classifier.weight"])
 
 
-def test_the_finished_weights_hold_their_share_of_the_starting_ones(finished: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(finished, tmp_path / "run")
-    facts = json.loads((folder / "run.json").read_text())
-    facts["recipe"]["optimisation"]["start_share"] = 0.25
-    (folder / "run.json").write_text(json.dumps(facts))
-    start, trained = load_file(folder / "start.safetensors"), read_run(finished).network.state_dict()
+def test_the_finished_weights_hold_their_share_of_the_starting_ones(
+    finished: Path, photos: Manifest, recipe: Recipe, tmp_path: Path
+) -> None:
+    mixed = recipe.optimisation.model_copy(update={"start_share": 0.25})
+    folder = tmp_path / "run"
+    run(recipe.model_copy(update={"optimisation": mixed}), photos, folder, None, workers=0)
+    start, trained = load_file(finished / "start.safetensors"), read_run(finished).network.state_dict()
     for name, value in read_run(folder).network.state_dict().items():
         expected = 0.25 * start[name] + 0.75 * trained[name] if value.is_floating_point() else trained[name]
         torch.testing.assert_close(value, expected)
-    (folder / "start.safetensors").unlink()
-    with pytest.raises(RecipeError, match="lacks the weights that it started from"):
+
+
+def test_the_last_layer_is_fitted_to_the_finished_others(
+    finished: Path, photos: Manifest, recipe: Recipe, tmp_path: Path
+) -> None:
+    layer = LastLayer(at_end=True, strength=0.5)
+    refitted = recipe.model_copy(update={"last_layer": layer})
+    run(refitted, photos, tmp_path / "run", None, workers=0)
+    network, expected = read_run(tmp_path / "run").network, read_run(finished).network
+    assert not torch.equal(network.get_submodule("classifier").weight, expected.get_submodule("classifier").weight)
+    # The others are those of the run without it.
+    fit_last_layer(expected, split(photos, recipe.data).training, ("FR", "JP", "NA"), refitted, workers=0)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, expected.state_dict()[name], atol=1e-4, rtol=1e-3)
+
+
+def test_a_run_that_was_stopped_is_no_finished_run(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    (folder / "finished.safetensors").unlink()
+    with pytest.raises(RecipeError, match=r"holds no finished run .* finished by its own command"):
         read_run(folder)
 
 
@@ -216,8 +236,8 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, recipe: Recipe) 
             start_from(build_classifier("test_efficientnet", 3), recipe, tmp_path / f"{name}.safetensors")
 
 
-def test_a_folder_without_a_checkpoint_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="no run with a checkpoint"):
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no finished run"):
         read_run(tmp_path)
 
 

@@ -52,7 +52,9 @@ class CountryTraining(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Cross entropy of one batch."""
         images, target = batch
-        loss = cross_entropy(self.network(images).float(), target, self.recipe.optimisation.label_smoothing)
+        logits = self.network(images).float()
+        wanted = soft_targets(target, len(self.labels), self.recipe.optimisation.label_smoothing)
+        loss = F.cross_entropy(logits, wanted)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/lr", self.trainer.optimizers[0].param_groups[-1]["lr"])
         return loss
@@ -100,21 +102,19 @@ def _metric(metrics: nn.ModuleList, index: int) -> Metric:
     return cast(Metric, metrics[index])
 
 
-def cross_entropy(logits: Tensor, target: Tensor, label_smoothing: float) -> Tensor:
-    """Cross entropy in which a photo without a label wants all countries alike.
+def soft_targets(target: Tensor, n_labels: int, label_smoothing: float) -> Tensor:
+    """Wanted probabilities `(n, n_labels)`; a photo without a label wants all countries alike.
 
     The uniform target is outlier exposure: "Deep Anomaly Detection with Outlier Exposure" (Hendrycks et al., 2019).
 
     Args:
-        logits: Shape `(n, n_labels)`.
         target: Indices `(n,)`, `NO_LABEL` where the country has no label.
+        n_labels: Number of labels.
         label_smoothing: Share of a target that is spread over all labels.
     """
-    n_labels = logits.shape[1]
     known = (target != NO_LABEL).float().unsqueeze(1)
     share = known * (1 - label_smoothing)
-    wanted = share * F.one_hot(target.clamp(min=0), n_labels) + (1 - share) / n_labels
-    return F.cross_entropy(logits, wanted)
+    return share * F.one_hot(target.clamp(min=0), n_labels) + (1 - share) / n_labels
 
 
 def rate_at(step: int, steps_per_epoch: int, optimisation: Optimisation) -> float:

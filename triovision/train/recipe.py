@@ -106,6 +106,24 @@ class Optimisation(_Section):
     precision: str = "bf16-mixed"
 
 
+class LastLayer(_Section):
+    """When the last layer is a logistic regression on the features of unchanged training photos, and which.
+
+    Attributes:
+        at_start: Begin with it, not with a random layer: "Fine-Tuning can Distort Pretrained Features" (Kumar et al.,
+            2022).
+        at_end: Fit it anew when the other layers are finished: "Decoupling Representation and Classifier for
+            Long-Tailed Recognition" (Kang et al., 2020).
+        strength: Inverse strength of its regularisation, on standardised features.
+        no_place_share: Share, of all that it learns from, of pictures of no place that are made from training photos.
+    """
+
+    at_start: bool = False
+    at_end: bool = False
+    strength: float = Field(default=0.003, gt=0)
+    no_place_share: float = Field(default=0.1, ge=0, lt=1)
+
+
 class Recipe(_Section):
     """Everything that a run depends on beside the manifest and the starting weights.
 
@@ -115,13 +133,12 @@ class Recipe(_Section):
         architecture: Name of a timm architecture.
         drop_rate: Dropout before the last layer.
         pretrained: Fetch timm's ImageNet weights when no file of starting weights is given.
-        linear_probe: Begin with the last layer of a logistic regression on the starting features, not a random one:
-            "Fine-Tuning can Distort Pretrained Features" (Kumar et al., 2022).
         seed: Seed of everything random.
         preprocessing: What the network sees when it is used.
         data: See `Data`.
         augmentation: See `Augmentation`.
         optimisation: See `Optimisation`.
+        last_layer: See `LastLayer`.
     """
 
     name: str
@@ -129,12 +146,12 @@ class Recipe(_Section):
     architecture: str
     drop_rate: float = Field(default=0.2, ge=0, lt=1)
     pretrained: bool = True
-    linear_probe: bool = False
     seed: int = 0
     preprocessing: Preprocessing
     data: Data = Data()
     augmentation: Augmentation = Augmentation()
     optimisation: Optimisation = Optimisation()
+    last_layer: LastLayer = LastLayer()
 
 
 def recipe_names() -> list[str]:

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import lightning
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from triovision.errors import RecipeError
-from triovision.train.checkpoint import START, Run
+from triovision.train.checkpoint import FINISHED, START, Run
 from triovision.train.classifier import CountryTraining
 from triovision.train.data import (
     Sample,
@@ -27,8 +29,8 @@ from triovision.train.data import (
     collate,
     draw_weights,
 )
+from triovision.train.last_layer import fit_last_layer
 from triovision.train.manifest import Manifest
-from triovision.train.probe import start_head
 from triovision.train.recipe import Data, Recipe
 from triovision.train.starting import go_on_from, start_from
 
@@ -81,7 +83,7 @@ def run(recipe: Recipe, manifest: Manifest, folder: Path, start: Path | Run | No
         workers: Processes that decode photos.
 
     Returns:
-        The checkpoint with the lowest validation loss.
+        The finished weights: those of the lowest validation loss, with whatever the recipe does to them then.
 
     Raises:
         RecipeError: If the folder holds a run of another recipe or manifest, or the weights do not fit.
@@ -99,8 +101,7 @@ def run(recipe: Recipe, manifest: Manifest, folder: Path, start: Path | Run | No
     resumed = last if last.exists() else None
     if resumed is None:
         _start(module, splits, start, workers)
-        state = module.network.state_dict()
-        save_file({name: value.contiguous() for name, value in state.items()}, folder / START)
+        _save(module.network.state_dict(), folder / START)
     best = ModelCheckpoint(last.parent, "{epoch:02d}", monitor="val/loss")
     # Behind the other, whose state it holds. `save_last=True` would write only after the epochs that are better.
     latest = ModelCheckpoint(last.parent, last.stem, enable_version_counter=False)
@@ -121,7 +122,8 @@ def run(recipe: Recipe, manifest: Manifest, folder: Path, start: Path | Run | No
     )
     # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.
     trainer.fit(module, draws, held_out, ckpt_path=resumed, weights_only=True)
-    return Path(best.best_model_path)
+    _finish(module.network, Path(best.best_model_path), folder, recipe, splits, workers)
+    return folder / FINISHED
 
 
 Loader = DataLoader[Sample | None]
@@ -152,8 +154,29 @@ def _start(module: CountryTraining, splits: Splits, start: Path | Run | None, wo
         go_on_from(start, module.network, module.labels)
     else:
         start_from(module.network, recipe, start)
-    if recipe.linear_probe:
-        start_head(module.network, splits.training, module.labels, recipe, workers)
+    if recipe.last_layer.at_start:
+        fit_last_layer(module.network, splits.training, module.labels, recipe, workers)
+
+
+def _finish(network: nn.Module, best: Path, folder: Path, recipe: Recipe, splits: Splits, workers: int) -> None:
+    """Write the best weights, averaged with the starting ones and with a new last layer if the recipe says so."""
+    state = torch.load(best, weights_only=True, map_location="cpu")["state_dict"]
+    trained = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    if share := recipe.optimisation.start_share:
+        start = load_file(folder / START)
+        # Counters are the trained one's.
+        trained |= {k: torch.lerp(v, start[k], share) for k, v in trained.items() if v.is_floating_point()}
+    network.load_state_dict(trained)
+    if recipe.last_layer.at_end:
+        fit_last_layer(network, splits.training, splits.labels, recipe, workers)
+    _save(network.state_dict(), folder / FINISHED)
+
+
+def _save(state: dict[str, Tensor], path: Path) -> None:
+    """Write weights whole or not at all."""
+    part = path.with_suffix(".part")
+    save_file({name: value.contiguous() for name, value in state.items()}, part)
+    part.replace(path)
 
 
 def _claim(folder: Path, recipe: Recipe, manifest: Manifest, labels: tuple[str, ...]) -> None:

@@ -33,7 +33,7 @@ def baselines(
     from triovision.train import baselines as b  # noqa: PLC0415
     from triovision.train.checkpoint import read_run  # noqa: PLC0415
     from triovision.train.export import held_out  # noqa: PLC0415
-    from triovision.train.probe import choose_strength, frozen_features  # noqa: PLC0415
+    from triovision.train.last_layer import frozen_features  # noqa: PLC0415
     from triovision.train.run import split  # noqa: PLC0415
     from triovision.train.starting import start_from  # noqa: PLC0415
 
@@ -43,7 +43,7 @@ def baselines(
     network = build_classifier(recipe.architecture, len(splits.labels))
     start_from(network, recipe, weights)
     features = {name: frozen_features(network, part, recipe, workers) for name, part in parts.items()}
-    strength = choose_strength(splits.training, splits.labels, features["training"], recipe.seed)
+    strength = b.choose_strength(splits.training, splits.labels, features["training"], recipe.seed)
     scores = b.baseline_scores(splits, features, strength)
     if run_folder is not None:
         out = held_out(read_run(run_folder), photos, workers)
