@@ -1,52 +1,152 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from triovision.inference.preprocessing import Preprocessing
-from triovision.train.classifier import CountryTraining, rate_at, soft_targets
-from triovision.train.data import NO_LABEL
-from triovision.train.recipe import Optimisation, Recipe
+from triovision.errors import RecipeError
+from triovision.train.classifier import CountryTraining
+from triovision.train.losses import CountryLoss
+from triovision.train.network import freeze_blocks, recipe_network, rest_frozen
+from triovision.train.recipe import Recipe
+from triovision.train.recipe_sections import Loss
+
+LABELS = ("FR", "JP", "US")
+
+#: For each family of the comparison, a small member, its arguments and the names of its stem and first stage.
+FAMILIES: dict[str, tuple[str, dict[str, object], tuple[str, ...]]] = {
+    "efficientnet": ("test_efficientnet", {}, ("conv_stem", "bn1", "blocks.0")),
+    "mobilenetv2": ("mobilenetv2_035", {}, ("conv_stem", "bn1", "blocks.0")),
+    "resnet": ("test_resnet", {}, ("conv1", "bn1", "layer1")),
+    "convnext": ("convnext_atto", {}, ("stem", "stages.0")),
+    "densenet": (
+        "densenet121",
+        {},
+        ("features.conv0", "features.norm0", "features.denseblock1", "features.transition1"),
+    ),
+    "swin": (
+        "swin_tiny_patch4_window7_224",
+        {"img_size": 64, "window_size": 2, "embed_dim": 16, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1]},
+        ("patch_embed", "layers.0"),
+    ),
+    "vit": (
+        "vit_tiny_patch16_224",
+        {"img_size": 64, "embed_dim": 32, "depth": 3, "num_heads": 2},
+        ("cls_token", "pos_embed", "patch_embed", "blocks.0"),
+    ),
+}
 
 
-def test_smoothing_is_torch_s_own() -> None:
-    logits, target = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 3, 0, 1])
-    for share in (0.0, 0.1):
-        got = F.cross_entropy(logits, soft_targets(target, 4, share))
-        torch.testing.assert_close(got, F.cross_entropy(logits, target, label_smoothing=share))
-
-
-def test_a_photo_without_a_label_wants_all_countries_alike() -> None:
-    wanted = soft_targets(torch.tensor([NO_LABEL, 1]), 4, 0.2)
-    torch.testing.assert_close(wanted, torch.tensor([[0.25, 0.25, 0.25, 0.25], [0.05, 0.85, 0.05, 0.05]]))
-
-
-def test_each_layer_learns_slower_than_the_one_behind_it() -> None:
-    recipe = Recipe(
-        name="tiny",
-        description="",
-        architecture="test_efficientnet",
-        preprocessing=Preprocessing(input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
-        optimisation=Optimisation(learning_rate=1e-3, head_factor=2, layer_decay=0.5),
+def recipe(**fields: object) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "tiny",
+            "description": "",
+            "architecture": "test_efficientnet",
+            "starting_weights": "none",
+            "preprocessing": {"input_size": 64, "mean": [0.5] * 3, "std": [0.5] * 3},
+            "augmentation": {"train_size": 64},
+        }
+        | fields
     )
-    module = CountryTraining(recipe, ("FR", "JP"), (), steps=10)
-    optimiser = module.configure_optimizers()["optimizer"]
-    rates = {id(p): group["initial_lr"] for group in optimiser.param_groups for p in group["params"]}
-    decays = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
-    head, stem = module.network.get_submodule("classifier"), module.network.get_submodule("conv_stem")
-    assert rates[id(stem.weight)] < rates[id(head.weight)] / 8
-    assert rates[id(head.weight)] in {2e-3, 1e-3}  # timm counts the last layer as one of its own, or not
-    assert decays[id(head.weight)] == recipe.optimisation.weight_decay
-    assert decays[id(head.bias)] == 0
-    assert len(rates) == len(list(module.network.parameters()))
 
 
-def test_the_rate_rises_then_falls_to_nothing() -> None:
-    optimisation = Optimisation(epochs=3, warmup_epochs=1)
-    rates = [rate_at(step, 10, optimisation) for step in range(31)]
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[10] == 1
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[20] == pytest.approx(0.5)
-    assert rates[30] == pytest.approx(0)
+def training(of: Recipe) -> CountryTraining:
+    loss = CountryLoss(Loss(), np.array([1, 1, 1]), np.array([1.0, 1, 1]) / 3)
+    return CountryTraining(of, LABELS, ("held_out",), 2, loss)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_stem_and_the_first_stage_are_frozen(family: str) -> None:
+    architecture, args, frozen = FAMILIES[family]
+    chosen = recipe(architecture=architecture, architecture_args=args, freeze_blocks=1)
+    network = recipe_network(chosen, 3)
+    freeze_blocks(network, chosen)
+    still = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    expected = {
+        name for name, _ in network.named_parameters() if any(f"{name}.".startswith(f"{part}.") for part in frozen)
+    }
+    assert still == expected
+    assert still
+
+
+@pytest.mark.parametrize("family", ["efficientnet", "resnet"])
+def test_frozen_blocks_keep_weights_and_statistics_while_the_rest_learns(family: str) -> None:
+    architecture, args, _ = FAMILIES[family]
+    chosen = recipe(architecture=architecture, architecture_args=args, freeze_blocks=2, drop_rate=0.0)
+    module = training(chosen)
+    before = {name: tensor.clone() for name, tensor in module.network.state_dict().items()}
+    module.train()
+    module.on_train_epoch_start()
+    optimiser = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.1)
+    module.network(torch.randn(4, 3, 64, 64)).square().sum().backward()
+    optimiser.step()
+    changed = {name for name, tensor in module.network.state_dict().items() if not torch.equal(tensor, before[name])}
+    frozen = {name for name, p in module.network.named_parameters() if not p.requires_grad}
+    assert changed.isdisjoint(frozen)
+    stages = {".".join(name.split(".")[:2]) if family == "efficientnet" else name.split(".")[0] for name in changed}
+    assert stages.isdisjoint({"conv1", "bn1", "layer1", "layer2", "conv_stem.weight", "blocks.0", "blocks.1"})
+    assert any("running_mean" in name for name in changed)
+
+
+def test_nothing_is_dropped_out_in_what_is_frozen() -> None:
+    network = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Dropout()), nn.Linear(2, 2))
+    network[0].requires_grad_(False)
+    network.train()
+    rest_frozen(network)
+    assert [module.training for module in network.modules()] == [True, False, False, False, True]
+
+
+def test_more_blocks_than_there_are_cannot_be_frozen() -> None:
+    chosen = recipe(architecture="test_resnet", freeze_blocks=5)
+    with pytest.raises(RecipeError, match="has 4 blocks"):
+        freeze_blocks(recipe_network(chosen, 3), chosen)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"architecture": "vgg11"}, "family"),
+        ({"architecture": "resnet_of_mine"}, "unknown to timm"),
+        ({"architecture_args": {"wings": 2}}, "wings"),
+        ({"architecture_args": {"pretrained": True}}, "may not hold pretrained"),
+        ({"architecture": "vit_tiny_patch16_224"}, "`preprocessing.input_size` is 64"),
+        (
+            {
+                "architecture": "vit_tiny_patch16_224",
+                "architecture_args": {"img_size": 64},
+                "augmentation": {"train_size": 48},
+            },
+            "`augmentation.train_size` is 48",
+        ),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_an_error_in_words(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        recipe_network(recipe(**fields), 3)
+
+
+def test_a_batch_is_mixed_by_its_number_and_not_by_what_happened_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = training(recipe(augmentation={"train_size": 64, "mixup_alpha": 1.0}))
+    seen: list[Tensor] = []
+
+    def forward(images: Tensor) -> Tensor:
+        seen.append(images)
+        return torch.zeros(len(images), 3)
+
+    monkeypatch.setattr(module.network, "forward", forward)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    monkeypatch.setattr("lightning.LightningModule.trainer", type("Trainer", (), {
+        "optimizers": [torch.optim.SGD([nn.Parameter(torch.zeros(1))])], "current_epoch": 0,
+    })())  # fmt: skip
+    batch = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+    state = torch.get_rng_state()
+    module.training_step(batch, 3)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    module.training_step(batch, 3)
+    module.training_step(batch, 4)
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
+    assert not torch.equal(seen[0], batch[0])

@@ -18,7 +18,8 @@ from triovision.train.last_layer import Pooled, country_weights, fit_last_layer,
 from triovision.train.manifest import Manifest
 from triovision.train.no_place import NoPlacePictures
 from triovision.train.outputs import readable_outputs
-from triovision.train.recipe import LastLayer, Optimisation, Recipe
+from triovision.train.recipe import Recipe
+from triovision.train.recipe_sections import LastLayer, Optimisation
 
 RECIPE = Recipe(
     name="tiny",

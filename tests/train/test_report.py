@@ -28,7 +28,7 @@ RECIPE = f"""
 name = "</script><script>alert(1)</script>"
 description = "a network of random weights <i>"
 architecture = "test_efficientnet"
-pretrained = false
+starting_weights = "none"
 [preprocessing]
 input_size = 32
 mean = [0.5, 0.5, 0.5]

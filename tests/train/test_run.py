@@ -25,8 +25,10 @@ from triovision.train.data import NO_LABEL
 from triovision.train.export import HeldOut, fit_calibration, fit_half
 from triovision.train.last_layer import fit_last_layer
 from triovision.train.manifest import Manifest, read_manifest
-from triovision.train.recipe import LastLayer, Recipe, read_recipe
-from triovision.train.run import run, split
+from triovision.train.recipe import Recipe, read_recipe
+from triovision.train.recipe_sections import LastLayer
+from triovision.train.run import run
+from triovision.train.run_splits import split
 from triovision.train.starting import go_on_from, start_from
 
 pytestmark = [
@@ -41,7 +43,7 @@ name = "tiny"
 description = "two epochs on plain colours"
 architecture = "test_efficientnet"
 drop_rate = 0.0
-pretrained = false
+starting_weights = "none"
 
 [preprocessing]
 input_size = 32
@@ -129,7 +131,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, photos: Man
     folder = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         # The second epoch never begins, as when the process is gone.
-        patch.setattr("triovision.train.data.WeightedDraws.set_epoch", lambda _, epoch: epoch == 1 and kill())
+        patch.setattr("triovision.train.sampling.WeightedDraws.set_epoch", lambda _, epoch: epoch == 1 and kill())
         with pytest.raises(KilledError):
             run(recipe, photos, folder, None, workers=0)
     first = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)

@@ -76,23 +76,28 @@ def explain_country(model: ExplainableModel, photo: Photo, country: str, method:
         in the photo does.
 
     Raises:
-        ExplanationError: The method is unknown, or the model has no such label.
+        ExplanationError: The method is unknown, the model has no such label, or its network no grid to read.
     """
     if method not in _EXTRACTORS:
         raise ExplanationError(method, "is no explanation method", f"Choose one of {', '.join(METHODS)}")
     if country not in model.labels:
         known = ", ".join(sorted(model.labels))
         raise ExplanationError(country, f"is no country that {model.card.id} knows", f"Choose one of {known}")
+    layer = model.explained_layer
+    if layer is None:
+        reason = "has a transformer inside, whose layers class activation maps cannot read"
+        raise ExplanationError(model.card.id, reason, "Choose a model with a convolutional network")
+    extractor = partial(_EXTRACTORS[method], target_layer=layer)
     with model.private_network() as network:
         start = time.perf_counter()
-        heatmap_hw = _heatmap(model, network, photo, model.labels.index(country), _EXTRACTORS[method])
+        heatmap_hw = _heatmap(model, network, photo, model.labels.index(country), extractor)
         elapsed_ms = (time.perf_counter() - start) * 1000
     return Explanation(
         photo=photo.name,
         model=model.card.id,
         country=country,
         method=method,
-        layer=model.explained_layer,
+        layer=layer,
         heatmap_hw=heatmap_hw,
         box=model.seen_box(photo),
         elapsed_ms=elapsed_ms,
@@ -103,7 +108,7 @@ def _heatmap(
     model: ExplainableModel, network: nn.Module, photo: Photo, label: int, extractor: Extractor
 ) -> NDArray[np.float32]:
     # Gradients are on whatever the caller's mode is. The network is frozen, so the batch has to ask for them.
-    with torch.inference_mode(mode=False), extractor(network, target_layer=model.explained_layer) as extract:
+    with torch.inference_mode(mode=False), extractor(network) as extract:
         batch_nchw = model.preprocess([photo]).detach().requires_grad_()
         (cam_nhw,) = extract(label, network(batch_nchw), normalized=False)
         heatmap_hw: NDArray[np.float32] = cam_nhw[0].float().cpu().numpy()

@@ -21,9 +21,13 @@ class Identified(Protocol):
 
 
 class ExplainableModel(Protocol):
-    """An engine with a convolutional network inside."""
+    """An engine with a network inside.
 
-    explained_layer: str
+    Attributes:
+        explained_layer: Dotted name of the layer whose grid is read; None where the network has none.
+    """
+
+    explained_layer: str | None
 
     @property
     def card(self) -> Identified:

@@ -44,7 +44,7 @@ class CountryEngine:
         self.card: ModelCard = read_card(folder)
         self.device = device
         self.network: nn.Module = load_network(folder, self.card).to(device)
-        self.explained_layer: str = last_grid(self.card.architecture)
+        self.explained_layer: str | None = last_grid(self.card.architecture)
         self._places = CandidatePlaces(self.card.labels, _CITIES_PER_COUNTRY)
         self.precision = choose_precision(self.network, self.card.preprocessing.input_size, device)
         self._batch_size = _BATCH

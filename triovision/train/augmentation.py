@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from triovision.train.recipe import Augmentation
+from triovision.train.recipe_sections import Augmentation
 
 
 class LoseResolution(v2.Transform):  # type: ignore[misc] # torchvision ships no types
@@ -65,10 +65,50 @@ class CompressJpeg(v2.Transform):  # type: ignore[misc] # torchvision ships no t
             return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def training_transform(augmentation: Augmentation) -> v2.RandomChoice:
+def training_transform(augmentation: Augmentation) -> v2.Transform:
     """From a `uint8` picture `(3, h, w)` of any size to a changed one `(3, train_size, train_size)`."""
+    match augmentation.policy:
+        case "source_blind":
+            return _source_blind(augmentation)
+        case "standard":
+            return _standard(augmentation)
+        case "crop_rotate_jitter":
+            return rare_transform(augmentation)
+        case "randaugment":
+            return v2.Compose([*_geometry(augmentation), v2.RandAugment()])
+        case "autoaugment":
+            return v2.Compose([*_geometry(augmentation), v2.AutoAugment()])
+
+
+def rare_transform(augmentation: Augmentation) -> v2.Transform:
+    """The policy for rare countries: random crop, rotation, mirror image, colour jitter; sizes as above."""
     a = augmentation
-    clean = v2.Compose([v2.Resize(a.train_size), v2.CenterCrop(a.train_size), v2.RandomHorizontalFlip()])
+    return v2.Compose([*_geometry(a), v2.ColorJitter(a.colour, a.colour, a.colour, a.hue)])
+
+
+def mixing(augmentation: Augmentation) -> v2.Transform | None:
+    """Mixup, CutMix or either at random, of a batch `(images_nchw, wanted)`; None when the recipe mixes nothing."""
+    mixes = [
+        mix(alpha=alpha)
+        for mix, alpha in ((v2.MixUp, augmentation.mixup_alpha), (v2.CutMix, augmentation.cutmix_alpha))
+        if alpha
+    ]
+    return v2.RandomChoice(mixes) if mixes else None
+
+
+def _geometry(a: Augmentation) -> list[v2.Transform]:
+    return [
+        v2.RandomResizedCrop(a.train_size, (a.min_area, 1), (1 / a.max_aspect, a.max_aspect), antialias=True),
+        v2.RandomRotation(a.rotation, v2.InterpolationMode.BILINEAR),
+        v2.RandomHorizontalFlip(),
+    ]
+
+
+def _standard(a: Augmentation) -> v2.Compose:
+    return v2.Compose([v2.Resize(a.train_size), v2.CenterCrop(a.train_size), v2.RandomHorizontalFlip()])
+
+
+def _source_blind(a: Augmentation) -> v2.RandomChoice:
     changed = v2.Compose(
         [
             v2.RandomResizedCrop(a.train_size, (a.min_area, 1), (1 / a.max_aspect, a.max_aspect), antialias=True),
@@ -81,4 +121,4 @@ def training_transform(augmentation: Augmentation) -> v2.RandomChoice:
             v2.RandomErasing(a.erase_p, scale=(0.02, 0.25)),
         ]
     )
-    return v2.RandomChoice([clean, changed], p=[a.clean_p, 1 - a.clean_p])
+    return v2.RandomChoice([_standard(a), changed], p=[a.clean_p, 1 - a.clean_p])

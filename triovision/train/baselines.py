@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from triovision.train.data import NO_LABEL, choose_labels, targets
 from triovision.train.manifest import Manifest
-from triovision.train.run import Splits
+from triovision.train.run_splits import Splits
 
 #: Inverse strengths of the regularisation to choose from.
 _STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)

@@ -20,7 +20,7 @@ from triovision.train.checkpoint import Run, read_run
 from triovision.train.evaluation import evaluate
 from triovision.train.export import fit_calibration, fit_half, held_out, write_model
 from triovision.train.manifest import Manifest
-from triovision.train.run import split
+from triovision.train.run_splits import split
 
 #: A place with this many training photos is one that the model can be said to know.
 _WELL_KNOWN = 20
@@ -136,6 +136,7 @@ def _card(
         id=request.model_id,
         summary=words.summary,
         architecture=run.recipe.architecture,
+        architecture_args=run.recipe.architecture_args,
         preprocessing=run.recipe.preprocessing,
         labels=run.labels,
         calibration=calibration,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from triovision.errors import RecipeError
-from triovision.networks import build_classifier
+from triovision.train.network import recipe_network
 from triovision.train.recipe import Recipe
 
 #: Weights that a run started from, and those that it came to.
@@ -43,7 +43,14 @@ def read_run(folder: Path) -> Run:
         remedy = "Give the --out folder of a run; one that was stopped is finished by its own command"
         raise RecipeError(str(folder), f"holds no finished run ({exc})", remedy) from exc
     recipe, labels = Recipe.model_validate(facts["recipe"]), tuple(facts["labels"])
-    network = build_classifier(recipe.architecture, len(labels))
+    network = recipe_network(recipe, len(labels))
     network.load_state_dict(state)
     network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return Run(folder, recipe, labels, facts["manifest_sha256"], network)
+
+
+def write_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's weights, whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_bytes(save({name: value.contiguous() for name, value in network.state_dict().items()}))
+    part.replace(path)

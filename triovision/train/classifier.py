@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import lightning
 import torch
-from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined] # public, but not in its __all__
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
-from triovision.networks import build_classifier, head_of
+from triovision.train.augmentation import mixing
 from triovision.train.data import NO_LABEL
-from triovision.train.recipe import Optimisation, Recipe
+from triovision.train.losses import CountryLoss
+from triovision.train.network import freeze_blocks, recipe_network, rest_frozen
+from triovision.train.recipe import Recipe
+from triovision.train.schedules import build_optimiser, build_schedule
 
 
 class CountryTraining(lightning.LightningModule):
-    """Trains all layers of a country classifier.
+    """Trains a country classifier, all layers but those that the recipe freezes.
 
     Args:
         recipe: What to train and how.
         labels: Countries in the order of the logits.
         split_names: Names of the validation loaders, in their order.
         steps: Optimiser steps an epoch, for the length of the schedule.
+        criterion: The loss of the training photos.
     """
 
-    def __init__(self, recipe: Recipe, labels: tuple[str, ...], split_names: tuple[str, ...], steps: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        labels: tuple[str, ...],
+        split_names: tuple[str, ...],
+        steps: int,
+        criterion: CountryLoss,
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.labels = labels
         self.split_names = split_names
         self.steps_per_epoch = steps
-        self.network = build_classifier(recipe.architecture, len(labels), drop_rate=recipe.drop_rate).to(
-            memory_format=torch.channels_last
-        )
+        self.criterion = criterion
+        self.mixing = mixing(recipe.augmentation)
+        self.network = recipe_network(recipe, len(labels)).to(memory_format=torch.channels_last)
+        freeze_blocks(self.network, recipe)
         self.top1 = nn.ModuleList(
             MulticlassAccuracy(len(labels), average="micro", ignore_index=NO_LABEL) for _ in split_names
         )
         self.loss = nn.ModuleList(MeanMetric() for _ in split_names)
 
     def on_train_epoch_start(self) -> None:
-        """Keep the statistics of batch normalisation, if the recipe says so."""
+        """Keep the frozen blocks as they are, and the statistics of batch normalisation if the recipe says so."""
+        rest_frozen(self.network)
         for module in self.network.modules():
             if self.recipe.optimisation.freeze_norm and isinstance(module, _BatchNorm):
                 module.eval()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Cross entropy of one batch."""
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The recipe's loss of one batch."""
         images, target = batch
-        logits = self.network(images).float()
-        wanted = soft_targets(target, len(self.labels), self.recipe.optimisation.label_smoothing)
-        loss = F.cross_entropy(logits, wanted)
+        wanted = self.criterion.targets(target, self.recipe.optimisation.label_smoothing)
+        if self.mixing is not None:
+            # A seed a batch, so that a resumed run mixes as an uninterrupted one would.
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(hash((self.recipe.seed, self.current_epoch, batch_idx)))
+                images, wanted = self.mixing(images, wanted)
+        loss: Tensor = self.criterion(self.network(images).float(), wanted)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/lr", self.trainer.optimizers[0].param_groups[-1]["lr"])
         return loss
@@ -79,48 +94,11 @@ class CountryTraining(lightning.LightningModule):
         self.log("val/loss", torch.stack(losses).mean())
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is private
-        """AdamW with warm-up and cosine decay a step."""
-        o = self.recipe.optimisation
-        # timm leaves vectors, such as biases and the scales of normalisation, without decay, which only weakens them.
-        layers = param_groups_layer_decay(self.network, o.weight_decay, layer_decay=o.layer_decay)
-        head = {id(p) for p in head_of(self.network).parameters()}
-        groups = [
-            {
-                "params": [p for p in layer["params"] if (id(p) in head) == in_head],
-                "lr": o.learning_rate * layer["lr_scale"] * (o.head_factor if in_head else 1),
-                "weight_decay": layer["weight_decay"],
-            }
-            for layer in layers
-            for in_head in (False, True)
-        ]
-        optimiser = torch.optim.AdamW([group for group in groups if group["params"]])
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, self.steps_per_epoch, o))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """The optimiser and the schedule that the recipe names."""
+        optimiser = build_optimiser(self.network, self.recipe.optimisation)
+        schedule = build_schedule(optimiser, self.recipe.schedule, self.recipe.optimisation, self.steps_per_epoch)
+        return {"optimizer": optimiser, "lr_scheduler": schedule}
 
 
 def _metric(metrics: nn.ModuleList, index: int) -> Metric:
     return cast(Metric, metrics[index])
-
-
-def soft_targets(target: Tensor, n_labels: int, label_smoothing: float) -> Tensor:
-    """Wanted probabilities `(n, n_labels)`; a photo without a label wants all countries alike.
-
-    The uniform target is outlier exposure: "Deep Anomaly Detection with Outlier Exposure" (Hendrycks et al., 2019).
-
-    Args:
-        target: Indices `(n,)`, `NO_LABEL` where the country has no label.
-        n_labels: Number of labels.
-        label_smoothing: Share of a target that is spread over all labels.
-    """
-    known = (target != NO_LABEL).float().unsqueeze(1)
-    share = known * (1 - label_smoothing)
-    return share * F.one_hot(target.clamp(min=0), n_labels) + (1 - share) / n_labels
-
-
-def rate_at(step: int, steps_per_epoch: int, optimisation: Optimisation) -> float:
-    """Factor of the learning rate: linear warm-up, then half a cosine down to zero."""
-    warmup = optimisation.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    progress = (step - warmup) / max(1.0, optimisation.epochs * steps_per_epoch - warmup)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -1,30 +1,32 @@
-"""Photos of a manifest as batches, and how often each is drawn."""
+"""Photos of a manifest as batches."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from triovision.errors import PhotoError
 from triovision.inference.preprocessing import Preprocessing
 from triovision.photo import read_photo
-from triovision.train.augmentation import training_transform
+from triovision.train.augmentation import rare_transform, training_transform
+from triovision.train.bad_photos import BadPhotos
 from triovision.train.manifest import Manifest
-from triovision.train.recipe import Data, Recipe
+from triovision.train.pixels import PictureCache
+from triovision.train.recipe import Recipe
+from triovision.train.sampling import Draw
 
 log = logging.getLogger(__name__)
 
 #: Target of a photo whose country has no label: the network should be unsure.
 NO_LABEL = -1
 
-Draw = tuple[int, int]
 Sample = tuple[Tensor, int]
 
 
@@ -40,65 +42,34 @@ def targets(manifest: Manifest, labels: Sequence[str]) -> NDArray[np.int64]:
     return np.array([index.get(country, NO_LABEL) for country in manifest.table["country"]], dtype=np.int64)
 
 
-def draw_weights(manifest: Manifest, labels: Sequence[str], data: Data) -> NDArray[np.float64]:
-    """Probability of each photo to be drawn: tempered by country, then by place within the country.
-
-    All countries without a label count as one, so that they stay a small part of what is seen.
-    """
-    group = [c if c in labels else "" for c in manifest.table["country"]]
-    places = manifest.table["place"]
-    by_group, by_place = Counter(group), Counter(zip(group, places, strict=True))
-    place_share: dict[str, float] = {}
-    for (g, _), n in by_place.items():
-        place_share[g] = place_share.get(g, 0.0) + n**data.place_power
-    weights = np.array(
-        [
-            by_group[g] ** data.country_power * by_place[g, p] ** (data.place_power - 1) / place_share[g]
-            for g, p in zip(group, places, strict=True)
-        ]
-    )
-    shares: NDArray[np.float64] = weights / weights.sum()
-    return shares
-
-
-class WeightedDraws(Sampler[Draw]):
-    """As many draws as there are photos, with replacement: `(row, seed of its random changes)`.
-
-    The draws depend on the seed and the epoch alone, so a resumed run sees what an uninterrupted one would.
-    """
-
-    def __init__(self, weights: NDArray[np.float64], seed: int) -> None:
-        self.weights = weights
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        """Draws in an epoch."""
-        return len(self.weights)
-
-    def __iter__(self) -> Iterator[Draw]:
-        """The draws of the current epoch."""
-        random = np.random.default_rng((self.seed, self.epoch))
-        rows = random.choice(len(self.weights), size=len(self.weights), p=self.weights)
-        seeds = random.integers(2**62, size=len(rows))
-        return iter(list(zip(rows.tolist(), seeds.tolist(), strict=True)))
+def rare_rows(training: Manifest, below: int) -> NDArray[np.bool_]:
+    """True for the photos of countries with fewer than `below` training photos."""
+    counts = Counter(training.table["country"])
+    return np.array([counts[country] < below for country in training.table["country"]], dtype=np.bool_)
 
 
 class TrainingPhotos(Dataset[Sample | None]):
-    """Randomly changed pictures with their targets; a photo that cannot be read is logged and None."""
+    """Randomly changed pictures with their targets; a photo that cannot be read is logged, listed and None."""
 
-    def __init__(self, manifest: Manifest, labels: Sequence[str], recipe: Recipe) -> None:
-        self.paths = manifest.paths
+    def __init__(
+        self,
+        manifest: Manifest,
+        labels: Sequence[str],
+        recipe: Recipe,
+        cache: PictureCache | None = None,
+        bad: BadPhotos | None = None,
+    ) -> None:
+        self.root, self.files = manifest.root, list(manifest.table["file"])
         self.targets = targets(manifest, labels)
+        self.preprocessing = recipe.preprocessing
+        self.cache, self.bad = cache, bad
         self.transform = training_transform(recipe.augmentation)
+        self.rare_transform = rare_transform(recipe.augmentation)
+        self.rare = rare_rows(manifest, recipe.augmentation.rare_below)
 
     def __len__(self) -> int:
         """Number of photos."""
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, draw: Draw) -> Sample | None:
         """`uint8` picture `(3, train_size, train_size)` and target."""
@@ -108,26 +79,39 @@ class TrainingPhotos(Dataset[Sample | None]):
             return None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            changed = self.transform(torch.from_numpy(image_hwc.copy()).permute(2, 0, 1))
+            transform = self.rare_transform if self.rare[row] else self.transform
+            changed = transform(torch.from_numpy(image_hwc.copy()).permute(2, 0, 1))
         return changed, int(self.targets[row])
 
 
 class ValidationPhotos(Dataset[Sample | None]):
     """Pictures as the finished model sees them, with their targets."""
 
-    def __init__(self, manifest: Manifest, labels: Sequence[str], preprocessing: Preprocessing) -> None:
-        self.paths = manifest.paths
+    def __init__(
+        self,
+        manifest: Manifest,
+        labels: Sequence[str],
+        preprocessing: Preprocessing,
+        cache: PictureCache | None = None,
+        bad: BadPhotos | None = None,
+    ) -> None:
+        self.root, self.files = manifest.root, list(manifest.table["file"])
         self.targets = targets(manifest, labels)
         self.preprocessing = preprocessing
+        self.cache, self.bad = cache, bad
 
     def __len__(self) -> int:
         """Number of photos."""
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, row: int) -> Sample | None:
         """`uint8` picture `(3, input_size, input_size)` and target."""
         image_hwc = _pixels(self, row)
-        return None if image_hwc is None else (self.preprocessing.image(image_hwc), int(self.targets[row]))
+        if image_hwc is None:
+            return None
+        if self.cache is not None:  # it holds the squares themselves
+            return torch.from_numpy(image_hwc.copy()).permute(2, 0, 1), int(self.targets[row])
+        return self.preprocessing.image(image_hwc), int(self.targets[row])
 
 
 def collate(preprocessing: Preprocessing) -> Callable[[list[Sample | None]], tuple[Tensor, Tensor]]:
@@ -144,9 +128,13 @@ def collate(preprocessing: Preprocessing) -> Callable[[list[Sample | None]], tup
 
 
 def _pixels(photos: TrainingPhotos | ValidationPhotos, row: int) -> NDArray[np.uint8] | None:
-    path = photos.paths[row]
+    file = photos.files[row]
+    if photos.cache is not None:
+        return photos.cache.picture(file)
     try:
-        return read_photo(path.read_bytes(), path.name).image_hwc
+        return read_photo((photos.root / file).read_bytes(), file).image_hwc
     except (OSError, PhotoError) as exc:
-        log.warning("skipped %s: %s", path, exc)
+        log.warning("skipped %s: %s", file, exc)
+        if photos.bad is not None:
+            photos.bad.add(file, str(exc))
         return None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import timm
 import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
@@ -23,6 +22,7 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.inference.registry import choose_device
 from triovision.inference.stream import read_photo_file
 from triovision.results import Photo
+from triovision.train.network import recipe_network
 from triovision.train.recipe import Recipe
 from triovision.train.starting import start_from
 
@@ -47,7 +47,7 @@ def starting_network(recipe: Recipe, weights: Path) -> tuple[nn.Module, Preproce
     Raises:
         RecipeError: If the weights cannot be read or do not fit.
     """
-    network: nn.Module = timm.create_model(recipe.architecture, num_classes=0)
+    network = recipe_network(recipe, 0)
     start_from(network, recipe, weights)
     network.eval().requires_grad_(False).to(choose_device(None)).to(memory_format=torch.channels_last)
     return network, recipe.preprocessing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from triovision.errors import RecipeError
 from triovision.inference.calibration import (
@@ -23,7 +23,7 @@ from triovision.train.checkpoint import Run
 from triovision.train.data import NO_LABEL, targets
 from triovision.train.manifest import Manifest
 from triovision.train.outputs import network_outputs
-from triovision.train.run import split
+from triovision.train.run_splits import split
 
 _COVERAGE = 0.9
 
@@ -106,7 +106,7 @@ def write_model(run: Run, models: Path, card: ModelCard) -> Path:
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor
         for name, tensor in run.network.state_dict().items()
     }
-    save_file(half, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save(half))
     hashed = card.model_copy(update={"weights_sha256": sha256(folder / WEIGHTS)})
     (folder / CARD).write_text(hashed.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return folder

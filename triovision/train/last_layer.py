@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from triovision.inference.registry import choose_device
 from triovision.networks import head_of
-from triovision.train.classifier import soft_targets
 from triovision.train.data import ValidationPhotos
+from triovision.train.losses import soft_targets
 from triovision.train.manifest import Manifest
 from triovision.train.no_place import NoPlacePictures
 from triovision.train.outputs import network_outputs, readable_outputs

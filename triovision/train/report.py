@@ -24,7 +24,7 @@ from triovision.train.learning_curves import best_epoch, overfitting, read_curve
 from triovision.train.manifest import Manifest
 from triovision.train.metrics import Answers, scores, split_metrics
 from triovision.train.outputs import network_outputs
-from triovision.train.run import Splits, split
+from triovision.train.run_splits import Splits, split
 from triovision.train.thumbnails import thumbnails
 from triovision.viz.report_page import run_page
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -13,34 +15,75 @@ from torch import nn
 from triovision.errors import RecipeError
 from triovision.networks import head_of
 from triovision.train.checkpoint import Run
+from triovision.train.last_layer import fit_last_layer
 from triovision.train.recipe import Recipe
+from triovision.train.run_splits import Splits
+
+log = logging.getLogger(__name__)
+
+
+def start(network: nn.Module, recipe: Recipe, splits: Splits, source: Path | Run | None, workers: int) -> None:
+    """Fill a network with the weights that a run of the recipe starts from.
+
+    Args:
+        network: The recipe's network.
+        recipe: Says what it starts from.
+        splits: Photos of the run.
+        source: A file of weights, a run to go on from, or None.
+        workers: Processes that decode photos.
+
+    Raises:
+        RecipeError: If the weights cannot be had, cannot be read or do not fit.
+    """
+    if isinstance(source, Run):
+        go_on_from(source, network, splits.labels)
+    else:
+        start_from(network, recipe, source)
+    if recipe.last_layer.at_start:
+        fit_last_layer(network, splits.training, splits.labels, recipe, workers)
 
 
 def start_from(network: nn.Module, recipe: Recipe, weights: Path | None) -> None:
-    """Fill the backbone with starting weights: a file's, timm's own, or leave it random.
+    """Fill the backbone with starting weights: a file's if one is given, else as the recipe says.
+
+    The weights' own last layer, whatever its number of labels, is left out.
 
     Raises:
-        RecipeError: If the file cannot be read or does not fit the architecture.
+        RecipeError: If the weights cannot be had, cannot be read or do not fit the architecture.
     """
-    if weights is None and not recipe.pretrained:
+    if weights is None and recipe.starting_weights == "none":
         return
-    if weights is None:
-        import timm  # noqa: PLC0415 - only this branch asks the public hub
+    state = _from_hub(recipe) if weights is None else _from_file(weights)
+    head = _head_name(network)
+    backbone = {name: tensor for name, tensor in state.items() if name.rpartition(".")[0] != head}
+    missing, unexpected = _misfits(network, backbone)
+    wrong = sorted({name for name in missing if name.rpartition(".")[0] != head} | set(unexpected))
+    if wrong:
+        raise RecipeError(
+            str(weights or recipe.architecture),
+            f"does not fit {recipe.architecture} ({', '.join(wrong[:3])} …)",
+            "Give weights of the recipe's architecture, with its `architecture_args`",
+        )
 
-        state = timm.create_model(recipe.architecture, pretrained=True, num_classes=0).state_dict()
-    else:
-        try:
-            state = load_file(weights)
-        except (OSError, SafetensorError) as exc:
-            raise RecipeError(
-                str(weights), f"is no safetensors file that can be read ({exc})", "Check --weights"
-            ) from exc
-    head = {f"{name}.{part}" for name in ("classifier", "fc", "head.fc") for part in ("weight", "bias")}
-    missing, unexpected = network.load_state_dict({k: v for k, v in state.items() if k not in head}, strict=False)
-    if set(missing) - head or unexpected:
-        wrong = sorted((set(missing) - head) | set(unexpected))[:3]
-        remedy = "Give weights of the recipe's architecture"
-        raise RecipeError(str(weights), f"does not fit {recipe.architecture} ({', '.join(wrong)} …)", remedy)
+
+def _from_hub(recipe: Recipe) -> dict[str, torch.Tensor]:
+    remedy = "Give a file with --weights, or set `starting_weights` to none"
+    if recipe.starting_weights == "file":
+        raise RecipeError(recipe.name, "starts from a file of weights, and none is given", remedy)
+    try:
+        network = timm.create_model(recipe.architecture, pretrained=True, num_classes=0, **recipe.architecture_args)
+    except (OSError, RuntimeError, ValueError) as exc:  # no network, no such weights
+        words = f"timm's weights of {recipe.architecture} cannot be had ({exc})"
+        raise RecipeError(recipe.name, words, remedy) from exc
+    state: dict[str, torch.Tensor] = network.state_dict()
+    return state
+
+
+def _from_file(weights: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(weights)
+    except (OSError, SafetensorError) as exc:
+        raise RecipeError(str(weights), f"is no safetensors file that can be read ({exc})", "Check --weights") from exc
 
 
 def go_on_from(run: Run, network: nn.Module, labels: Sequence[str]) -> None:
@@ -52,13 +95,18 @@ def go_on_from(run: Run, network: nn.Module, labels: Sequence[str]) -> None:
         labels: Its labels.
 
     Raises:
-        RecipeError: If the architectures differ.
+        RecipeError: If the architectures differ, or no label is the same.
     """
-    head, old_head = head_of(network), head_of(run.network)
-    names = dict.fromkeys(name for name, module in network.named_modules() if module is head)
-    backbone = {k: v for k, v in run.network.state_dict().items() if k.rpartition(".")[0] not in names}
+    unknown = sorted(set(labels) - set(run.labels))
+    if len(unknown) == len(labels):
+        remedy = "Go on from a run that shares a country, or give its weights with --weights"
+        raise RecipeError(str(run.folder), "knows not one country of this run", remedy)
+    if unknown:
+        log.warning("%s does not know %s: their part of the last layer starts at random", run.folder, unknown)
+    head, old_head, name = head_of(network), head_of(run.network), _head_name(network)
+    backbone = {k: v for k, v in run.network.state_dict().items() if k.rpartition(".")[0] != name}
     missing, unexpected = _misfits(network, backbone)
-    if {name.rpartition(".")[0] for name in missing} != set(names) or unexpected:
+    if {parameter.rpartition(".")[0] for parameter in missing} != {name} or unexpected:
         remedy = "Go on from a run of the recipe's architecture"
         raise RecipeError(str(run.folder), f"is a run of {run.recipe.architecture}", remedy)
     with torch.no_grad():
@@ -69,9 +117,16 @@ def go_on_from(run: Run, network: nn.Module, labels: Sequence[str]) -> None:
                     parameter[row] = old[old_row]
 
 
+def _head_name(network: nn.Module) -> str:
+    """Dotted name of the last layer; families name it differently."""
+    head = head_of(network)
+    names: list[str] = [name for name, module in network.named_modules() if module is head]
+    return names[0]
+
+
 def _misfits(network: nn.Module, state: dict[str, torch.Tensor]) -> tuple[list[str], list[str]]:
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)
     except RuntimeError as exc:  # the same names with other shapes
-        return [], [str(exc)]
+        return [], [line.strip() for line in str(exc).splitlines()[1:]]
     return missing, unexpected

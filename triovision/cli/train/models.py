@@ -29,18 +29,18 @@ def baselines(
     rare: bool,
 ) -> None:
     """Most frequent country, logistic regression on the starting features, and a run, on every split."""
-    from triovision.networks import build_classifier  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train import baselines as b  # noqa: PLC0415
+    from triovision.train import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.checkpoint import read_run  # noqa: PLC0415
     from triovision.train.export import held_out  # noqa: PLC0415
     from triovision.train.last_layer import frozen_features  # noqa: PLC0415
-    from triovision.train.run import split  # noqa: PLC0415
+    from triovision.train.network import recipe_network  # noqa: PLC0415
+    from triovision.train.run_splits import split  # noqa: PLC0415
     from triovision.train.starting import start_from  # noqa: PLC0415
 
     recipe, photos = inputs(recipe_name, manifest, root)
     splits = split(photos, recipe.data)
     parts = {"training": splits.training} | splits.validation
-    network = build_classifier(recipe.architecture, len(splits.labels))
+    network = recipe_network(recipe, len(splits.labels))
     start_from(network, recipe, weights)
     features = {name: frozen_features(network, part, recipe, workers) for name, part in parts.items()}
     strength = b.choose_strength(splits.training, splits.labels, features["training"], recipe.seed)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from triovision.cli.train.options import FOLDER, MANIFEST, ROOT, WEIGHTS, WORKERS, inputs
+from triovision.cli.train.options import FOLDER, MANIFEST, OVERRIDES, ROOT, WEIGHTS, WORKERS, inputs
 
 
 @click.command()
@@ -24,23 +25,33 @@ def recipes() -> None:
 @ROOT
 @WEIGHTS
 @WORKERS
+@OVERRIDES
 @click.option("--out", required=True, type=FOLDER, help="Folder of the run; one that was begun is resumed.")
 @click.option("--go-on-from", type=FOLDER, help="Finished run whose weights, last layer included, to start from.")
-def run(
+@click.option("--cache", type=FOLDER, help="Folder to keep decoded pictures in, shared by runs; none by default.")
+@click.option("--cache-side", type=click.IntRange(min=32), help="Shorter side of kept pictures; as the recipe needs.")
+@click.option("--views", default=0, type=click.IntRange(min=0), help="Views whose frozen features are kept; 0: none.")
+@click.option("--max-bad-photos", default="1%", help="Most photos that may be unreadable: a number or a share.")
+@click.option("--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints to resume.")
+def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     recipe_name: str,
     manifest: Path,
     root: Path | None,
     weights: Path | None,
     workers: int,
+    overrides: tuple[str, ...],
     out: Path,
     go_on_from: Path | None,
+    **loading: Any,  # noqa: ANN401 - the other options, as `Loading` takes them
 ) -> None:
     """Train RECIPE, a name or a TOML file. Kill it at any time and give the same command to go on."""
     from triovision.train.checkpoint import read_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.loading import Loading  # noqa: PLC0415
     from triovision.train.run import run as run_recipe  # noqa: PLC0415
 
     if weights is not None and go_on_from is not None:
         raise click.UsageError("Give --weights or --go-on-from, not both.")
     start = read_run(go_on_from) if go_on_from else weights
-    recipe, photos = inputs(recipe_name, manifest, root)
-    click.echo(f"best checkpoint: {run_recipe(recipe, photos, out, start, workers)}")
+    recipe, photos = inputs(recipe_name, manifest, root, overrides)
+    finished = run_recipe(recipe, photos, out, start, workers, Loading(**loading))
+    click.echo(f"finished weights: {finished}")

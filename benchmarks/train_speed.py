@@ -1,0 +1,185 @@
+"""Photos a second of our training loop, as a ratio to a bare PyTorch loop on the same tensors in the same run.
+
+The first step, which warms up and after which a checkpoint is kept, is not counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
+from torch.utils.data import Dataset, Sampler
+
+from triovision.inference.preprocessing import Preprocessing
+from triovision.train.bad_photos import BadPhotos
+from triovision.train.classifier import CountryTraining
+from triovision.train.data import Draw, Sample, collate
+from triovision.train.loop import Guard, ResumableLoader, ResumePoints, WholeCheckpoints
+from triovision.train.recipe import Recipe
+from triovision.train.recipe_sections import Optimisation
+
+STEPS = int(os.environ.get("TRIOVISION_STEPS", "12"))
+BATCH = int(os.environ.get("TRIOVISION_BATCH", "32"))
+ROUNDS, LIMIT = 3, 0.9
+LABELS = tuple(f"{i}" for i in range(56))
+RECIPE = Recipe(
+    name="benchmark",
+    description="",
+    architecture="tf_efficientnet_lite0",
+    preprocessing=Preprocessing(input_size=192, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    optimisation=Optimisation(epochs=1, batch_size=BATCH),
+)
+
+
+class Kept(Dataset[Sample | None]):
+    """Pictures of noise that are in memory."""
+
+    def __init__(self) -> None:
+        self.pictures = torch.randint(0, 256, (BATCH * 4, 3, 192, 192), dtype=torch.uint8)
+
+    def __len__(self) -> int:
+        """Photos of an epoch."""
+        return STEPS * BATCH
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        """One picture and its country."""
+        return self.pictures[draw[0] % len(self.pictures)], draw[0] % len(LABELS)
+
+
+class InOrder(Sampler[Draw]):
+    """Every photo once."""
+
+    epoch = 0
+
+    def __len__(self) -> int:
+        """Photos of an epoch."""
+        return STEPS * BATCH
+
+    def __iter__(self) -> Iterator[Draw]:
+        """Rows with a seed that nothing reads."""
+        return ((row, 0) for row in range(len(self)))
+
+
+def loader() -> ResumableLoader:
+    """The same for both loops."""
+    return ResumableLoader(
+        Kept(), InOrder(), BATCH, collate_fn=collate(RECIPE.preprocessing), pin_memory=torch.cuda.is_available()
+    )
+
+
+def device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def module() -> CountryTraining:
+    """A network of a fixed seed."""
+    torch.manual_seed(0)
+    return CountryTraining(RECIPE, LABELS, (), STEPS)
+
+
+def bare(folder: Path) -> float:  # noqa: ARG001 - as `ours`
+    """Seconds of a loop in PyTorch alone: bfloat16, clipping, AdamW, schedule, moving average."""
+    training, batches = module().to(device()), loader()
+    configured = training.configure_optimizers()
+    optimiser, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    average = AveragedModel(training.network, avg_fn=get_ema_avg_fn(RECIPE.optimisation.ema_decay), use_buffers=True)
+    network = training.network.train()
+    start = 0.0
+    for number, (images, target) in enumerate(batches):
+        if number == 1:
+            start = time.perf_counter()
+        loss = step_loss(network, images.to(device(), non_blocking=True), target.to(device(), non_blocking=True))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), RECIPE.optimisation.clip_norm)
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(network)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def step_loss(network: torch.nn.Module, images: Tensor, target: Tensor) -> Tensor:
+    """Cross entropy of one batch, with the recipe's smoothing."""
+    with torch.autocast(device().type, torch.bfloat16):
+        logits = network(images)
+    return torch.nn.functional.cross_entropy(
+        logits.float(), target, label_smoothing=RECIPE.optimisation.label_smoothing
+    )
+
+
+class Clock(lightning.Callback):
+    """Times the steps after the first."""
+
+    seconds = 0.0
+
+    def on_train_batch_start(self, _: object, __: object, ___: object, batch_idx: int) -> None:
+        """Begin."""
+        if batch_idx == 1:
+            self.start = time.perf_counter()
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        """End."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.seconds = time.perf_counter() - self.start
+
+
+def ours(folder: Path) -> float:
+    """Seconds of the loop that `triovision train run` uses."""
+    clock = Clock()
+    trainer = lightning.Trainer(
+        max_epochs=1,
+        precision="bf16-mixed",
+        gradient_clip_val=RECIPE.optimisation.clip_norm,
+        logger=False,
+        enable_model_summary=False,
+        enable_checkpointing=True,
+        callbacks=[
+            clock,
+            EMAWeightAveraging(decay=RECIPE.optimisation.ema_decay),
+            Guard(0, {}, BadPhotos(folder / "bad.csv", 0)),
+            ResumePoints(folder, 200),
+        ],
+        plugins=[WholeCheckpoints()],
+    )
+    with contextlib.redirect_stdout(None):
+        trainer.fit(module(), loader())
+    return clock.seconds
+
+
+def main() -> None:
+    """Measure in turn and compare medians."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    print(f"{torch.get_num_threads()} threads, {device().type}, {RECIPE.architecture} at 192, {STEPS} steps of {BATCH}")
+    seconds: dict[str, list[float]] = {"bare PyTorch": [], "our loop": []}
+    with TemporaryDirectory() as scratch:
+        for counted in [False] + [True] * ROUNDS:
+            for name, loop in (("bare PyTorch", bare), ("our loop", ours)):
+                taken = loop(Path(scratch))
+                if counted:
+                    seconds[name].append(taken)
+    rates = {name: (STEPS - 1) * BATCH / statistics.median(values) for name, values in seconds.items()}
+    for name, rate in rates.items():
+        print(f"  {name:14} {rate:7.1f} photos/s")
+    ratio = rates["our loop"] / rates["bare PyTorch"]
+    print(f"  ratio = {ratio:.2f} (wanted: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()
