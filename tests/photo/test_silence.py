@@ -2,6 +2,7 @@ import threading
 import warnings
 
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from triovision.photo.silence import decoder_warnings_silenced
 
@@ -59,3 +60,11 @@ def test_a_stricter_filter_set_later_does_not_break_in():
         warnings.simplefilter("error")
         with decoder_warnings_silenced():
             warnings.warn("inside", UserWarning, stacklevel=1)
+
+
+def test_a_library_may_copy_the_filters():
+    with decoder_warnings_silenced():
+        pass
+    # Its trees are grown under a copy of the filters that are in force.
+    forest = RandomForestClassifier(n_estimators=2).fit([[0.0], [1.0]] * 4, [0, 1] * 4)
+    assert forest.predict([[0.0], [1.0]]).tolist() == [0, 1]

@@ -13,6 +13,7 @@ class _InsideDecoder(threading.local):
     """Stands where a filter keeps its pattern for module names: matches all of them while its thread decodes."""
 
     active = False
+    pattern = "(?!)"  # matches nothing: for a library that copies all filters by their patterns (scikit-learn does)
 
     def match(self, _module: str) -> bool:
         return self.active

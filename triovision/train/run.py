@@ -39,6 +39,7 @@ def run(
     source: Path | Run | None,
     workers: int,
     loading: Loading | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train a recipe; a run that was killed goes on after the last step that it kept, and ends as if it never was.
 
@@ -50,6 +51,7 @@ def run(
             or random ones, as the recipe says.
         workers: Processes that decode photos.
         loading: Caches, budget and checkpoints; the defaults of `Loading` when None.
+        callbacks: Lightning callbacks beside its own; nothing of them is in the folder's facts.
 
     Returns:
         The finished weights: those of the lowest validation loss, with whatever the recipe does to them then.
@@ -90,7 +92,7 @@ def run(
         draws, held_out = frozen_loaders(recipe, splits, chosen, photos, module.network, loading)
     best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/loss", enable_version_counter=False)
     resume_points = ResumePoints(checkpoints, loading.save_every)
-    trainer = _trainer(recipe, folder, [best, Guard(recipe.seed, facts, bad), resume_points])
+    trainer = _trainer(recipe, folder, [best, Guard(recipe.seed, facts, bad), resume_points, *callbacks])
     try:
         # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.
         trainer.fit(module, draws, held_out, ckpt_path=resumed, weights_only=True)

@@ -35,14 +35,15 @@ def split(manifest: Manifest, data: Data) -> Splits:
     A photo of a held-out place is therefore never counted among the new photos of known places. Which countries
     without a label are kept from training depends on their code alone, so that it is the same in every run.
     """
-    free = np.ones(len(manifest), dtype=bool)
+    free = learnt = np.ones(len(manifest), dtype=bool)
     validation = {}
     for column in data.validation_splits:
-        held_out = free & (manifest.table[column] == "val").to_numpy()
+        marks = manifest.table[column]
+        held_out = free & (marks == "val").to_numpy()
         validation[column.removeprefix("split_")] = manifest.where(held_out)
-        free &= ~held_out
-    labels = choose_labels(manifest.where(free), data.min_photos)
+        free, learnt = free & ~held_out, learnt & (marks == "train").to_numpy()
+    labels = choose_labels(manifest.where(learnt), data.min_photos)
     countries = manifest.table["country"]
     elsewhere = ~countries.isin(labels) & countries.map(lambda code: zlib.crc32(code.encode()) % 2 == 0)
-    training = manifest.where(free & ~elsewhere.to_numpy())
+    training = manifest.where(learnt & ~elsewhere.to_numpy())
     return Splits(training, validation, labels, manifest.where(elsewhere.to_numpy()))

@@ -10,6 +10,7 @@ from triovision.cli.train.manifests import manifest
 from triovision.cli.train.models import baselines, export
 from triovision.cli.train.reports import compare, report
 from triovision.cli.train.runs import recipes, run
+from triovision.cli.train.studies import cv, evaluate, search, tune
 
 
 @click.group()
@@ -17,5 +18,21 @@ def train() -> None:
     """Reproduce the models that the app shows."""
 
 
-for command in (manifest, split, leakage, statistics, recipes, run, baselines, export, gldv2, report, compare):
+for command in (
+    manifest,
+    split,
+    leakage,
+    statistics,
+    recipes,
+    run,
+    baselines,
+    export,
+    gldv2,
+    report,
+    compare,
+    cv,
+    tune,
+    search,
+    evaluate,
+):
     train.add_command(command)

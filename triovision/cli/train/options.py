@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +29,27 @@ OVERRIDES = click.option(
     metavar="SECTION.FIELD=VALUE",
     help="Replace a field of the recipe, as in TOML: optimisation.epochs=3. May be given many times.",
 )
+_LOADING = (
+    click.option("--cache", type=FOLDER, help="Folder to keep decoded pictures in, shared by runs; none by default."),
+    click.option(
+        "--cache-side", type=click.IntRange(min=32), help="Shorter side of kept pictures; as the recipe needs."
+    ),
+    click.option(
+        "--views", default=0, type=click.IntRange(min=0), help="Views whose frozen features are kept; 0: none."
+    ),
+    click.option("--max-bad-photos", default="1%", help="Most photos that may be unreadable: a number or a share."),
+    click.option(
+        "--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints to resume."
+    ),
+)
+WHERE = click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; repeatable.")
+
+
+def loading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that fill `Loading`, beside `WORKERS`."""
+    for option in reversed(_LOADING):
+        command = option(command)
+    return command
 
 
 def inputs(
@@ -40,3 +61,18 @@ def inputs(
 
     recipe = read_recipe(recipe_name, overrides)
     return recipe, read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
+
+
+def photos_where(manifest: Path, root: Path | None, where: Sequence[str]) -> tuple[Manifest, Manifest]:
+    """A manifest, and its rows that meet every `COLUMN=VALUE`."""
+    from triovision.train.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
+
+    conditions = [condition.partition("=") for condition in where]
+    if not all(column and equals for column, equals, _ in conditions):
+        raise click.UsageError("Give --where as COLUMN=VALUE, such as split_new_places=val.")
+    every = chosen = read_manifest(manifest, root, [column for column, _, _ in conditions])
+    for column, _, value in conditions:
+        chosen = chosen.where(chosen.table[column] == value)
+    if not len(chosen):
+        raise click.UsageError(f"No photo of {manifest} has {' and '.join(where)}.")
+    return every, chosen

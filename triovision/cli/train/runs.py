@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from triovision.cli.train.options import FOLDER, MANIFEST, OVERRIDES, ROOT, WEIGHTS, WORKERS, inputs
+from triovision.cli.train.options import FOLDER, MANIFEST, OVERRIDES, ROOT, WEIGHTS, WORKERS, inputs, loading_options
 
 
 @click.command()
@@ -28,11 +28,7 @@ def recipes() -> None:
 @OVERRIDES
 @click.option("--out", required=True, type=FOLDER, help="Folder of the run; one that was begun is resumed.")
 @click.option("--go-on-from", type=FOLDER, help="Finished run whose weights, last layer included, to start from.")
-@click.option("--cache", type=FOLDER, help="Folder to keep decoded pictures in, shared by runs; none by default.")
-@click.option("--cache-side", type=click.IntRange(min=32), help="Shorter side of kept pictures; as the recipe needs.")
-@click.option("--views", default=0, type=click.IntRange(min=0), help="Views whose frozen features are kept; 0: none.")
-@click.option("--max-bad-photos", default="1%", help="Most photos that may be unreadable: a number or a share.")
-@click.option("--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints to resume.")
+@loading_options
 def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     recipe_name: str,
     manifest: Path,

@@ -1,0 +1,156 @@
+"""A study: what is varied and measured, and the file that remembers its trials and survives a kill."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from triovision.errors import RecipeError
+from triovision.train.loading import Loading
+from triovision.train.manifest import Manifest
+from triovision.train.recipe import Recipe, read_recipe
+from triovision.train.search_space import Point, SearchSpace
+
+JOURNAL = "study.journal"
+#: What a trial keeps beside Optuna's own: why it failed.
+ERROR = "error"
+#: A trial is compared with others after its second epoch at the earliest, once so many have been finished.
+_STARTUP_TRIALS, _WARMUP_EPOCHS = 5, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a study is about.
+
+    Attributes:
+        recipe_name: Name or file of the recipe.
+        overrides: Its replaced fields.
+        space: What is varied.
+        manifest: Photos with the recipe's validation columns and `place`.
+        folder: Where the study and its trials are kept.
+        metric: The objective: a figure that is logged after each epoch, such as `new_places/top1`, at its best epoch.
+        direction: Whether it should be large or small.
+        epochs: Epochs of each trial; the recipe's own when None.
+        source: Starting weights of the backbone, or None.
+        loading: How photos are read.
+    """
+
+    recipe_name: str
+    overrides: tuple[str, ...]
+    space: SearchSpace
+    manifest: Manifest
+    folder: Path
+    metric: str
+    direction: Literal["maximize", "minimize"]
+    epochs: int | None
+    source: Path | None
+    loading: Loading
+
+    def recipe(self, point: Point) -> Recipe:
+        """The recipe of a trial.
+
+        Raises:
+            RecipeError: If the values do not fit each other.
+        """
+        short = [] if self.epochs is None else [f"optimisation.epochs={self.epochs}", "optimisation.min_epochs=1"]
+        return read_recipe(self.recipe_name, [*self.overrides, *short, *self.space.overrides(point)])
+
+    def facts(self) -> dict[str, Any]:
+        """What the values of two trials must have in common to be compared."""
+        recipe = self.recipe({})
+        return {
+            "recipe": recipe.model_dump(mode="json"),
+            "space": self.space.facts(),
+            "manifest": self.manifest.sha256,
+            "metric": self.metric,
+            "direction": self.direction,
+            "weights": None if self.source is None else str(self.source.resolve()),
+        } | self.loading.facts(recipe)
+
+
+def objectives(recipe: Recipe) -> list[str]:
+    """Names of the figures that can be an objective."""
+    splits = [column.removeprefix("split_") for column in recipe.data.validation_splits]
+    return [f"{split}/{figure}" for split in splits for figure in ("top1", "loss")] + ["val/loss"]
+
+
+@contextmanager
+def opened(plan: Plan) -> Iterator[optuna.Study]:
+    """The study of a folder, for one command at a time; trials that a kill broke off are failed and queued again.
+
+    Raises:
+        RecipeError: If the folder holds another study or another command is at work in it.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what there is to say is said here
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(plan.folder / ".lock", timeout=0):
+            _cut_half_line(plan.folder / JOURNAL)
+            study = load_study(plan, RandomSampler())
+            facts = plan.facts()
+            begun = study.user_attrs.get("facts", facts)
+            if differ := [name for name in facts | begun if facts.get(name) != begun.get(name)]:
+                reason = f"holds another study ({' and '.join(differ)} differ)"
+                raise RecipeError(str(plan.folder), reason, "Give another --out folder")
+            study.set_user_attr("facts", facts)
+            for trial in study.get_trials(states=(TrialState.RUNNING,)):
+                study.enqueue_trial(trial.params, user_attrs=trial.user_attrs)
+                study.tell(trial.number, state=TrialState.FAIL)
+            yield study
+    except Timeout as exc:
+        remedy = "Wait for it; --jobs gives one command several trials at a time"
+        raise RecipeError(str(plan.folder), "is in use by another command", remedy) from exc
+
+
+def best_trial(plan: Plan, study: optuna.Study, trials: Sequence[FrozenTrial] | None = None) -> FrozenTrial:
+    """The finished trial with the best value, the first of equals.
+
+    Raises:
+        RecipeError: If none was finished.
+    """
+    every = study.get_trials(deepcopy=False) if trials is None else trials
+    complete = [trial for trial in every if trial.state == TrialState.COMPLETE]
+    if not complete:
+        errors = [trial.user_attrs[ERROR] for trial in every if ERROR in trial.user_attrs]
+        cause = f" (the last: {errors[-1].rstrip('.')})" if errors else ""
+        remedy = "Correct the cause or the space, or ask for more trials"
+        raise RecipeError(str(plan.folder), f"not one trial was finished{cause}", remedy)
+    return (max if plan.direction == "maximize" else min)(complete, key=_value)
+
+
+def _value(trial: FrozenTrial) -> float:
+    return math.nan if trial.value is None else trial.value
+
+
+def load_study(plan: Plan, sampler: BaseSampler) -> optuna.Study:
+    """The study as it is in the file now; each process has its own."""
+    # The storage that Optuna recommends for several processes; SQLite is not.
+    storage = JournalStorage(JournalFileBackend(str(plan.folder / JOURNAL)))
+    pruner = optuna.pruners.MedianPruner(_STARTUP_TRIALS, _WARMUP_EPOCHS)
+    return optuna.create_study(
+        storage=storage,
+        study_name="study",
+        direction=plan.direction,
+        sampler=sampler,
+        pruner=pruner,
+        load_if_exists=True,
+    )
+
+
+def _cut_half_line(journal: Path) -> None:
+    """Cut off what a kill left of a record: the next one would be written behind it, and neither could be read."""
+    if journal.exists():
+        content = journal.read_bytes()
+        os.truncate(journal, content.rfind(b"\n") + 1)
