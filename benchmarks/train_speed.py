@@ -1,6 +1,7 @@
 """Photos a second of our training loop, as a ratio to a bare PyTorch loop on the same tensors in the same run.
 
-The first step, which warms up and after which a checkpoint is kept, is not counted.
+The first step, which warms up and after which a checkpoint is kept, is not counted. With `--compile` our loop is also
+measured with the network compiled.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ import contextlib
 import logging
 import os
 import statistics
+import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor
@@ -25,20 +29,24 @@ from torch.utils.data import Dataset, Sampler
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.bad_photos import BadPhotos
 from triovision.train.classifier import CountryTraining
+from triovision.train.compiling import Compile
 from triovision.train.data import Draw, Sample, collate
 from triovision.train.loop import Guard, ResumableLoader, ResumePoints, WholeCheckpoints
+from triovision.train.losses import CountryLoss
+from triovision.train.memory import keep_freed_memory
 from triovision.train.recipe import Recipe
 from triovision.train.recipe_sections import Optimisation
 
 STEPS = int(os.environ.get("TRIOVISION_STEPS", "12"))
 BATCH = int(os.environ.get("TRIOVISION_BATCH", "32"))
+SIDE = int(os.environ.get("TRIOVISION_SIDE", "192"))
 ROUNDS, LIMIT = 3, 0.9
 LABELS = tuple(f"{i}" for i in range(56))
 RECIPE = Recipe(
     name="benchmark",
     description="",
     architecture="tf_efficientnet_lite0",
-    preprocessing=Preprocessing(input_size=192, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    preprocessing=Preprocessing(input_size=SIDE, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     optimisation=Optimisation(epochs=1, batch_size=BATCH),
 )
 
@@ -47,7 +55,7 @@ class Kept(Dataset[Sample | None]):
     """Pictures of noise that are in memory."""
 
     def __init__(self) -> None:
-        self.pictures = torch.randint(0, 256, (BATCH * 4, 3, 192, 192), dtype=torch.uint8)
+        self.pictures = torch.randint(0, 256, (BATCH * 4, 3, SIDE, SIDE), dtype=torch.uint8)
 
     def __len__(self) -> int:
         """Photos of an epoch."""
@@ -87,7 +95,8 @@ def device() -> torch.device:
 def module() -> CountryTraining:
     """A network of a fixed seed."""
     torch.manual_seed(0)
-    return CountryTraining(RECIPE, LABELS, (), STEPS)
+    even = np.full(len(LABELS), 1 / len(LABELS))
+    return CountryTraining(RECIPE, LABELS, (), STEPS, CountryLoss(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
 
 
 def bare(folder: Path) -> float:  # noqa: ARG001 - as `ours`
@@ -139,9 +148,10 @@ class Clock(lightning.Callback):
         self.seconds = time.perf_counter() - self.start
 
 
-def ours(folder: Path) -> float:
+def ours(folder: Path, compiled: bool = False) -> float:
     """Seconds of the loop that `triovision train run` uses."""
-    clock = Clock()
+    clock, facts = Clock(), folder / "run.json"
+    facts.write_text("{}", encoding="utf-8")
     trainer = lightning.Trainer(
         max_epochs=1,
         precision="bf16-mixed",
@@ -151,8 +161,9 @@ def ours(folder: Path) -> float:
         enable_checkpointing=True,
         callbacks=[
             clock,
+            *([Compile()] if compiled else []),
             EMAWeightAveraging(decay=RECIPE.optimisation.ema_decay),
-            Guard(0, {}, BadPhotos(folder / "bad.csv", 0)),
+            Guard(0, facts, BadPhotos(folder / "bad.csv", 0)),
             ResumePoints(folder, 200),
         ],
         plugins=[WholeCheckpoints()],
@@ -166,11 +177,17 @@ def main() -> None:
     """Measure in turn and compare medians."""
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    print(f"{torch.get_num_threads()} threads, {device().type}, {RECIPE.architecture} at 192, {STEPS} steps of {BATCH}")
-    seconds: dict[str, list[float]] = {"bare PyTorch": [], "our loop": []}
+    print(
+        f"{torch.get_num_threads()} threads, {device().type}, {RECIPE.architecture} at {SIDE}, {STEPS} steps of {BATCH}"
+    )
+    keep_freed_memory()  # as the command does
+    loops: dict[str, Callable[[Path], float]] = {"bare PyTorch": bare, "our loop": ours}
+    if "--compile" in sys.argv:
+        loops["compiled"] = partial(ours, compiled=True)
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
     with TemporaryDirectory() as scratch:
         for counted in [False] + [True] * ROUNDS:
-            for name, loop in (("bare PyTorch", bare), ("our loop", ours)):
+            for name, loop in loops.items():
                 taken = loop(Path(scratch))
                 if counted:
                     seconds[name].append(taken)

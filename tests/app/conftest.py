@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
-from triovision.inference.registry import DEFAULT_MODEL
+from triovision.inference.registry import EMBEDDED_MODEL
 from triovision.networks import build_classifier
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def write_model(weights, tmp_path, monkeypatch):
     """Write that network as the only model of the machine, with the abstention threshold asked for."""
 
     def write(abstention_threshold=0.5):
-        folder = tmp_path / DEFAULT_MODEL
+        folder = tmp_path / EMBEDDED_MODEL
         folder.mkdir(exist_ok=True)
         save_file(weights, folder / "weights.safetensors")
         digest = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
@@ -44,7 +44,7 @@ def write_model(weights, tmp_path, monkeypatch):
 
 def card(abstention_threshold, digest):
     return {
-        "id": DEFAULT_MODEL,
+        "id": EMBEDDED_MODEL,
         "summary": "A network that was never trained.",
         "architecture": ARCHITECTURE,
         "preprocessing": {"input_size": 64, "mean": [0.5] * 3, "std": [0.5] * 3},

@@ -7,7 +7,7 @@ import pytest
 
 import triovision
 from triovision.errors import ModelError
-from triovision.inference import DEFAULT_MODEL, list_models
+from triovision.inference import EMBEDDED_MODEL, default_model, list_models
 
 
 def test_models_are_found_in_the_configured_folder(
@@ -18,6 +18,8 @@ def test_models_are_found_in_the_configured_folder(
     write_tiny_model(tmp_path, "test_efficientnet.a")
     assert [card.id for card in list_models()] == ["test_efficientnet.a", "test_efficientnet.b"]
     assert triovision.load_model("test_efficientnet.b").card.id == "test_efficientnet.b"
+    monkeypatch.setenv("TRIOVISION_MODEL", "test_efficientnet.a")
+    assert triovision.load_model().card.id == default_model() == "test_efficientnet.a"
 
 
 def test_an_unknown_model_names_the_known_ones(
@@ -37,6 +39,6 @@ def test_an_impossible_device_is_named(device: str) -> None:
 
 def test_the_embedded_model_is_whole() -> None:
     card = triovision.load_model(device="cpu").card
-    assert card.id == DEFAULT_MODEL
+    assert card.id == EMBEDDED_MODEL
     assert {"FR", "IN", "US", "JP"} <= set(card.labels)
     assert all(figures["photos"] for figures in card.metrics.values())

@@ -137,8 +137,9 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(
     monkeypatch.setattr(CountryTraining, "training_step", diverge)
     with pytest.raises(RecipeError, match=r"Step 6 \(epoch 2, learning rate .*\): the loss is .*learning_rate"):
         start()
-    kept = torch.load(study / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    assert all(weights.isfinite().all() for weights in kept.values())
+    last = torch.load(study / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 0
+    assert all(weights.isfinite().all() for weights in last["current_model_state"].values())
     monkeypatch.undo()
     assert (start() / "finished.safetensors").exists()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 
 from triovision.errors import RecipeError
@@ -139,6 +140,7 @@ def test_a_batch_is_mixed_by_its_number_and_not_by_what_happened_before(monkeypa
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     monkeypatch.setattr("lightning.LightningModule.trainer", type("Trainer", (), {
         "optimizers": [torch.optim.SGD([nn.Parameter(torch.zeros(1))])], "current_epoch": 0,
+        "strategy": SingleDeviceStrategy("cpu"),
     })())  # fmt: skip
     batch = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
     state = torch.get_rng_state()
@@ -150,3 +152,24 @@ def test_a_batch_is_mixed_by_its_number_and_not_by_what_happened_before(monkeypa
     assert torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[0], batch[0])
+
+
+def test_the_training_log_holds_the_means_since_the_epoch_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = training(recipe())
+    logits = torch.eye(3)[[0, 1, 0, 2]] * 100
+    monkeypatch.setattr(module.network, "forward", lambda _: logits)
+    logged: dict[str, Tensor] = {}
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
+    monkeypatch.setattr("lightning.LightningModule.trainer", type("Trainer", (), {
+        "optimizers": [torch.optim.SGD([nn.Parameter(torch.zeros(1))])], "strategy": SingleDeviceStrategy("cpu"),
+    })())  # fmt: skip
+    images = torch.zeros(4, 3, 8, 8)
+    # The last photo has no label: two of three are right, then three of three.
+    first = module.training_step((images, torch.tensor([0, 1, 1, -1])), 0)
+    assert logged["train/top1"].item() == pytest.approx(2 / 3)
+    second = module.training_step((images, torch.tensor([0, 1, 0, -1])), 1)
+    assert logged["train/top1"].item() == pytest.approx(5 / 6)
+    assert logged["train/loss"].item() == pytest.approx((first.item() + second.item()) / 2)
+    module.on_train_epoch_start()
+    module.training_step((images, torch.tensor([0, 1, 0, -1])), 0)
+    assert logged["train/top1"].item() == 1

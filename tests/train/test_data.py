@@ -124,3 +124,14 @@ def test_photos_of_rare_countries_have_their_own_changes(photo_folder: Path) -> 
     }
     assert len(outcomes[0]) == 2  # the picture and its mirror image
     assert len(outcomes[4]) == 8
+
+
+def test_a_photo_that_is_marked_neither_is_neither_learnt_nor_measured() -> None:
+    marks = [
+        ("a.jpg", "FR", "x", "train", "train"),
+        ("b.jpg", "FR", "x", "test", "train"),
+        ("c.jpg", "FR", "x", "val", "train"),
+    ]
+    splits = split(table(*marks, ("d.jpg", "FR", "x", "train", "train")), Data(min_photos=2))
+    assert splits.training.table["file"].tolist() == ["a.jpg", "d.jpg"]
+    assert splits.validation["new_places"].table["file"].tolist() == ["c.jpg"]

@@ -7,6 +7,8 @@ import pytest
 from triovision.errors import RecipeError
 from triovision.run_metrics import Epoch, Scores
 from triovision.train.learning_curves import best_epoch, overfitting, read_curves
+from triovision.viz.figures import LIGHT
+from triovision.viz.run_figures import accuracy_curves, loss_curves
 
 
 def log(folder: Path, version: int, text: str) -> None:
@@ -33,6 +35,16 @@ def test_a_resumed_run_has_one_curve(tmp_path: Path) -> None:
         Epoch(epoch=2, values={"train/loss": 2.5, "val/loss": 1.5, "new/top1": 0.25}),
         Epoch(epoch=3, values={"train/loss": 1.0, "val/loss": None}),
     )
+
+
+def test_the_figures_show_training_beside_validation(tmp_path: Path) -> None:
+    log(tmp_path, 0, "epoch,step,new/loss,new/top1,train/loss,train/top1,val/loss\n0,9,,,2,0.5,\n0,9,3,0.25,,,3\n")
+    epochs = read_curves(tmp_path)
+    assert [(line.name, line.y) for line in loss_curves(epochs, LIGHT).data] == [("train", (2,)), ("new", (3,))]
+    assert [(line.name, line.y) for line in accuracy_curves(epochs, LIGHT).data] == [
+        ("train", (0.5,)),
+        ("new", (0.25,)),
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\0\xff"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -118,7 +120,11 @@ def test_a_run_leaves_what_is_needed_to_go_on(finished: Path) -> None:
     facts = json.loads((finished / "run.json").read_text())
     assert facts["labels"] == ["FR", "JP", "NA"]
     assert (finished / "checkpoints" / "last.ckpt").exists()
-    assert "val/loss" in (finished / "logs" / "version_0" / "metrics.csv").read_text()
+    logged = pd.read_csv(finished / "logs" / "version_0" / "metrics.csv")
+    # One line of training and one of validation an epoch: it has fewer steps than there are between two lines.
+    for name in ("train/loss", "train/top1", "val/loss", "new_places/top1"):
+        assert logged[name].notna().sum() == 2
+    assert len(list(finished.glob("logs/version_0/events.*"))) == (find_spec("tensorboard") is not None)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, photos: Manifest, recipe: Recipe) -> None:
@@ -214,11 +220,21 @@ def test_starting_weights_fill_all_but_the_head(tmp_path: Path, recipe: Recipe) 
     assert network.get_submodule("classifier").weight.shape[0] == 3
 
 
-def test_a_run_goes_on_from_another_with_the_labels_that_both_have(finished: Path) -> None:
+def test_photos_that_no_split_holds_out_are_an_error_in_words(tmp_path: Path, study: Path, recipe: Recipe) -> None:
+    (study / "unsplit.csv").write_text((study / "manifest.csv").read_text().replace("val", "train"))
+    unsplit = read_manifest(study / "unsplit.csv", columns=["place", "split_new_places", "split_known_places"])
+    with pytest.raises(RecipeError, match=r"no photo is `val` in split_new_places, split_known_places.*train split"):
+        run(recipe, unsplit, tmp_path / "run", None, workers=0)
+
+
+def test_a_run_goes_on_from_another_with_the_labels_that_both_have(
+    finished: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     first = read_run(finished)
     labels = ("DE", "NA", "JP")
     network = build_classifier("test_efficientnet", 3)
     go_on_from(first, network, labels)
+    assert "does not know ['DE']" in caplog.text
     torch.testing.assert_close(
         network.get_submodule("conv_stem").weight, first.network.get_submodule("conv_stem").weight
     )

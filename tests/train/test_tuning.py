@@ -68,8 +68,7 @@ class FakeRuns:
     def value(self, recipe: Recipe) -> float:
         return 1 - recipe.optimisation.learning_rate
 
-    def __call__(self, recipe: Recipe, _: object, folder: Path, *rest: Any) -> None:
-        callbacks: Sequence[Any] = rest[-1]
+    def __call__(self, recipe: Recipe, _: object, folder: Path, *__: object, callbacks: Sequence[Any]) -> None:
         self.rates.append(recipe.optimisation.learning_rate)
         (folder / "checkpoints").mkdir(parents=True)
         (folder / "run.json").write_text("{}")
@@ -136,7 +135,7 @@ def test_a_killed_trial_is_failed_and_repeated(plan: Plan, runs: FakeRuns) -> No
 def test_a_trial_that_is_stopped_by_hand_is_repeated_too(
     plan: Plan, runs: FakeRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exits(*_: object) -> None:
+    def exits(*_: object, **__: object) -> None:
         raise SystemExit(1)  # what Lightning makes of Ctrl+C
 
     monkeypatch.setattr(trials, "run", exits)

@@ -108,10 +108,10 @@ def evaluate(
 @main.command()
 def models() -> None:
     """List the models on this machine; the default is marked with a star."""
-    from triovision.inference import DEFAULT_MODEL, list_models  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.inference import default_model, list_models  # noqa: PLC0415 - `--help` must not wait for torch
 
     for card in list_models():
-        click.echo(f"{'*' if card.id == DEFAULT_MODEL else ' '} {card.id}: {card.summary}")
+        click.echo(f"{'*' if card.id == default_model() else ' '} {card.id}: {card.summary}")
 
 
 def _files(arguments: Iterable[str]) -> Iterator[Path]:

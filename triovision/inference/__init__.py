@@ -3,6 +3,15 @@
 from triovision.inference.card import ModelCard, read_card
 from triovision.inference.engine import CountryEngine
 from triovision.inference.model import GeoModel
-from triovision.inference.registry import DEFAULT_MODEL, list_models, load_model
+from triovision.inference.registry import EMBEDDED_MODEL, default_model, list_models, load_model
 
-__all__ = ["DEFAULT_MODEL", "CountryEngine", "GeoModel", "ModelCard", "list_models", "load_model", "read_card"]
+__all__ = [
+    "EMBEDDED_MODEL",
+    "CountryEngine",
+    "GeoModel",
+    "ModelCard",
+    "default_model",
+    "list_models",
+    "load_model",
+    "read_card",
+]

@@ -13,13 +13,18 @@ from triovision.inference.engine import CountryEngine
 from triovision.inference.model import GeoModel
 
 #: The model that answers when nobody names one.
-DEFAULT_MODEL = "tf_efficientnet_lite0.places10k"
+EMBEDDED_MODEL = "tf_efficientnet_lite0.places10k"
 
 
 def models_folder() -> Path:
     """`TRIOVISION_MODELS`, or `models/` beside the package."""
     configured = os.environ.get("TRIOVISION_MODELS")
     return Path(configured) if configured else Path(__file__).parents[2] / "models"
+
+
+def default_model() -> str:
+    """Id of the model that `TRIOVISION_MODEL` names in the environment, or of the embedded one."""
+    return os.environ.get("TRIOVISION_MODEL") or EMBEDDED_MODEL
 
 
 def list_models() -> tuple[ModelCard, ...]:
@@ -35,14 +40,14 @@ def load_model(model_id: str | None = None, device: str | None = None) -> GeoMod
     """Load a model from this machine; nothing is fetched.
 
     Args:
-        model_id: Such as `"tf_efficientnet_lite0.places10k"`; the default model when None.
+        model_id: Such as `"tf_efficientnet_lite0.places10k"`; `default_model()` when None.
         device: `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; the fastest one present when None.
 
     Raises:
         ModelError: If there is no such model or device, or the model's files are damaged.
     """
     chosen = choose_device(device)
-    wanted = DEFAULT_MODEL if model_id is None else model_id
+    wanted = model_id or default_model()
     known = sorted(path.parent.name for path in models_folder().glob(f"*/{CARD}"))
     if wanted not in known:
         remedy = f"Models in {models_folder()}: {', '.join(known) or 'none'}"

@@ -70,13 +70,17 @@ class BadPhotos:
             except (OSError, PhotoError) as exc:
                 self.add(file, str(exc))
 
+    def too_many(self) -> bool:
+        """Whether more photos are listed than are allowed."""
+        return len(self.listed()) > self.allowed
+
     def check(self) -> None:
         """Stop when the list is too long.
 
         Raises:
             RecipeError: If more photos are listed than are allowed.
         """
-        if len(self.listed()) > self.allowed:
+        if self.too_many():
             remedy = "Restore the photos and give the same command to go on, or allow more with --max-bad-photos"
             reason = f"lists {len(self._listed)} photos that cannot be read, {self.allowed} are allowed"
             raise RecipeError(str(self.path), reason, remedy)

@@ -15,8 +15,8 @@ from triovision.errors import RecipeError
 from triovision.train.network import recipe_network
 from triovision.train.recipe import Recipe
 
-#: Weights that a run started from, and those that it came to.
-START, FINISHED = "start.safetensors", "finished.safetensors"
+#: What a run depends on, the weights that it started from, and those that it came to.
+FACTS, START, FINISHED = "run.json", "start.safetensors", "finished.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def read_run(folder: Path) -> Run:
         RecipeError: If the folder holds no finished run.
     """
     try:
-        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         state = load_file(folder / FINISHED)
     except (OSError, ValueError, SafetensorError) as exc:
         remedy = "Give the --out folder of a run; one that was stopped is finished by its own command"

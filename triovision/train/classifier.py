@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, cast
 
 import lightning
@@ -18,6 +19,9 @@ from triovision.train.losses import CountryLoss
 from triovision.train.network import freeze_blocks, recipe_network, rest_frozen
 from triovision.train.recipe import Recipe
 from triovision.train.schedules import build_optimiser, build_schedule
+
+#: Steps between two lines of the log, which hold the means over them.
+LOG_EVERY = 20
 
 
 class CountryTraining(lightning.LightningModule):
@@ -52,9 +56,11 @@ class CountryTraining(lightning.LightningModule):
             MulticlassAccuracy(len(labels), average="micro", ignore_index=NO_LABEL) for _ in split_names
         )
         self.loss = nn.ModuleList(MeanMetric() for _ in split_names)
+        self._recent: deque[Tensor] = deque(maxlen=LOG_EVERY * recipe.optimisation.accumulation)
 
     def on_train_epoch_start(self) -> None:
         """Keep the frozen blocks as they are, and the statistics of batch normalisation if the recipe says so."""
+        self._recent.clear()
         rest_frozen(self.network)
         for module in self.network.modules():
             if self.recipe.optimisation.freeze_norm and isinstance(module, _BatchNorm):
@@ -69,10 +75,24 @@ class CountryTraining(lightning.LightningModule):
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(hash((self.recipe.seed, self.current_epoch, batch_idx)))
                 images, wanted = self.mixing(images, wanted)
-        loss: Tensor = self.criterion(self.network(images).float(), wanted)
-        self.log("train/loss", loss, prog_bar=True)
-        self.log("train/lr", self.trainer.optimizers[0].param_groups[-1]["lr"])
+        logits = self.network(images).float()
+        loss: Tensor = self.criterion(logits, wanted)
+        self._log_training(loss.detach(), logits.detach(), target)
         return loss
+
+    def _log_training(self, loss: Tensor, logits: Tensor, target: Tensor) -> None:
+        """Log the means over the last batches of the epoch, all processes together.
+
+        A photo of a mixed batch has no one answer, so that a recipe which mixes has no training accuracy here.
+        """
+        right, known = (logits.argmax(1) == target).sum(), (target != NO_LABEL).sum()
+        batch = torch.stack([loss, torch.ones_like(loss), right.to(loss), known.to(loss)])
+        self._recent.append(self.trainer.strategy.reduce(batch, reduce_op="sum"))
+        losses, batches, right, known = torch.stack(tuple(self._recent)).sum(0)
+        self.log("train/loss", losses / batches, prog_bar=True)
+        if self.mixing is None:
+            self.log("train/top1", right / known, prog_bar=True)
+        self.log("train/lr", self.trainer.optimizers[0].param_groups[-1]["lr"])
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int, dataloader_idx: int = 0) -> None:
         """Collect loss and accuracy of the photos that have a label."""
@@ -88,10 +108,12 @@ class CountryTraining(lightning.LightningModule):
         for i, name in enumerate(self.split_names):
             top1, loss = _metric(self.top1, i), _metric(self.loss, i)
             losses.append(loss.compute())
-            self.log_dict({f"{name}/top1": top1.compute(), f"{name}/loss": losses[-1]}, prog_bar=True)
+            # Computed over all processes; said again, because Lightning would warn.
+            figures = {f"{name}/top1": top1.compute(), f"{name}/loss": losses[-1]}
+            self.log_dict(figures, prog_bar=True, sync_dist=True)
             top1.reset()
             loss.reset()
-        self.log("val/loss", torch.stack(losses).mean())
+        self.log("val/loss", torch.stack(losses).mean(), sync_dist=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is private
         """The optimiser and the schedule that the recipe names."""

@@ -17,10 +17,11 @@ from triovision.train.data import Sample, TrainingPhotos, ValidationPhotos, coll
 from triovision.train.loop import ResumableLoader
 from triovision.train.manifest import Manifest
 from triovision.train.pixels import NetworkInput, ShorterSide, open_cache, shorter_side
-from triovision.train.prefix import collate_features, cut_prefix, frozen_features
+from triovision.train.prefix import FrozenFeatures, collate_features, cut_prefix, frozen_features
 from triovision.train.recipe import Recipe
 from triovision.train.run_splits import Splits
 from triovision.train.sampling import Draws
+from triovision.train.sharing import Share, ValidationBatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Loading:
     """How a run reads its photos and keeps itself safe.
 
     Attributes:
-        workers: Processes that prepare pictures; 0 prepares them in this one.
+        workers: Processes that prepare pictures, for each process that trains; 0 prepares them in that one.
         cache: Folder of decoded pictures, shared by runs; None decodes every photo in every epoch.
         cache_side: Shorter side in pixels of the cached pictures; None for what the recipe's crops need.
         views: Randomly changed views of each photo whose frozen features are cached; 0 computes them in every epoch.
@@ -50,6 +51,17 @@ class Loading:
     def facts(self, recipe: Recipe) -> dict[str, Any]:
         """What changes the pictures that are learnt from, and so the result; nothing without a cache."""
         return {"pictures": {"shorter_side": self.side(recipe), "views": self.views}} if self.cache else {}
+
+    def views_cache(self, recipe: Recipe) -> Path:
+        """Folder of the cached views.
+
+        Raises:
+            RecipeError: If there is none, or nothing is frozen.
+        """
+        if self.cache is None or recipe.freeze_blocks == 0:
+            remedy = "Give --cache and a recipe with `freeze_blocks`, or no --views"
+            raise RecipeError("--views", "needs a cache and a frozen part", remedy)
+        return self.cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +94,20 @@ def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: Loading
     return Photos(training, tuple(validation))
 
 
-def loaders(recipe: Recipe, draws: Draws, photos: Photos, loading: Loading) -> tuple[ResumableLoader, list[Loader]]:
-    """The training loader and one for each validation split."""
+def loaders(
+    recipe: Recipe, draws: Draws, photos: Photos, loading: Loading, share: Share
+) -> tuple[ResumableLoader, list[Loader]]:
+    """The training loader and one for each validation split, of this process's share."""
     make = _arguments(loading.workers) | {"collate_fn": collate(recipe.preprocessing)}
     batch = recipe.optimisation.batch_size
     return (
-        ResumableLoader(photos.training, draws, batch, **make),
-        [DataLoader(part, batch, **make) for part in photos.validation],
+        ResumableLoader(photos.training, draws, batch, share, **make),
+        [_held_out(part, batch, share, make) for part in photos.validation],
     )
 
 
 def frozen_loaders(
-    recipe: Recipe, splits: Splits, draws: Draws, photos: Photos, network: nn.Module, loading: Loading
+    recipe: Recipe, splits: Splits, draws: Draws, photos: Photos, network: nn.Module, loading: Loading, share: Share
 ) -> tuple[ResumableLoader, list[Loader]]:
     """The same of the frozen part's output, which is computed now where the cache lacks it.
 
@@ -104,13 +118,12 @@ def frozen_loaders(
         photos: Its photos.
         network: Its network with starting weights; it is cut in place, so that it takes the frozen part's output.
         loading: Names the cache and the number of views.
+        share: This process.
 
     Raises:
         RecipeError: If nothing is frozen, no cache is given, the network cannot be cut or the disk is full.
     """
-    if loading.cache is None or recipe.freeze_blocks == 0:
-        remedy = "Give --cache and a recipe with `freeze_blocks`, or no --views"
-        raise RecipeError("--views", "needs a cache and a frozen part", remedy)
+    cache = loading.views_cache(recipe)
     prefix = cut_prefix(network, recipe.freeze_blocks)
     prefix.to("cuda" if torch.cuda.is_available() else "cpu")
     about = {
@@ -122,17 +135,24 @@ def frozen_loaders(
     changed = {"augmentation": _text(recipe.augmentation.model_dump()), "side": str(loading.side(recipe))}
     workers = loading.workers
     training = frozen_features(
-        loading.cache, prefix, photos.training, about | changed | {"split": "training"}, workers, loading.views
+        cache, prefix, photos.training, about | changed | {"split": "training"}, workers, loading.views
     )
     names = [name for name, part in splits.validation.items() if len(part)]
     held_out = [
-        frozen_features(loading.cache, prefix, part, about | {"split": name}, workers)
+        frozen_features(cache, prefix, part, about | {"split": name}, workers)
         for name, part in zip(names, photos.validation, strict=True)
     ]
     # Reading an array is faster than handing it from one process to another.
     make = _arguments(0) | {"collate_fn": collate_features}
     batch = recipe.optimisation.batch_size
-    return ResumableLoader(training, draws, batch, **make), [DataLoader(part, batch, **make) for part in held_out]
+    return (
+        ResumableLoader(training, draws, batch, share, **make),
+        [_held_out(part, batch, share, make) for part in held_out],
+    )
+
+
+def _held_out(photos: ValidationPhotos | FrozenFeatures, batch: int, share: Share, make: dict[str, Any]) -> Loader:
+    return DataLoader(photos, batch_sampler=ValidationBatches(len(photos), batch, share), **make)
 
 
 def _text(values: dict[str, Any]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 import os
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,22 +16,13 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from triovision.errors import RecipeError
 from triovision.train.bad_photos import BadPhotos
 from triovision.train.data import Sample
 from triovision.train.sampling import Draw
-
-
-class _Batches(BatchSampler):
-    """Batches of an epoch from the first that is still to be seen."""
-
-    skip = 0
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        """The batches that are left."""
-        return islice(super().__iter__(), self.skip, None)
+from triovision.train.sharing import Share, TrainingBatches
 
 
 class ResumableLoader(DataLoader[Sample | None]):
@@ -39,7 +31,8 @@ class ResumableLoader(DataLoader[Sample | None]):
     Args:
         dataset: Photos or features.
         draws: Sampler with an `epoch`, on which alone (and on its seed) its draws depend.
-        batch_size: Photos a step.
+        batch_size: Photos a batch, over all processes.
+        share: This process.
         arguments: Those of `DataLoader`.
     """
 
@@ -48,9 +41,10 @@ class ResumableLoader(DataLoader[Sample | None]):
         dataset: Dataset[Sample | None],
         draws: Sampler[Draw],
         batch_size: int,
+        share: Share = Share(),  # noqa: B008 - immutable
         **arguments: Any,  # noqa: ANN401 - DataLoader's own
     ) -> None:
-        self.batches = _Batches(draws, batch_size, drop_last=len(draws) > batch_size)  # type: ignore[arg-type] # sized
+        self.batches = TrainingBatches(draws, batch_size, share)
         super().__init__(dataset, batch_sampler=self.batches, **arguments)
         self._seen = {"epoch": 0, "batches": 0}
 
@@ -134,23 +128,25 @@ class ResumePoints(Checkpoint):
         if rest or batch_idx + 1 >= trainer.num_training_batches:
             return
         if step == 1 or step % self.every == 0:
-            trainer.save_checkpoint(self.folder / "resume.ckpt")
+            trainer.save_checkpoint(self.folder / "resume.ckpt", weights_only=False)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         """Save after the callback that keeps the best, whose state this holds."""
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
 
 
 class Guard(Callback):
     """Makes each step depend on the seed and its number alone, and stops a run that can come to nothing.
 
+    Where several processes train, they stop together: one alone would leave the others waiting for it.
+
     Args:
         seed: The recipe's seed.
-        facts: What the run depends on; kept in every checkpoint.
+        facts: File of what the run depends on; its content is kept in every checkpoint.
         bad: List of the photos that could not be read.
     """
 
-    def __init__(self, seed: int, facts: dict[str, Any], bad: BadPhotos) -> None:
+    def __init__(self, seed: int, facts: Path, bad: BadPhotos) -> None:
         self.seed = seed
         self.facts = facts
         self.bad = bad
@@ -176,21 +172,26 @@ class Guard(Callback):
         pl_module: lightning.LightningModule,  # noqa: ARG002
         loss: Tensor,
     ) -> None:
-        """Stop before a loss that is no number reaches the weights.
+        """Stop before a loss that is no number reaches the weights, or when too many photos cannot be read.
 
         Raises:
-            RecipeError: If the loss is NaN or infinite.
+            RecipeError: If the loss is NaN or infinite in any process, or the list of photos is too long.
         """
-        if not torch.isfinite(loss):
-            self._diverged(trainer, f"the loss is {loss.item()}")
+        figures = torch.stack([loss.detach().float(), torch.tensor(float(self.bad.too_many()), device=loss.device)])
+        total, too_many = trainer.strategy.reduce(figures, reduce_op="sum").tolist()
+        if not math.isfinite(total):
+            self._diverged(trainer, f"the loss is {total}")
+        if too_many:
+            self.bad.check()
 
-    def on_train_batch_end(self, *_: object) -> None:
-        """Stop when too many photos cannot be read."""
-        self.bad.check()
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        """Stop when too many photos cannot be read.
 
-    def on_validation_end(self, *_: object) -> None:
-        """The same after validation."""
-        self.bad.check()
+        Raises:
+            RecipeError: If so.
+        """
+        if trainer.strategy.reduce_boolean_decision(self.bad.too_many(), all=False):
+            self.bad.check()
 
     def on_save_checkpoint(
         self,
@@ -206,7 +207,7 @@ class Guard(Callback):
         kept = (*pl_module.state_dict().values(), *checkpoint["state_dict"].values())
         if not all(torch.isfinite(weights).all() for weights in kept):
             self._diverged(trainer, "a weight is no finite number")
-        checkpoint["triovision"] = self.facts
+        checkpoint["triovision"] = json.loads(self.facts.read_text(encoding="utf-8"))
 
     def _diverged(self, trainer: lightning.Trainer, what: str) -> None:
         rate = trainer.optimizers[0].param_groups[-1]["lr"]

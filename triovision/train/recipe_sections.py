@@ -141,7 +141,8 @@ class Optimisation(Section):
         epochs: Largest number of epochs.
         min_epochs: Smallest number of epochs, whatever the validation loss does.
         patience: Epochs without a better validation loss before the run stops.
-        batch_size: Photos a batch.
+        batch_size: Photos a batch, over all devices: each of n has an n-th of it. The mean that class weights and
+            the statistics that batch normalisation take over a batch, each device takes over its own part.
         accumulation: Batches whose gradients are added up to one step.
         optimiser: `adam` (Kingma and Ba, 2015), `adamw` ("Decoupled Weight Decay Regularization", Loshchilov and
             Hutter, 2019) or `sgd` with momentum, in torch's implementations.

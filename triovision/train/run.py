@@ -4,44 +4,46 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import lightning
-import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, Timer
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from triovision.errors import RecipeError
 from triovision.train.bad_photos import FILE, BadPhotos, allowed_photos
-from triovision.train.checkpoint import FINISHED, START, Run, write_weights
+from triovision.train.checkpoint import FACTS, FINISHED, Run
 from triovision.train.classifier import CountryTraining
 from triovision.train.data import targets
+from triovision.train.execution import Execution
 from triovision.train.finishing import finish
-from triovision.train.loading import Loading, frozen_loaders, loaders, prepare
-from triovision.train.loop import Guard, ResumePoints, WholeCheckpoints
+from triovision.train.loading import Loading
+from triovision.train.loop import Guard, ResumePoints
 from triovision.train.losses import country_loss
 from triovision.train.manifest import Manifest
 from triovision.train.normalisation import measured
+from triovision.train.preparation import Plan, Preparation
 from triovision.train.recipe import Recipe
-from triovision.train.run_splits import split
+from triovision.train.run_splits import Splits, split
 from triovision.train.sampling import sampler
-from triovision.train.starting import start
-from triovision.train.stopping import StopEarly
+from triovision.train.sharing import Share, TrainingBatches
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     recipe: Recipe,
     manifest: Manifest,
     folder: Path,
     source: Path | Run | None,
     workers: int,
     loading: Loading | None = None,
+    execution: Execution | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train a recipe; a run that was killed goes on after the last step that it kept, and ends as if it never was.
+
+    Where several processes train, each of them calls this function; the first alone writes.
 
     Args:
         recipe: What to train and how.
@@ -51,88 +53,75 @@ def run(
             or random ones, as the recipe says.
         workers: Processes that decode photos.
         loading: Caches, budget and checkpoints; the defaults of `Loading` when None.
+        execution: Devices and machines; one device when None.
         callbacks: Lightning callbacks beside its own; nothing of them is in the folder's facts.
 
     Returns:
-        The finished weights: those of the lowest validation loss, with whatever the recipe does to them then.
+        The finished weights: those of the lowest validation loss, with whatever the recipe does to them then. Other
+        processes than the first return before the file is written.
 
     Raises:
         RecipeError: If the folder holds a run of another recipe or manifest, the weights do not fit, the loss is no
-            number, too many photos cannot be read or the disk is full. What was trained is kept.
+            number, too many photos cannot be read, the disk is full or the devices are not there. What was trained
+            is kept.
     """
-    loading = replace(loading or Loading(), workers=workers)
+    loading, execution = replace(loading or Loading(), workers=workers), execution or Execution()
     lightning.seed_everything(recipe.seed, workers=True)
-    splits = split(manifest, recipe.data)
-    labels = splits.labels
-    if len(labels) < 2:
-        remedy = "Add photos or lower `data.min_photos`"
-        raise RecipeError(recipe.name, f"{len(labels)} countries have enough training photos", remedy)
-    recipe = measured(recipe, splits.training, folder, workers)
+    splits, o = split(manifest, recipe.data), recipe.optimisation
+    labels, names = splits.labels, _checked(recipe, splits, loading)
+    draws = sampler(splits.training, labels, recipe.data, recipe.seed)
+    batches = TrainingBatches(draws, o.batch_size, Share(processes=execution.devices * execution.nodes))
+    steps = math.ceil(len(batches) / o.accumulation)
     bad = BadPhotos(folder / FILE, allowed_photos(loading.max_bad_photos, len(manifest)))
-    facts = _claim(folder, recipe, manifest, labels, loading)
+    checkpoints = folder / "checkpoints"
+    best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/loss", enable_version_counter=False)
+    own = [best, Guard(recipe.seed, folder / FACTS, bad), ResumePoints(checkpoints, loading.save_every)]
+    trainer = execution.trainer(recipe, folder, steps, [*own, *callbacks])
+    if trainer.is_global_zero:
+        recipe = measured(recipe, splits.training, folder, workers)
+        _claim(folder, recipe, manifest, labels, loading)
     if (folder / FINISHED).exists():
         return folder / FINISHED
-    bad.forget_restored(manifest.root)
-    photos = prepare(recipe, manifest, splits, loading, bad)
-    chosen = sampler(splits.training, labels, recipe.data, recipe.seed)
-    draws, held_out = loaders(recipe, chosen, photos, loading)
-    criterion = country_loss(recipe.loss, labels, targets(splits.training, labels), chosen.shares)
-    steps = math.ceil(len(draws) / recipe.optimisation.accumulation)
-    module = CountryTraining(recipe, labels, tuple(splits.validation), steps, criterion)
-    checkpoints = folder / "checkpoints"
     resumed = next((path for name in ("resume", "last") if (path := checkpoints / f"{name}.ckpt").exists()), None)
-    if resumed is None:
-        start(module.network, recipe, splits, source, workers)
-        write_weights(module.network, folder / START)
-    if loading.views:
-        if resumed is not None:
-            # Not the moving average, which rounds even what never changes.
-            kept = torch.load(resumed, weights_only=True, map_location="cpu")
-            module.load_state_dict(kept.get("current_model_state", kept["state_dict"]))
-        draws, held_out = frozen_loaders(recipe, splits, chosen, photos, module.network, loading)
-    best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/loss", enable_version_counter=False)
-    resume_points = ResumePoints(checkpoints, loading.save_every)
-    trainer = _trainer(recipe, folder, [best, Guard(recipe.seed, facts, bad), resume_points, *callbacks])
-    try:
-        # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.
-        trainer.fit(module, draws, held_out, ckpt_path=resumed, weights_only=True)
-    except Exception:
-        bad.check()  # a process that reads photos cannot say so itself
-        raise
-    finish(Path(best.best_model_path), folder, recipe, splits, workers)
-    (checkpoints / "resume.ckpt").unlink(missing_ok=True)
+    plan = Plan(recipe, manifest, splits, draws, folder, source, resumed, loading, bad)
+    criterion = country_loss(recipe.loss, labels, targets(splits.training, labels), draws.shares)
+    _fit(trainer, CountryTraining(recipe, labels, names, steps, criterion), plan)
+    if trainer.is_global_zero:
+        finish(Path(best.best_model_path), folder, recipe, splits, workers)
+        (checkpoints / "resume.ckpt").unlink(missing_ok=True)
     return folder / FINISHED
 
 
-def _trainer(recipe: Recipe, folder: Path, callbacks: Sequence[Callback]) -> lightning.Trainer:
-    o = recipe.optimisation
-    averaging = [EMAWeightAveraging(decay=o.ema_decay)] if o.ema_decay else []
-    return lightning.Trainer(
-        max_epochs=o.epochs,
-        precision=o.precision,  # type: ignore[arg-type] # the recipe's words are Lightning's
-        gradient_clip_val=o.clip_norm,
-        accumulate_grad_batches=o.accumulation,
-        # A new version each time: a resumed run keeps its first figures.
-        logger=CSVLogger(folder, name="logs", flush_logs_every_n_steps=20),
-        callbacks=[
-            StopEarly(o.min_epochs, o.patience),
-            *averaging,
-            Timer(verbose=False),  # its time is kept in the checkpoints
-            *callbacks,
-        ],
-        plugins=[WholeCheckpoints()],
-        num_sanity_val_steps=0,
-        log_every_n_steps=20,
-    )
+def _checked(recipe: Recipe, splits: Splits, loading: Loading) -> tuple[str, ...]:
+    """Names of the validation splits that have photos; an error where the run could not begin."""
+    if loading.views:
+        loading.views_cache(recipe)
+    if len(splits.labels) < 2:
+        remedy = "Add photos or lower `data.min_photos`"
+        raise RecipeError(recipe.name, f"{len(splits.labels)} countries have enough training photos", remedy)
+    names = tuple(name for name, part in splits.validation.items() if len(part))
+    if not names:
+        columns = ", ".join(recipe.data.validation_splits)
+        raise RecipeError(recipe.name, f"no photo is `val` in {columns}", "Make splits with `triovision train split`")
+    return names
 
 
-def _claim(
-    folder: Path, recipe: Recipe, manifest: Manifest, labels: tuple[str, ...], loading: Loading
-) -> dict[str, Any]:
+def _fit(trainer: lightning.Trainer, module: CountryTraining, plan: Plan) -> None:
+    try:
+        # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.
+        trainer.fit(module, datamodule=Preparation(plan, module), ckpt_path=plan.resumed, weights_only=True)
+    except Exception:
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(signal.SIGKILL)  # the processes that it began would wait for this one
+        plan.bad.check()  # a process that reads photos cannot say so itself
+        raise
+
+
+def _claim(folder: Path, recipe: Recipe, manifest: Manifest, labels: tuple[str, ...], loading: Loading) -> None:
     """Write what the run depends on, or check that it is what the folder was begun with."""
     facts = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": manifest.sha256, "labels": list(labels)}
     facts |= loading.facts(recipe)
-    path = folder / "run.json"
+    path = folder / FACTS
     if path.exists():
         begun = json.loads(path.read_text(encoding="utf-8"))
         if begun != facts:
@@ -146,9 +135,8 @@ def _claim(
                 f"holds a run of another recipe or manifest ({differ} differ{also})",
                 "Give another --out folder",
             )
-        return facts
+        return
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_name(".run.json.part")
     part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     part.replace(path)
-    return facts

@@ -118,7 +118,7 @@ def _run_trial(plan: Plan, sampler: BaseSampler) -> int:
     workers = plan.loading.workers
     try:
         recipe, folder = plan.recipe(trial.params), trial_folder(plan, trial.number)
-        run(recipe, plan.manifest, folder, plan.source, workers, plan.loading, [report])
+        run(recipe, plan.manifest, folder, plan.source, workers, plan.loading, callbacks=[report])
         if report.best is None:
             raise RecipeError(plan.metric, "was no number in any epoch", "Check the validation photos")
     except optuna.TrialPruned:

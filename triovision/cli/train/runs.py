@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -29,6 +29,11 @@ def recipes() -> None:
 @click.option("--out", required=True, type=FOLDER, help="Folder of the run; one that was begun is resumed.")
 @click.option("--go-on-from", type=FOLDER, help="Finished run whose weights, last layer included, to start from.")
 @loading_options
+@click.option("--accelerator", default="auto", type=click.Choice(["auto", "cpu", "gpu"]), help="auto: a GPU if any.")
+@click.option("--devices", default=1, type=click.IntRange(min=1), help="Devices (on a CPU: processes) a machine.")
+@click.option("--nodes", default=1, type=click.IntRange(min=1), help="Machines; the command is given on each of them.")
+@click.option("--strategy", default="auto", type=click.Choice(["auto", "ddp"]), help="How several devices share work.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network, if this machine can.")
 def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     recipe_name: str,
     manifest: Path,
@@ -38,16 +43,33 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     overrides: tuple[str, ...],
     out: Path,
     go_on_from: Path | None,
+    accelerator: Literal["auto", "cpu", "gpu"],
+    devices: int,
+    nodes: int,
+    strategy: Literal["auto", "ddp"],
+    compiled: bool,
     **loading: Any,  # noqa: ANN401 - the other options, as `Loading` takes them
 ) -> None:
-    """Train RECIPE, a name or a TOML file. Kill it at any time and give the same command to go on."""
-    from triovision.train.checkpoint import read_run  # noqa: PLC0415 - `--help` must not wait for torch
+    """Train RECIPE, a name or a TOML file. Kill it at any time and give the same command to go on.
+
+    The run's folder holds its figures as CSV, and for TensorBoard where the package tensorboard is installed.
+
+    With several devices or machines the recipe's batch is shared between them. Each machine is given the command
+    with NODE_RANK, MASTER_ADDR and MASTER_PORT in its environment, or by torchrun or SLURM.
+    """
+    from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415 - `--help` must not wait for torch
+
+    from triovision.train.checkpoint import read_run  # noqa: PLC0415
+    from triovision.train.execution import Execution  # noqa: PLC0415
     from triovision.train.loading import Loading  # noqa: PLC0415
+    from triovision.train.memory import keep_freed_memory  # noqa: PLC0415
     from triovision.train.run import run as run_recipe  # noqa: PLC0415
 
     if weights is not None and go_on_from is not None:
         raise click.UsageError("Give --weights or --go-on-from, not both.")
     start = read_run(go_on_from) if go_on_from else weights
     recipe, photos = inputs(recipe_name, manifest, root, overrides)
-    finished = run_recipe(recipe, photos, out, start, workers, Loading(**loading))
-    click.echo(f"finished weights: {finished}")
+    keep_freed_memory()
+    execution = Execution(accelerator, devices, nodes, strategy, compiled)
+    finished = run_recipe(recipe, photos, out, start, workers, Loading(**loading), execution)
+    rank_zero_only(click.echo)(f"finished weights: {finished}")
