@@ -53,4 +53,7 @@ bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.no_place
 	$(BIN)/python -m benchmarks.gldv2_join
+	$(BIN)/python -m benchmarks.loading
+	$(BIN)/python -m benchmarks.train_speed
+	$(BIN)/python -m benchmarks.freed_memory
 	[ -z "$(TRIOVISION_DATA)" ] || $(BIN)/python -m benchmarks.explanations

@@ -78,6 +78,7 @@ class Execution:
                 ],
                 plugins=[WholeCheckpoints()],
                 enable_progress_bar=bar,
+                enable_model_summary=False,
                 num_sanity_val_steps=0,
                 log_every_n_steps=min(LOG_EVERY, steps),
                 use_distributed_sampler=False,  # our loaders share the photos themselves

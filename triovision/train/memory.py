@@ -13,8 +13,8 @@ _TOP_PAD_BYTES = 1 << 28
 def keep_freed_memory() -> None:
     """Tell glibc to return no memory to the system; does nothing where the C library is another one.
 
-    By default glibc maps every large block anew and the system clears its pages each time: on a CPU that costs a
-    training step, whose tensors are large and of the same sizes in every step, about a seventh of its time.
+    By default glibc maps every large block anew and the system clears its pages each time, and the tensors of a
+    training step on a CPU are large: `benchmarks/freed_memory.py` measures what that costs.
     """
     if platform.libc_ver()[0] != "glibc":
         return
