@@ -7,7 +7,7 @@ import pytest
 from triovision.errors import RecipeError
 from triovision.run_metrics import Epoch, Scores
 from triovision.train.learning_curves import best_epoch, overfitting, read_curves
-from triovision.viz.figures import LIGHT
+from triovision.viz.palette import LIGHT
 from triovision.viz.run_figures import accuracy_curves, loss_curves
 
 

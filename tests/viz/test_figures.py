@@ -5,7 +5,8 @@ import pytest
 
 from triovision.results import CountryGuess, PlaceGuess, Prediction
 from triovision.viz import figures
-from triovision.viz.figures import DARK, LIGHT, country_label, percent
+from triovision.viz.figures import country_label, percent
+from triovision.viz.palette import DARK, LIGHT
 
 PLACE = PlaceGuess("Lyon", "FR", 45.75, 4.85, 0.3)
 PREDICTION = Prediction(

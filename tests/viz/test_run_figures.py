@@ -14,7 +14,7 @@ from triovision.run_metrics import (
     SplitMetrics,
 )
 from triovision.viz import comparison_figures, run_figures
-from triovision.viz.figures import DARK, LIGHT
+from triovision.viz.palette import DARK, LIGHT
 
 
 def country(code: str, continent: str, recall: float | None, photos: int, answers: int = 1) -> CountryScore:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from triovision.viz.figures import DARK, LIGHT
+from triovision.viz.palette import DARK, LIGHT
 from triovision.viz.study_figures import metric_spread
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from triovision.ui.words import Words
-from triovision.viz.figures import DARK, LIGHT, Palette
+from triovision.viz.palette import DARK, LIGHT, Palette
 
 _STYLE_SHEET = Path(__file__).resolve().parents[2] / "styles" / "theme.css"
 

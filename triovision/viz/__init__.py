@@ -1,9 +1,6 @@
 """Figures, overlays and maps: values in, pictures out."""
 
 from triovision.viz.figures import (
-    DARK,
-    LIGHT,
-    Palette,
     certainty_strip,
     figures_page,
     percent,
@@ -16,6 +13,7 @@ from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.maps import MapLook, prediction_map
 from triovision.viz.outlines import NO_OUTLINES, read_outlines
 from triovision.viz.overlays import overlay, png_bytes, raw_map, shown_photo
+from triovision.viz.palette import DARK, LIGHT, Palette
 
 __all__ = [
     "DARK",

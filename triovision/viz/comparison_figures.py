@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from triovision.geo import country_flag, country_name
 from triovision.run_metrics import CountryScore, Epoch
-from triovision.viz.figures import Palette
+from triovision.viz.palette import Palette
 from triovision.viz.run_style import colours, curves, finish, lines, share_axis, shown
 
 

@@ -13,13 +13,13 @@ from plotly.colors import qualitative
 from plotly.subplots import make_subplots
 
 from triovision.geo import country_name
-from triovision.viz.figures import Palette, percent
+from triovision.viz.figures import percent
+from triovision.viz.palette import Palette, base_layout
 
 _COLUMN_ROWS = 64  # bars under each other: a screenful, and a page of a report
 _ROW_PX = 17
 _MOST_SOURCES = 30
 _NAMED = 9  # countries with a colour of their own: more cannot be told apart
-_FONT = "'Source Sans', system-ui, sans-serif"
 
 
 def country_bars(countries: pd.DataFrame, rare_below: int, palette: Palette) -> go.Figure:
@@ -282,8 +282,8 @@ def _short(text: str, longest: int = 44) -> str:
 
 
 def _finish(figure: go.Figure, palette: Palette, title: str, height_px: int, note: str | None = None) -> None:
-    font = {"color": palette.text, "family": _FONT, "size": 13}
     figure.update_layout(
+        **base_layout(palette, 13),
         title={
             "text": title,
             "x": 0,
@@ -292,12 +292,8 @@ def _finish(figure: go.Figure, palette: Palette, title: str, height_px: int, not
             "subtitle": {"text": note or "", "font": {"size": 13}},
         },
         height=height_px,
-        paper_bgcolor=palette.background,
-        plot_bgcolor=palette.background,
-        font=font,
         margin={"l": 12, "r": 20, "t": 84, "b": 12},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-        hoverlabel={"bgcolor": palette.background, "bordercolor": palette.accent, "font": font},
         bargap=0.25,
     )
     figure.update_xaxes(automargin=True, gridcolor=palette.grid, zerolinecolor=palette.grid, ticklabelstandoff=4)

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import plotly.io
 from plotly.offline import get_plotlyjs
 
-from triovision.viz.figures import Palette
+from triovision.viz.palette import Palette
 
 _SCRIPT = "plotly.min.js"
 _WIDTH_PX = 1200

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,31 +12,9 @@ from numpy.typing import NDArray
 
 from triovision.geo import country_flag, country_name
 from triovision.results import CountryGuess, Prediction
+from triovision.viz.palette import Palette, base_layout
 
 _LONGEST_NAME = 22  # characters: a longer name would leave no room for the bars on a phone
-
-
-@dataclass(frozen=True, slots=True)
-class Palette:
-    """The few colours of a theme, as `#rrggbb`.
-
-    Attributes:
-        background: Behind the figure; the same as the page's, so that a downloaded picture is readable anywhere.
-        text: Words and numbers.
-        muted: Second-rank marks, such as what lies outside the set of probable countries.
-        grid: Axis lines.
-        accent: The one colour that draws the eye.
-    """
-
-    background: str
-    text: str
-    muted: str
-    grid: str
-    accent: str
-
-
-LIGHT = Palette(background="#fcfbf9", text="#1c2529", muted="#8a9396", grid="#dedbd4", accent="#0b6b6e")
-DARK = Palette(background="#12181b", text="#e9ecea", muted="#7d888b", grid="#2c363a", accent="#58c2b8")
 
 
 def country_label(country: str, language: str = "en") -> str:
@@ -303,15 +279,8 @@ def _hover(guess: CountryGuess, language: str) -> str:
 
 
 def _finish(figure: go.Figure, palette: Palette, height_px: int) -> None:
-    font: dict[str, Any] = {"color": palette.text, "family": "'Source Sans', system-ui, sans-serif", "size": 14}
     figure.update_layout(
-        height=height_px,
-        paper_bgcolor=palette.background,
-        plot_bgcolor=palette.background,
-        font=font,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        hoverlabel={"bgcolor": palette.background, "bordercolor": palette.accent, "font": font},
-        dragmode=False,
+        **base_layout(palette, 14), height=height_px, margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False
     )
     figure.update_xaxes(
         automargin=True, fixedrange=True, gridcolor=palette.grid, zerolinecolor=palette.grid, ticklabelstandoff=4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from triovision.viz.figures import DARK, LIGHT, Palette
+from triovision.viz.palette import DARK, LIGHT, Palette
 
 Theme = Literal["light", "dark"]
 

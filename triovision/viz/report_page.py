@@ -20,7 +20,7 @@ from triovision.geo import country_flag, country_name
 from triovision.geo.continents import CONTINENTS
 from triovision.run_metrics import RunMetrics
 from triovision.viz import comparison_figures, run_figures
-from triovision.viz.figures import DARK, LIGHT, Palette
+from triovision.viz.palette import DARK, LIGHT, Palette
 
 Cell = tuple[str | float | None, str]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 import plotly.graph_objects as go
 
 from triovision.run_metrics import Epoch
-from triovision.viz.figures import DARK, Palette
+from triovision.viz.palette import DARK, Palette, base_layout
 
 # Told apart by colour-blind readers, on paper and in the dark; dashes and symbols repeat what the colours say.
 _LIGHT_COLOURS = ("#0b6b6e", "#b4531a", "#5a4fa3", "#8a6d00", "#a3336f", "#3d6b2f")
@@ -75,15 +74,11 @@ def share_axis(figure: go.Figure, title: str | None = None) -> go.Figure:
 
 def finish(figure: go.Figure, palette: Palette, height_px: int) -> None:
     """Colours, font, margins and a legend above the figure, where a phone has room for it."""
-    font: dict[str, Any] = {"color": palette.text, "family": "system-ui, sans-serif", "size": 13}
     figure.update_layout(
+        **base_layout(palette, 13),
         height=height_px,
-        paper_bgcolor=palette.background,
-        plot_bgcolor=palette.background,
-        font=font,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "bgcolor": "rgba(0,0,0,0)"},
-        hoverlabel={"bgcolor": palette.background, "bordercolor": palette.accent, "font": font},
         dragmode=False,
     )
     axis = {"automargin": True, "fixedrange": True, "gridcolor": palette.grid, "linecolor": palette.grid}

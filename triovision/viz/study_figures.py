@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from triovision.viz.figures import Palette
+from triovision.viz.palette import Palette
 from triovision.viz.run_style import finish, shown
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from triovision.train.manifest import Manifest
     from triovision.train.splits import Parts
     from triovision.viz.dataset_page import Section
-    from triovision.viz.figures import Palette
+    from triovision.viz.palette import Palette
 
 _MANIFEST = click.argument("manifest", metavar="MANIFEST", type=click.Path(path_type=Path))
 _DISTANCE = click.option(
@@ -181,7 +181,7 @@ def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argum
     """Write what MANIFEST holds as tables (CSV) and figures (HTML, PNG); `index.html` shows all of them."""
     from triovision.train.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
     from triovision.viz.dataset_page import write_dataset_page, write_pngs  # noqa: PLC0415
-    from triovision.viz.figures import DARK, LIGHT  # noqa: PLC0415
+    from triovision.viz.palette import DARK, LIGHT  # noqa: PLC0415
 
     photos = read_manifest(manifest, root)
     palette = DARK if theme == "dark" else LIGHT
