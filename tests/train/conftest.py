@@ -8,30 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-_RECIPE = """
-name = "tiny"
-description = "one epoch on plain colours"
-architecture = "test_efficientnet"
-starting_weights = "none"
-
-[preprocessing]
-input_size = 32
-interpolation = "bilinear"
-mean = [0.5, 0.5, 0.5]
-std = [0.5, 0.5, 0.5]
+_RECIPE = f"""
+base = "{Path(__file__).with_name("tiny.toml")}"
 
 [data]
 min_photos = 5
 validation_splits = ["split_new_places"]
 
-[augmentation]
-train_size = 32
-
 [optimisation]
 epochs = 1
-batch_size = 8
-learning_rate = 1e-2
-precision = "32-true"
 """
 
 

@@ -104,7 +104,7 @@ def test_pictures_of_no_place_make_it_unsure_of_them(photos: Manifest) -> None:
         layer = LastLayer(strength=10.0, no_place_share=no_place_share)
         recipe = RECIPE.model_copy(update={"last_layer": layer, "optimisation": Optimisation(label_smoothing=0)})
         fit_last_layer(network, photos, labels, recipe, workers=0)
-        unseen = NoPlacePictures(photos, 40, recipe.preprocessing, seed=7)
+        unseen = NoPlacePictures(ValidationPhotos(photos, labels, recipe.preprocessing), 40, seed=7)
         made, _ = readable_outputs(network, unseen, recipe.preprocessing, workers=0)
         real, _ = readable_outputs(
             network, ValidationPhotos(photos, labels, recipe.preprocessing), recipe.preprocessing, workers=0

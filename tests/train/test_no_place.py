@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from triovision.inference.preprocessing import Preprocessing
-from triovision.train.data import NO_LABEL
+from triovision.train.data import NO_LABEL, ValidationPhotos
 from triovision.train.manifest import Manifest
 from triovision.train.no_place import NoPlacePictures, blurred, magnified, random_phases, shuffled
 
@@ -65,8 +65,9 @@ def test_pictures_depend_on_the_seed_and_the_row_alone(tmp_path: Path) -> None:
     preprocessing = Preprocessing(input_size=32, mean=(0, 0, 0), std=(1, 1, 1))
 
     def pictures(files: list[str], seed: int) -> list[object]:
-        manifest = Manifest(pd.DataFrame({"file": files}), tmp_path, "")
-        return list(map(NoPlacePictures(manifest, 8, preprocessing, seed).__getitem__, range(8)))
+        manifest = Manifest(pd.DataFrame({"file": files, "country": "FR"}), tmp_path, "")
+        photos = ValidationPhotos(manifest, (), preprocessing)
+        return list(map(NoPlacePictures(photos, 8, seed).__getitem__, range(8)))
 
     first, again, other = (pictures(["a.png"], seed) for seed in (0, 0, 1))
     for one, two, three in zip(first, again, other, strict=True):

@@ -31,30 +31,22 @@ pytestmark = [
 
 #: Largest difference of a figure and of a weight, in float32.
 TOLERANCE = 1e-4
-RECIPE = """
-name = "tiny"
+RECIPE = f"""
+base = "{Path(__file__).with_name("tiny.toml")}"
 description = "nothing that depends on the process"
-architecture = "test_efficientnet"
 drop_rate = 0.0
-starting_weights = "none"
 
 [preprocessing]
-input_size = 32
-mean = [0.5, 0.5, 0.5]
-std = [0.5, 0.5, 0.5]
+interpolation = "bicubic"
 
 [data]
 min_photos = 3
 validation_splits = ["split"]
 
-[augmentation]
-train_size = 32
-
 [optimisation]
-epochs = 2
 batch_size = 4
+learning_rate = 5e-4
 freeze_norm = true
-precision = "32-true"
 """
 
 

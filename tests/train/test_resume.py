@@ -30,31 +30,19 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*num_workers.*"),
 ]
 
-RECIPE = """
-name = "tiny"
+RECIPE = f"""
+base = "{Path(__file__).with_name("tiny.toml")}"
 description = "dropout, moving average, schedule and kept statistics"
-architecture = "test_efficientnet"
 drop_rate = 0.5
-starting_weights = "none"
-
-[preprocessing]
-input_size = 32
-interpolation = "bilinear"
-mean = [0.5, 0.5, 0.5]
-std = [0.5, 0.5, 0.5]
 
 [data]
 min_photos = 2
 validation_splits = ["split"]
 
-[augmentation]
-train_size = 32
-
 [optimisation]
-epochs = 2
 batch_size = 4
+learning_rate = 5e-4
 freeze_norm = true
-precision = "32-true"
 """
 
 #: Kills itself, without a chance to tidy up, when it is about to train the batch that is named.

@@ -40,32 +40,16 @@ pytestmark = [
 ]
 
 COLOURS = {"FR": (40, 60, 220), "JP": (220, 50, 60), "NA": (230, 190, 60)}
-RECIPE = """
-name = "tiny"
-description = "two epochs on plain colours"
-architecture = "test_efficientnet"
+RECIPE = f"""
+base = "{Path(__file__).with_name("tiny.toml")}"
 drop_rate = 0.0
-starting_weights = "none"
-
-[preprocessing]
-input_size = 32
-interpolation = "bilinear"
-mean = [0.5, 0.5, 0.5]
-std = [0.5, 0.5, 0.5]
 
 [data]
 min_photos = 5
 
 [augmentation]
-train_size = 32
 hue = 0.0
 grey_p = 0.0
-
-[optimisation]
-epochs = 2
-batch_size = 8
-learning_rate = 1e-2
-precision = "32-true"
 """
 WORDS = 'summary = "Colours"\ndata = "Plain colours"\nlimits = "Knows three colours"\nlicence = "Apache-2.0"\n'
 

@@ -12,6 +12,7 @@ import click
 from tqdm import tqdm
 
 from triovision.cli.train import train
+from triovision.cli.train.options import WHERE, photos_where
 from triovision.errors import TrioVisionError
 from triovision.results import Prediction
 
@@ -72,7 +73,7 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
 @click.option("--manifest", required=True, type=click.Path(path_type=Path), help="CSV: file, country, lat, lon.")
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the files; the manifest's by default.")
 @click.option("--model", "model_id", help="Model id; see `models`.")
-@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; repeatable.")
+@WHERE
 @click.option("--format", "form", type=OUTPUT, default="table")
 @click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
 def evaluate(
@@ -84,14 +85,8 @@ def evaluate(
     """
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation import evaluate as evaluate_model  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
 
-    conditions = [condition.partition("=") for condition in where]
-    photos = read_manifest(manifest, root, [column for column, _, _ in conditions])
-    for column, _, value in conditions:
-        photos = photos.where(photos.table[column] == value)
-    if not len(photos):
-        raise click.UsageError(f"No photo of {manifest} has {' and '.join(where)}.")
+    _, photos = photos_where(manifest, root, where)
     with tqdm(total=len(photos), unit="photo", disable=None) as bar:
         found = evaluate_model(load_model(model_id, device), photos, bar.update)
     if form == "json":

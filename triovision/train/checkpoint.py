@@ -14,6 +14,7 @@ from torch import nn
 from triovision.errors import RecipeError
 from triovision.train.network import recipe_network
 from triovision.train.recipe import Recipe
+from triovision.train.whole_file import write_whole
 
 #: What a run depends on, the weights that it started from, and those that it came to.
 FACTS, START, FINISHED = "run.json", "start.safetensors", "finished.safetensors"
@@ -51,6 +52,4 @@ def read_run(folder: Path) -> Run:
 
 def write_weights(network: nn.Module, path: Path) -> None:
     """Write a network's weights, whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_bytes(save({name: value.contiguous() for name, value in network.state_dict().items()}))
-    part.replace(path)
+    write_whole(path, save({name: value.contiguous() for name, value in network.state_dict().items()}))

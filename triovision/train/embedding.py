@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.inference.registry import choose_device
 from triovision.inference.stream import read_photo_file
 from triovision.results import Photo
+from triovision.train.last_layer import Pooled
 from triovision.train.network import recipe_network
 from triovision.train.recipe import Recipe
 from triovision.train.starting import start_from
@@ -70,7 +71,7 @@ def pooled_features(
     Raises:
         ManifestError: If fewer than five photos can be read.
     """
-    device = next(network.parameters()).device
+    device, pooled = next(network.parameters()).device, Pooled(network)
     rows: list[NDArray[np.float32]] = []
     read: list[int] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, torch.inference_mode():
@@ -79,10 +80,7 @@ def pooled_features(
             images = [photo.image_hwc for photo in found if photo is not None]
             if images:
                 batch_nchw = preprocessing.batch(images).to(device)
-                # Every timm network splits at this seam.
-                timm_network = cast(Any, network)
-                grid = timm_network.forward_features(batch_nchw)
-                rows.append(timm_network.forward_head(grid, pre_logits=True).float().cpu().numpy())
+                rows.append(pooled(batch_nchw).float().cpu().numpy())
             read += [start + number for number, photo in enumerate(found) if photo is not None]
             on_photo(len(found))
     if len(read) < _FEWEST:

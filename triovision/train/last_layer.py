@@ -69,7 +69,7 @@ def fit_last_layer(
     weights = country_weights(target, recipe.data.country_power) * (1 - how.no_place_share)
     if how.no_place_share:
         count = max(1, round(how.no_place_share * len(training)))
-        pictures = NoPlacePictures(training, count, preprocessing, recipe.seed)
+        pictures = NoPlacePictures(photos, count, recipe.seed)
         made, unlabelled = readable_outputs(pooled, pictures, preprocessing, workers)
         features, target = np.concatenate([features, made]), np.concatenate([target, unlabelled])
         weights = np.append(weights, np.full(len(made), how.no_place_share / len(made)))

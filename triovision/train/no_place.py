@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -13,13 +12,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from triovision.errors import PhotoError
-from triovision.inference.preprocessing import Preprocessing
-from triovision.photo import read_photo
-from triovision.train.data import NO_LABEL, Sample
-from triovision.train.manifest import Manifest
-
-log = logging.getLogger(__name__)
+from triovision.train.data import NO_LABEL, Sample, ValidationPhotos
 
 Picture = NDArray[np.uint8]
 
@@ -28,16 +21,14 @@ class NoPlacePictures(Dataset[Sample | None]):
     """Each made from a random training photo; None where that photo cannot be read.
 
     Args:
-        training: Photos to make them from.
+        photos: Photos to make them from.
         count: How many.
-        preprocessing: What the network sees.
         seed: Seed of the photos and of what is done to them.
     """
 
-    def __init__(self, training: Manifest, count: int, preprocessing: Preprocessing, seed: int) -> None:
-        self.paths = training.paths
+    def __init__(self, photos: ValidationPhotos, count: int, seed: int) -> None:
+        self.photos = photos
         self.count = count
-        self.preprocessing = preprocessing
         self.seed = seed
 
     def __len__(self) -> int:
@@ -47,14 +38,10 @@ class NoPlacePictures(Dataset[Sample | None]):
     def __getitem__(self, row: int) -> Sample | None:
         """`uint8` picture `(3, input_size, input_size)` and `NO_LABEL`."""
         random = np.random.default_rng((self.seed, row))
-        path = self.paths[random.integers(len(self.paths))]
-        try:
-            image_hwc = read_photo(path.read_bytes(), path.name).image_hwc
-        except (OSError, PhotoError) as exc:
-            log.warning("skipped %s: %s", path, exc)
+        sample = self.photos[int(random.integers(len(self.photos)))]
+        if sample is None:
             return None
-        square_hwc = self.preprocessing.image(image_hwc).permute(1, 2, 0).numpy()
-        changed_hwc = _WAYS[row % len(_WAYS)](square_hwc, random)
+        changed_hwc = _WAYS[row % len(_WAYS)](sample[0].permute(1, 2, 0).numpy(), random)
         return torch.from_numpy(changed_hwc).permute(2, 0, 1), NO_LABEL
 
 

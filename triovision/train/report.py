@@ -26,6 +26,7 @@ from triovision.train.metrics import Answers, scores, split_metrics
 from triovision.train.outputs import network_outputs
 from triovision.train.run_splits import Splits, split
 from triovision.train.thumbnails import thumbnails
+from triovision.train.whole_file import write_whole
 from triovision.viz.report_page import run_page
 
 REPORT = "report.html"
@@ -51,9 +52,9 @@ def write_report(run: Run, manifest: Manifest, wanted_accuracy: float, workers: 
         RecipeError: See `measure`.
     """
     metrics = measure(run, manifest, wanted_accuracy, workers)
-    _write(run.folder / METRICS, metrics.model_dump_json(indent=1) + "\n")
+    write_whole(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
     pictures = thumbnails(metrics, manifest.root) if show_photos else {}
-    _write(run.folder / REPORT, run_page(metrics, pictures))
+    write_whole(run.folder / REPORT, run_page(metrics, pictures).encode())
     return run.folder / REPORT
 
 
@@ -145,10 +146,3 @@ def _hardware() -> str:
     """Processor and GPU in words; not the host's name, which is nobody's business."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores{gpu}"
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    scratch = path.with_name(f"{path.name}.part")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)

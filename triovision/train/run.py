@@ -29,6 +29,7 @@ from triovision.train.recipe import Recipe
 from triovision.train.run_splits import Splits, split
 from triovision.train.sampling import sampler
 from triovision.train.sharing import Share, TrainingBatches
+from triovision.train.whole_file import write_whole
 
 
 def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
@@ -137,6 +138,4 @@ def _claim(folder: Path, recipe: Recipe, manifest: Manifest, labels: tuple[str, 
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(".run.json.part")
-    part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, (json.dumps(facts, indent=2) + "\n").encode())
