@@ -8,10 +8,11 @@ from triovision.ui.words import language_switch, words
 st.set_page_config(page_title="TrioVision", page_icon="assets/icon.svg", layout="wide")
 say = words()
 apply_style(say)
+# Not in a folder called `pages`: Streamlit runs the files of one by itself, without this script.
 page = st.navigation(
     [
-        st.Page("pages/locate.py", title=say("Locate a photo"), default=True),
-        st.Page("pages/about.py", title=say("About")),
+        st.Page("screens/locate.py", title=say("Locate a photo"), default=True),
+        st.Page("screens/about.py", title=say("About")),
     ],
     position="top",
 )

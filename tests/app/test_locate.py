@@ -121,9 +121,9 @@ def test_choices_survive_what_hides_them(app, china):
     next(box for box in app.selectbox if box.label == "Country").select_index(3).run()
     chosen = next(box for box in app.selectbox if box.label == "Country").value
     app.slider(key="opacity").set_value(20).run()
-    app.switch_page("pages/about.py").run()
+    app.switch_page("screens/about.py").run()
     assert not app.exception
-    app.switch_page("pages/locate.py").run()
+    app.switch_page("screens/locate.py").run()
     assert app.session_state["tab"] == "Why"
     assert next(box for box in app.selectbox if box.label == "Country").value == chosen
     assert app.slider(key="opacity").value == 20
@@ -262,7 +262,7 @@ def test_a_damaged_model_is_an_error_with_a_remedy(app, write_model):
 
 
 def test_the_page_about_the_tool_says_what_it_must_not_do(app):
-    app.run().switch_page("pages/about.py").run()
+    app.run().switch_page("screens/about.py").run()
     assert not app.exception
     assert "private persons" in shown(app)
     assert "CC BY 2.0" in shown(app)

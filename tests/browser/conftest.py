@@ -61,14 +61,14 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
-    """Starts a Streamlit server for a script and gives its address; one server a script."""
-    servers: dict[Path, tuple[str, subprocess.Popen[bytes]]] = {}
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Starts a Streamlit server for a script and gives its address; one server a script and name."""
+    servers: dict[tuple[Path, str], tuple[str, subprocess.Popen[bytes]]] = {}
 
-    def serve_(script: Path) -> str:
-        if script not in servers:
-            servers[script] = _start(script, tmp_path_factory.mktemp("server") / "log.txt")
-        return servers[script][0]
+    def serve_(script: Path, name: str = "shared") -> str:
+        if (script, name) not in servers:
+            servers[script, name] = _start(script, tmp_path_factory.mktemp("server") / "log.txt")
+        return servers[script, name][0]
 
     yield serve_
     for _, process in servers.values():

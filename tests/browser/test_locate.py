@@ -129,3 +129,10 @@ def test_a_french_browser_reads_french(visit):
     page = visit(locale="fr-CA")
     expect(page.get_by_role("heading", level=1)).to_have_text("Où cette photo a-t-elle été prise ?")
     expect(page.get_by_role("button", name="Choisir des photos")).to_be_visible(timeout=SLOW_MS)
+
+
+def test_the_first_visit_of_a_server_may_be_to_another_page(open_page, serve):
+    page = open_page(serve(ROOT / "app.py", "first visit") + "/about", locale="en-GB")
+    expect(page.get_by_role("heading", level=1)).to_have_text("About TrioVision", timeout=SLOW_MS)
+    expect(page.get_by_role("button", name="Français").or_(page.get_by_role("radio", name="Français"))).to_be_visible()
+    expect(page.get_by_test_id("stSidebarNav")).to_have_count(0)

@@ -13,7 +13,7 @@ from triovision.viz.map_words import DRAWING_WORDS
 
 ROOT = Path(__file__).parents[2]
 SPOKEN = [*(ROOT / "triovision" / "ui").glob("*.py"), *(ROOT / "triovision" / "viz").glob("*.py")]
-SPOKEN += [*(ROOT / "pages").glob("*.py"), ROOT / "app.py"]
+SPOKEN += [*(ROOT / "screens").glob("*.py"), ROOT / "app.py"]
 FRENCH = ROOT / "assets" / "translations" / "fr.po"
 
 
