@@ -39,7 +39,8 @@ LIGHT = Augmentation(
 RECIPE = Recipe(
     name="benchmark", description="", architecture="tf_efficientnet_lite0", preprocessing=SQUARE, augmentation=LIGHT
 )
-FROZEN_BLOCKS = 5
+#: Of seven; what is won depends on how much is frozen, and the limit is for all but the last.
+FROZEN_BLOCKS = (4, 5, 6)
 
 
 def write_photos(folder: Path) -> Manifest:
@@ -93,7 +94,7 @@ def pictures(manifest: Manifest, scratch: Path) -> None:
         "decoding": through(DataLoader(TrainingPhotos(manifest, ("FR", "JP"), RECIPE), **ours)),
         "tensor cache": through(DataLoader(TrainingPhotos(manifest, ("FR", "JP"), RECIPE, cache), **ours)),
     }
-    show(in_turn(calls, ROUNDS), "ImageFolder", "tensor cache")
+    show(in_turn(calls, ROUNDS), "ImageFolder", "tensor cache", LIMIT)
 
 
 def epoch_of(
@@ -114,43 +115,44 @@ def epoch_of(
     return epoch
 
 
-def frozen_network() -> nn.Module:
+def frozen_network(n_blocks: int) -> nn.Module:
     """The network with its first blocks frozen."""
     network = build_classifier(RECIPE.architecture, 2).to(memory_format=torch.channels_last).train()
-    for module in leading_modules(network, FROZEN_BLOCKS):
+    for module in leading_modules(network, n_blocks):
         module.eval().requires_grad_(False)
     return network
 
 
-def frozen(manifest: Manifest, scratch: Path) -> None:
+def frozen(manifest: Manifest, scratch: Path, n_blocks: int) -> None:
     """Print photos a second of an epoch that computes the frozen part, and of one that reads it."""
     cache = open_cache(
         scratch / "cache", manifest, list(manifest.table["file"]), ShorterSide(shorter_side(LIGHT)), 0,
         BadPhotos(scratch / "bad.csv", 0),
     )  # fmt: skip
     photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE, cache)
-    whole, rest = frozen_network(), frozen_network()
-    prefix = cut_prefix(rest, FROZEN_BLOCKS)
+    whole, rest = frozen_network(n_blocks), frozen_network(n_blocks)
+    prefix = cut_prefix(rest, n_blocks)
     start = time.perf_counter()
     features = frozen_features(scratch / "cache", prefix, photos, {"of": "the benchmark"}, 0)
     size = np.mean([features.store.get(row).nbytes for row in range(PHOTOS)]) / 1000  # type: ignore[union-attr] # all are there
     print(
-        f"features of {PHOTOS} photos behind {FROZEN_BLOCKS} of 7 stages computed in "
+        f"features of {PHOTOS} photos behind {n_blocks} of 7 stages computed in "
         f"{time.perf_counter() - start:.1f} s, {size:.0f} kB a photo"
     )
     calls = {
         "tensor cache": epoch_of(whole, photos, collate(SQUARE)),
         "frozen features": epoch_of(rest, features, collate_features),
     }
-    show(in_turn(calls, ROUNDS), "tensor cache", "frozen features")
+    show(in_turn(calls, ROUNDS), "tensor cache", "frozen features", LIMIT if n_blocks == max(FROZEN_BLOCKS) else None)
 
 
-def show(times_ms: dict[str, float], plain: str, ours: str) -> None:
+def show(times_ms: dict[str, float], plain: str, ours: str, limit: float | None) -> None:
     """Print the rates and the ratio of the two that are compared."""
     for name, milliseconds in times_ms.items():
         print(f"  {name:16} {PHOTOS / milliseconds * 1000:8.1f} photos/s")
     ratio = times_ms[plain] / times_ms[ours]
-    print(f"  {ours} to {plain} = {ratio:.1f} (wanted: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
+    verdict = "" if limit is None else f" (wanted: at least {limit}) {'ok' if ratio >= limit else 'MISSED'}"
+    print(f"  {ours} to {plain} = {ratio:.1f}{verdict}")
 
 
 def main() -> None:
@@ -160,7 +162,8 @@ def main() -> None:
         (Path(scratch) / "photos").mkdir()
         manifest = write_photos(Path(scratch) / "photos")
         pictures(manifest, Path(scratch))
-        frozen(manifest, Path(scratch))
+        for n_blocks in FROZEN_BLOCKS:
+            frozen(manifest, Path(scratch), n_blocks)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class TrioVisionError(Exception):
     """Base of all errors raised on purpose by this package.
@@ -41,3 +46,8 @@ class ManifestError(TrioVisionError):
 
 class RecipeError(TrioVisionError):
     """A training recipe is unreadable or holds a value that makes no sense."""
+
+
+def faults(error: ValidationError) -> str:
+    """The first twenty faults that pydantic found, each with its field, in one clause."""
+    return "; ".join(f"`{'.'.join(map(str, fault['loc'])) or 'all'}`: {fault['msg']}" for fault in error.errors()[:20])

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from triovision.errors import RecipeError
+from triovision.errors import RecipeError, faults
 
 METRICS = "metrics.json"
 
@@ -287,5 +287,4 @@ def read_metrics(folder: Path) -> RunMetrics:
     except OSError as exc:
         raise RecipeError(str(path), f"cannot be read ({exc.strerror})", remedy) from exc
     except ValidationError as exc:
-        faults = "; ".join(f"`{'.'.join(map(str, e['loc']))}`: {e['msg']}" for e in exc.errors()[:3])
-        raise RecipeError(str(path), f"holds no metrics of this version ({faults})", remedy) from exc
+        raise RecipeError(str(path), f"holds no metrics of this version ({faults(exc)})", remedy) from exc

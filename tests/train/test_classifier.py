@@ -128,32 +128,6 @@ def test_a_network_that_cannot_be_built_is_an_error_in_words(fields: dict[str, o
         recipe_network(recipe(**fields), 3)
 
 
-def test_a_batch_is_mixed_by_its_number_and_not_by_what_happened_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = training(recipe(augmentation={"train_size": 64, "mixup_alpha": 1.0}))
-    seen: list[Tensor] = []
-
-    def forward(images: Tensor) -> Tensor:
-        seen.append(images)
-        return torch.zeros(len(images), 3)
-
-    monkeypatch.setattr(module.network, "forward", forward)
-    monkeypatch.setattr(module, "log", lambda *_, **__: None)
-    monkeypatch.setattr("lightning.LightningModule.trainer", type("Trainer", (), {
-        "optimizers": [torch.optim.SGD([nn.Parameter(torch.zeros(1))])], "current_epoch": 0,
-        "strategy": SingleDeviceStrategy("cpu"),
-    })())  # fmt: skip
-    batch = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
-    state = torch.get_rng_state()
-    module.training_step(batch, 3)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(99)
-    module.training_step(batch, 3)
-    module.training_step(batch, 4)
-    assert torch.equal(seen[0], seen[1])
-    assert not torch.equal(seen[0], seen[2])
-    assert not torch.equal(seen[0], batch[0])
-
-
 def test_the_training_log_holds_the_means_since_the_epoch_began(monkeypatch: pytest.MonkeyPatch) -> None:
     module = training(recipe())
     logits = torch.eye(3)[[0, 1, 0, 2]] * 100

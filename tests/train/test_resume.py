@@ -32,8 +32,11 @@ pytestmark = [
 
 RECIPE = f"""
 base = "{Path(__file__).with_name("tiny.toml")}"
-description = "dropout, moving average, schedule and kept statistics"
+description = "dropout, mixed pictures, moving average, schedule and kept statistics"
 drop_rate = 0.5
+
+[augmentation]
+mixup_alpha = 0.4
 
 [data]
 min_photos = 2

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from triovision.errors import ModelError
+from triovision.errors import ModelError, faults
 from triovision.geo import is_country
 from triovision.inference.preprocessing import Preprocessing
 
@@ -113,8 +113,7 @@ def read_card(folder: Path) -> ModelCard:
     except OSError as exc:
         raise ModelError(str(path), f"cannot be read ({exc.strerror})", RESTORE) from exc
     except ValidationError as exc:
-        faults = "; ".join(f"`{'.'.join(map(str, e['loc']))}`: {e['msg']}" for e in exc.errors()[:3])
-        raise ModelError(str(path), f"is no valid model card ({faults})", RESTORE) from exc
+        raise ModelError(str(path), f"is no valid model card ({faults(exc)})", RESTORE) from exc
 
 
 def sha256(path: Path) -> str:

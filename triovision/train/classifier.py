@@ -66,15 +66,12 @@ class CountryTraining(lightning.LightningModule):
             if self.recipe.optimisation.freeze_norm and isinstance(module, _BatchNorm):
                 module.eval()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """The recipe's loss of one batch."""
         images, target = batch
         wanted = self.criterion.targets(target, self.recipe.optimisation.label_smoothing)
         if self.mixing is not None:
-            # A seed a batch, so that a resumed run mixes as an uninterrupted one would.
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(hash((self.recipe.seed, self.current_epoch, batch_idx)))
-                images, wanted = self.mixing(images, wanted)
+            images, wanted = self.mixing(images, wanted)
         logits = self.network(images).float()
         loss: Tensor = self.criterion(logits, wanted)
         self._log_training(loss.detach(), logits.detach(), target)

@@ -11,10 +11,11 @@ from typing import Literal
 
 import lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, Timer
+from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from triovision.errors import RecipeError
+from triovision.train.averaging import MovingAverage
 from triovision.train.classifier import LOG_EVERY
 from triovision.train.compiling import Compile
 from triovision.train.loop import WholeCheckpoints
@@ -70,7 +71,7 @@ class Execution:
                 logger=loggers(folder),
                 callbacks=[
                     StopEarly(o.min_epochs, o.patience),
-                    *([EMAWeightAveraging(decay=o.ema_decay)] if o.ema_decay else []),
+                    *([MovingAverage(o.ema_decay)] if o.ema_decay else []),
                     Timer(verbose=False),  # its time is kept in the checkpoints
                     *([Compile()] if self.compiled else []),
                     RunBar() if bar else EpochLines(),

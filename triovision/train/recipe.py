@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from triovision.errors import RecipeError
+from triovision.errors import RecipeError, faults
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.recipe_sections import Augmentation, Data, LastLayer, Loss, Optimisation, Schedule, Section
 
@@ -105,8 +105,7 @@ def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(table)
     except ValidationError as exc:
-        faults = "; ".join(f"`{'.'.join(map(str, e['loc'])) or 'recipe'}`: {e['msg']}" for e in exc.errors())
-        raise RecipeError(name_or_path, faults, "Correct the recipe; `Recipe` documents every field") from exc
+        raise RecipeError(name_or_path, faults(exc), "Correct the recipe; `Recipe` documents every field") from exc
 
 
 def _table(name_or_path: str, derived: tuple[str, ...]) -> dict[str, Any]:

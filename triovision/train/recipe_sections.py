@@ -156,7 +156,8 @@ class Optimisation(Section):
         label_smoothing: Share of the target spread evenly over all labels: "Rethinking the Inception Architecture"
             (Szegedy et al., 2016).
         clip_norm: Largest norm of the gradient; 0 for any.
-        ema_decay: Decay a step of the weights' moving average that is validated and exported; 0 for none.
+        ema_decay: Decay a step of the weights' moving average that is validated and exported, less in the first steps;
+            0 for none.
         start_share: Share of the starting weights in the finished ones, which are the mean of both: "Robust
             Fine-Tuning of Zero-Shot Models" (Wortsman et al., 2022). Wants a start whose last layer is of use.
         precision: Lightning's name of the number format.

@@ -15,7 +15,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Field, FiniteFloat, JsonValue, ValidationError
 
-from triovision.errors import RecipeError
+from triovision.errors import RecipeError, faults
 from triovision.train.recipe import Recipe, read_recipe
 from triovision.train.recipe_sections import Section
 
@@ -125,8 +125,7 @@ def _entry(subject: str, table: Any) -> _Range | _Choices:  # noqa: ANN401
     try:
         return kind.model_validate(table)
     except ValidationError as exc:
-        faults = "; ".join(" ".join(map(str, (*e["loc"], e["msg"]))) for e in exc.errors())
-        raise RecipeError(subject, f"is neither a range nor choices ({faults})", _REMEDY) from exc
+        raise RecipeError(subject, f"is neither a range nor choices ({faults(exc)})", _REMEDY) from exc
 
 
 def _distribution(
