@@ -5,6 +5,7 @@ import streamlit as st
 from triovision.ui.answer import photo_picker, show_answer
 from triovision.ui.details import show_details
 from triovision.ui.intake import drop_zone
+from triovision.ui.known import ask_what_is_known, offer_box, show_known
 from triovision.ui.leaflet import show_map
 from triovision.ui.probabilities import show_probabilities
 from triovision.ui.service import model_or_remedy
@@ -23,7 +24,8 @@ def show_tabs(answer: Answer, say: Words) -> None:
         tabs = places, charts, reasons, facts = st.tabs(labels, key="tab", on_change="rerun")
         st.session_state["tab-number"] = [bool(tab.open) for tab in tabs].index(True)
         with places:  # always drawn, so that the map keeps its zoom while another tab is open
-            show_map(answer.prediction, answer.photo.camera, say, key=f"map-{answer.key}")
+            box = show_map(answer.prediction, answer.photo.camera, say, key=f"map-{answer.key}")
+            offer_box(answer, box, model, say)
         if charts.open:
             with charts:
                 show_probabilities(answer, model, say)
@@ -41,6 +43,9 @@ if current().answers:
     drop_zone(say)
     answer = photo_picker(say)
     show_answer(answer, say)
+    show_known(answer, say)
+    with model_or_remedy(say) as model:
+        ask_what_is_known(answer, model, say)
     show_tabs(answer, say)
 else:
     st.write(say("Drop a photo: TrioVision names the most probable countries, maps them and says how sure it is."))

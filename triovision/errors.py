@@ -48,6 +48,10 @@ class RecipeError(TrioVisionError):
     """A training recipe is unreadable or holds a value that makes no sense."""
 
 
+class KnowledgeError(TrioVisionError):
+    """What a person says of a photo's place makes no sense, or leaves nothing of the answer."""
+
+
 def faults(error: ValidationError) -> str:
     """The first twenty faults that pydantic found, each with its field, in one clause."""
     return "; ".join(f"`{'.'.join(map(str, fault['loc'])) or 'all'}`: {fault['msg']}" for fault in error.errors()[:20])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from triovision.geo import Knowledge, WeightedPlaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +112,16 @@ class Prediction:
         countries: Most probable countries, descending; probabilities are over all labels of the model.
         country_set: Conformal set: the countries that together hold the truth as often as the card promises.
         place: Best single place.
-        radius_km: Radius around `place` that holds half of the probability.
+        radius_km: Radius around `place` that holds the truth half of the time, as calibrated.
+        radius_90_km: Radius around `place` that holds the truth 90 % of the time, as calibrated.
         places: Weighted candidate places, most probable first.
+        posterior: All weighted places, for a density and for what a person adds to the model's knowledge.
         abstained: True when the model is below its calibrated threshold: "not sure".
         elapsed_ms: Wall time of this photo's share of the batch, from pixels to answer.
         device: Device that ran the network, such as `"cpu"`.
         precision: Number format of the network, such as `"bfloat16"`.
+        knowledge: What a person said, and all of the above takes as true; None for the model's own answer.
+        agreement: Probability that the model gave to what the person said.
     """
 
     photo: str
@@ -123,11 +130,15 @@ class Prediction:
     country_set: tuple[str, ...]
     place: PlaceGuess
     radius_km: float
+    radius_90_km: float
     places: tuple[PlaceGuess, ...]
+    posterior: WeightedPlaces = field(repr=False, compare=False)
     abstained: bool
     elapsed_ms: float
     device: str
     precision: str
+    knowledge: Knowledge | None = None
+    agreement: float = 1.0
 
     def __post_init__(self) -> None:
         """Hold the order that readers rely on."""
@@ -144,12 +155,17 @@ class Prediction:
             "model": self.model,
             "countries": [{"country": c.country, "probability": round(c.probability, 6)} for c in self.countries],
             "country_set": list(self.country_set),
-            "place": {**_place_dict(self.place), "radius_km": round(self.radius_km, 3)},
+            "place": {
+                **_place_dict(self.place),
+                "radius_km": round(self.radius_km, 3),
+                "radius_90_km": round(self.radius_90_km, 3),
+            },
             "places": [_place_dict(place) for place in self.places],
             "abstained": self.abstained,
             "elapsed_ms": round(self.elapsed_ms, 3),
             "device": self.device,
             "precision": self.precision,
+            "given": self.knowledge and {**self.knowledge.to_dict(), "probability": round(self.agreement, 6)},
         }
 
 

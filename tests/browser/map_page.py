@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
+from triovision.geo import WeightedPlaces
 from triovision.results import CameraFacts, CountryGuess, PlaceGuess, Prediction
 from triovision.ui.leaflet import show_map
 from triovision.ui.words import speak
@@ -16,12 +18,19 @@ PARIS = Prediction(
     country_set=("FR", "DE"),
     place=PlaceGuess("Paris", "FR", 48.8566, 2.3522, 0.4),
     radius_km=330,
+    radius_90_km=5600,
     places=(
         PlaceGuess("Paris", "FR", 48.8566, 2.3522, 0.4),
         PlaceGuess("Lyon", "FR", 45.764, 4.8357, 0.2),
         PlaceGuess("Villeurbanne", "FR", 45.7719, 4.8902, 0.1),
         PlaceGuess(HOSTILE, "DE", 52.52, 13.405, 0.2),
         PlaceGuess("Montréal", "CA", 45.5017, -73.5673, 0.1),
+    ),
+    posterior=WeightedPlaces(
+        lat_deg=np.array([48.8566, 45.764, 45.7719, 52.52, 45.5017]),
+        lon_deg=np.array([2.3522, 4.8357, 4.8902, 13.405, -73.5673]),
+        weight=np.array([0.4, 0.2, 0.1, 0.2, 0.1]),
+        countries=np.array(["FR", "FR", "FR", "DE", "CA"]),
     ),
     abstained=False,
     elapsed_ms=12.0,
@@ -32,9 +41,16 @@ SUVA = replace(
     PARIS,
     place=PlaceGuess("Suva", "FJ", -18.1416, 178.4419, 0.6),
     radius_km=900,
+    radius_90_km=900,
     places=(
         PlaceGuess("Suva", "FJ", -18.1416, 178.4419, 0.6),
         PlaceGuess("Neiafu", "TO", -18.6509, -173.9839, 0.4),
+    ),
+    posterior=WeightedPlaces(
+        lat_deg=np.array([-18.1416, -18.6509]),
+        lon_deg=np.array([178.4419, -173.9839]),
+        weight=np.array([0.6, 0.4]),
+        countries=np.array(["FJ", "TO"]),
     ),
     abstained=True,
 )

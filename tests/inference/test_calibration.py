@@ -6,6 +6,7 @@ import pytest
 from triovision.inference.calibration import (
     fit_abstention_threshold,
     fit_conformal_threshold,
+    fit_radius_factor,
     fit_temperature,
     probabilities,
 )
@@ -49,3 +50,20 @@ def test_answers_above_the_abstention_threshold_are_right_often_enough() -> None
 
 def test_a_model_that_is_never_right_always_abstains() -> None:
     assert fit_abstention_threshold(np.array([0.9, 0.5]), np.array([False, False]), wanted_accuracy=0.5) == 1.0
+
+
+def test_a_radius_factor_by_hand() -> None:
+    error, radius = np.array([10.0, 30, 5, 80]), np.array([10.0, 10, 10, 10])
+    assert fit_radius_factor(error, radius, 0.5) == 1  # two of four within 10 km
+    assert fit_radius_factor(error, radius, 0.51) == 3
+    assert fit_radius_factor(error, radius, 1) == 8
+    assert fit_radius_factor(np.array([7.0]), np.array([14.0]), 0.9) == 0.5
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_radius_factor_makes_new_radii_hold_what_they_promise(share: float) -> None:
+    random = np.random.default_rng(2)
+    radius = random.lognormal(5, 1, 4000)
+    error = radius * random.lognormal(0.7, 1.2, 4000)  # radii twice too small
+    factor = fit_radius_factor(error[:2000], radius[:2000], share)
+    assert np.mean(error[2000:] <= factor * radius[2000:]) == pytest.approx(share, abs=0.03)

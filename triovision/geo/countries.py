@@ -24,7 +24,12 @@ def country_name(code: str, language: str = "en") -> str:
     Returns:
         The name, or the code itself when it is no country.
     """
-    return _territories(language).get(code, code) if is_country(code) else code
+    return territory_name(code, language) if is_country(code) else code
+
+
+def territory_name(code: str, language: str = "en") -> str:
+    """Name of a country or region by its CLDR code, or the code itself when CLDR has none."""
+    return _territories(language).get(code, code)
 
 
 def country_flag(code: str) -> str:

@@ -13,6 +13,9 @@ EARTH_RADIUS_KM: Final = 6371.0088
 THRESHOLDS_KM: Final = (1, 25, 200, 750, 2500)
 """Street, city, region, country and continent: the thresholds of the Im2GPS benchmarks."""
 
+GEO_SCORE_SCALE_KM: Final = 1492.7
+"""Distance at which the GeoScore has fallen to 1/e of its best (OpenStreetView-5M)."""
+
 
 def distance_km(
     lat1_deg: ArrayLike, lon1_deg: ArrayLike, lat2_deg: ArrayLike, lon2_deg: ArrayLike
@@ -49,4 +52,4 @@ def geo_score(distance_km: ArrayLike) -> NDArray[np.float64]:
     Returns:
         Score in [0, 5000], of the argument's shape; NaN where the distance is NaN.
     """
-    return 5000 * np.exp(-np.asarray(distance_km, np.float64) / 1492.7)
+    return 5000 * np.exp(-np.asarray(distance_km, np.float64) / GEO_SCORE_SCALE_KM)

@@ -1,130 +1,200 @@
-"""What a weighted set of places says: the best place, how far off it is likely to be, and how wide the doubt is."""
+"""A posterior over places: weighted points on the sphere, and what they say of where a photo was taken."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from triovision.geo.cities import SPACING_KM, candidate_cities
+from triovision.errors import KnowledgeError
+from triovision.geo.density import Density, density
 from triovision.geo.distances import distance_km
+from triovision.geo.knowledge import Knowledge
+from triovision.geo.sphere import Objective, best_point, coarse, expected_cost, position_deg, unit_vectors
 from triovision.results import PlaceGuess
 
 # Far above the rounding of a float32 softmax over hundreds of labels, far below any real mistake.
-_TOLERANCE = 1e-4
+_TOLERANCE: Final = 1e-4
+_HEAVIEST: Final = 500
+_FINALISTS: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlacePosterior:
-    """Where one photo may have been taken.
+class Location:
+    """The posterior in a few values.
 
     Attributes:
         place: Best single place.
         radius_km: Radius around `place` that holds half of the probability.
+        radius_90_km: Radius around `place` that holds 90 % of it.
         places: Most probable places, descending.
     """
 
     place: PlaceGuess
     radius_km: float
+    radius_90_km: float
     places: tuple[PlaceGuess, ...]
 
 
-class CandidatePlaces:
-    """The cities of a fixed set of countries, with their mutual distances worked out once for all photos.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightedPlaces:
+    """Points on the sphere, each with its probability of being where a photo was taken.
 
-    Each country's probability is shared among its cities in proportion to their population.
-
-    Args:
-        countries: Distinct ISO 3166-1 alpha-2 codes, in the order of the model's labels.
-        per_country: Most cities to take of one country.
+    Attributes:
+        lat_deg: Latitudes in degrees WGS 84, shape `(n,)`.
+        lon_deg: Longitudes in degrees WGS 84, shape `(n,)`.
+        weight: Probabilities, shape `(n,)`.
+        countries: ISO 3166-1 alpha-2 code of each point, shape `(n,)`.
+        names: Name of each point, or nothing at all where points have none.
+        resolution_km: Each point stands for all within this distance of it, so that no radius is smaller.
 
     Raises:
-        ValueError: A country is repeated or has no known place.
+        ValueError: If shapes differ, a point lies nowhere, or the weights are no probabilities that sum to one.
     """
 
-    def __init__(self, countries: Sequence[str], per_country: int = 10) -> None:
-        self.countries = tuple(countries)
-        self.cities = candidate_cities(self.countries, per_country)
-        index = {country: i for i, country in enumerate(self.countries)}
-        self._country_index = np.array([index[country] for country in self.cities.countries], np.intp)
-        # A place where nobody counted people still takes its part.
-        population = np.maximum(self.cities.population, 1)
-        self._share = population / np.bincount(self._country_index, population)[self._country_index]
-        lat_deg, lon_deg = self.cities.lat_deg, self.cities.lon_deg
-        self._distance_km = distance_km(lat_deg[:, None], lon_deg[:, None], lat_deg, lon_deg)
+    lat_deg: NDArray[np.float64]
+    lon_deg: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    countries: NDArray[np.str_]
+    names: Sequence[str] = ()
+    resolution_km: float = 0.0
 
-    def weights(self, country_probability: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Probability of each city of `cities`; summed by country it gives the argument back.
+    def __post_init__(self) -> None:
+        """Refuse what is no distribution over places."""
+        check_weights(self.weight)
+        n = len(self.weight)
+        if not self.lat_deg.shape == self.lon_deg.shape == self.countries.shape == (n,) or len(self.names) not in (
+            0,
+            n,
+        ):
+            raise ValueError(f"`lat_deg`, `lon_deg`, `countries` and `names` must hold {n} values, as `weight` does")
+        # A comparison with NaN is false, so that NaN is refused too.
+        if not ((np.abs(self.lat_deg) <= 90).all() and (np.abs(self.lon_deg) <= 180).all()):
+            raise ValueError("`lat_deg`, `lon_deg` must lie within ±90 and ±180")
+
+    def by_country(self) -> dict[str, float]:
+        """Probability of each country that has a point, the most probable first."""
+        codes, index = self._country_index
+        total = np.bincount(index, self.weight, len(codes))
+        return {str(codes[i]): float(total[i]) for i in np.argsort(-total, kind="stable")}
+
+    def best_point(self, objective: Objective = "distance") -> tuple[float, float]:
+        """The position on Earth, seldom one of the points, that serves the whole set best.
 
         Args:
-            country_probability: Probability of each of `countries`, shape `(n_countries,)`.
+            objective: `"distance"`: least expected great-circle distance (the geometric median on the sphere);
+                `"geo_score"`: greatest expected GeoScore, which stays with the likeliest of several clusters.
 
         Returns:
-            `float64` of shape `(n_cities,)`.
-
-        Raises:
-            ValueError: Wrong shape, or no probabilities that sum to one.
+            `(lat_deg, lon_deg)`.
         """
-        probability = check_weights(country_probability)
-        if len(probability) != len(self.countries):
-            raise ValueError(f"`country_probability` must hold {len(self.countries)} values, got {len(probability)}")
-        return probability[self._country_index] * self._share
+        return position_deg(best_point(self._xyz, self.weight, objective))
 
-    def locate(self, country_probability: NDArray[np.floating], top_places: int) -> PlacePosterior:
-        """The best place for one photo, the radius around it and the most probable places.
+    def best_place(self, country: str | None = None, objective: Objective = "distance") -> int:
+        """Index of the point that serves the whole set best, among the 500 most probable (of one country).
 
-        The best place lies in the most probable country, so that the place and the country that are read together
-        agree; of that country's cities it is the one with the least expected distance to all weighted cities on Earth.
+        Of more than 32, those are compared that serve the set best when it is reduced to cells some 1,000 km wide.
 
         Args:
-            country_probability: Probability of each of `countries`, shape `(n_countries,)`.
+            country: Consider its points only; all of the set still counts.
+            objective: As for `best_point`.
+
+        Raises:
+            ValueError: If the country has no point.
+        """
+        among = np.arange(len(self.weight)) if country is None else np.flatnonzero(self.countries == country)
+        if len(among) == 0:
+            raise ValueError(f"no point lies in {country!r}")
+        if len(among) > _HEAVIEST:
+            among = among[np.argsort(-self.weight[among], kind="stable")[:_HEAVIEST]]
+        if len(among) > _FINALISTS:
+            cost = expected_cost(self._xyz[among], *coarse(self._xyz, self.weight), objective)
+            among = among[np.argsort(cost, kind="stable")[:_FINALISTS]]
+        cost = expected_cost(self._xyz[among], self._xyz, self.weight, objective)
+        return int(among[np.argmin(cost)])
+
+    def expected_distance_km(self, lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.float64]:
+        """Expected great-circle distance from each position, shape `(m,)`, to where the photo was taken."""
+        at_lat, at_lon = np.atleast_1d(lat_deg)[:, None], np.atleast_1d(lon_deg)[:, None]
+        return distance_km(at_lat, at_lon, self.lat_deg, self.lon_deg) @ self.weight
+
+    def radius_holding_km(self, lat_deg: float, lon_deg: float, share: float = 0.5) -> float:
+        """Smallest radius around a position that holds a share of the probability, never below `resolution_km`.
+
+        Raises:
+            ValueError: If the share is outside (0, 1].
+        """
+        around_km = distance_km(lat_deg, lon_deg, self.lat_deg, self.lon_deg)
+        return max(self.resolution_km, radius_holding_km(around_km, self.weight, share))
+
+    def density(self, width_km: float = 200.0) -> Density:
+        """Probability of cells of equal area, smoothed with a kernel of that width; see `triovision.geo.density`."""
+        return density(self._xyz, self.weight, width_km)
+
+    def probability_of(self, knowledge: Knowledge) -> float:
+        """How probable it is, by this set, that what a person says is so."""
+        return min(1.0, float(self.weight[knowledge.holds(self.lat_deg, self.lon_deg, self.countries)].sum()))
+
+    def given(self, knowledge: Knowledge) -> WeightedPlaces:
+        """The points that agree with what a person knows, their weights scaled to sum to one (Bayes' rule).
+
+        Raises:
+            KnowledgeError: If nothing that has any probability agrees.
+        """
+        agrees = knowledge.holds(self.lat_deg, self.lon_deg, self.countries) & (self.weight > 0)
+        if not agrees.any():
+            raise KnowledgeError(
+                str(knowledge), "no place that the model considers agrees with it", "Say less, or draw a larger box"
+            )
+        return replace(
+            self,
+            lat_deg=self.lat_deg[agrees],
+            lon_deg=self.lon_deg[agrees],
+            weight=self.weight[agrees] / self.weight[agrees].sum(),
+            countries=self.countries[agrees],
+            names=[name for name, kept in zip(self.names, agrees.tolist(), strict=True) if kept] if self.names else (),
+        )
+
+    def locate(self, country: str, top_places: int) -> Location:
+        """The best place in a country, its radii, and the most probable places anywhere.
+
+        Args:
+            country: Where the best place is to lie: the most probable country, so that place and country agree when
+                they are read together. All weighted points on Earth count for which of its points is best.
             top_places: How many places to return at most.
 
-        Returns:
-            The place, its radius and the most probable places. A city stands for all within `SPACING_KM` of it, so
-            the radius is never smaller.
-
         Raises:
-            ValueError: Wrong shape, or no probabilities that sum to one.
+            ValueError: If the country has no point.
         """
-        weight = self.weights(country_probability)
-        of_best_country = np.flatnonzero(self._country_index == np.argmax(country_probability))
-        expected_km = expected_distance_km(self._distance_km[of_best_country], weight)
-        best = int(of_best_country[np.argmin(expected_km)])
-        most_probable = np.argsort(-weight, kind="stable")[:top_places]
-        return PlacePosterior(
-            place=self._guess(best, weight),
-            radius_km=max(SPACING_KM, radius_holding_km(self._distance_km[best], weight)),
-            places=tuple(self._guess(int(i), weight) for i in most_probable),
+        place = self._guess(self.best_place(country))
+        most_probable = np.argsort(-self.weight, kind="stable")[:top_places]
+        return Location(
+            place=place,
+            radius_km=self.radius_holding_km(place.lat_deg, place.lon_deg, 0.5),
+            radius_90_km=self.radius_holding_km(place.lat_deg, place.lon_deg, 0.9),
+            places=tuple(self._guess(int(i)) for i in most_probable),
         )
 
-    def _guess(self, i: int, weight: NDArray[np.float64]) -> PlaceGuess:
-        cities = self.cities
+    def _guess(self, i: int) -> PlaceGuess:
         return PlaceGuess(
-            name=cities.names[i],
-            country=cities.countries[i],
-            lat_deg=float(cities.lat_deg[i]),
-            lon_deg=float(cities.lon_deg[i]),
-            probability=float(weight[i]),
+            name=self.names[i] if self.names else "",
+            country=str(self.countries[i]),
+            lat_deg=float(self.lat_deg[i]),
+            lon_deg=float(self.lon_deg[i]),
+            probability=float(self.weight[i]),
         )
 
+    @cached_property
+    def _xyz(self) -> NDArray[np.float64]:
+        return unit_vectors(self.lat_deg, self.lon_deg)
 
-def expected_distance_km(distance_km: NDArray[np.floating], weight: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Expected distance from each candidate to a point drawn from the weighted set.
-
-    Args:
-        distance_km: Distance from each candidate to each point, shape `(n_candidates, n_points)`.
-        weight: Probability of each point, shape `(n_points,)`.
-
-    Returns:
-        Expected distance in km, shape `(n_candidates,)`.
-
-    Raises:
-        ValueError: The weights are no probabilities that sum to one.
-    """
-    return np.asarray(distance_km, np.float64) @ check_weights(weight)
+    @cached_property
+    def _country_index(self) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
+        return np.unique(self.countries, return_inverse=True)
 
 
 def radius_holding_km(distance_km: NDArray[np.floating], weight: NDArray[np.floating], share: float = 0.5) -> float:

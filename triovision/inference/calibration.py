@@ -58,3 +58,14 @@ def fit_abstention_threshold(confidence: Floats, correct: NDArray[np.bool_], wan
     accuracy = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
     good = np.flatnonzero(accuracy >= wanted_accuracy)
     return float(confidence[order[good[-1]]]) if len(good) else 1.0
+
+
+def fit_radius_factor(error_km: Floats, radius_km: Floats, share: float) -> float:
+    """What to multiply radii by so that the smallest possible share of them, yet at least `share`, holds the truth.
+
+    Args:
+        error_km: Distance from the predicted place to the truth, `(n,)`, n at least 1.
+        radius_km: Radius around the place that is to hold the truth, above 0, `(n,)`.
+        share: How often it is to hold the truth.
+    """
+    return float(np.quantile(error_km / radius_km, share, method="inverted_cdf"))

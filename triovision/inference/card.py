@@ -31,6 +31,8 @@ class Calibration(_Section):
         conformal_threshold: A country belongs to the conformal set when its probability is at least this.
         conformal_coverage: How often the set is to hold the truth.
         abstention_threshold: The model abstains when its most probable country is below this.
+        radius_factor: The radius that holds half of the posterior, times this, holds the truth half of the time.
+        radius_90_factor: The same for 90 %.
         fitted_on: Which photos these were fitted on, in plain words.
     """
 
@@ -38,6 +40,8 @@ class Calibration(_Section):
     conformal_threshold: Share
     conformal_coverage: Share
     abstention_threshold: Share
+    radius_factor: float = Field(default=1.0, gt=0)
+    radius_90_factor: float = Field(default=1.0, gt=0)
     fitted_on: str
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from triovision.geo import CandidatePlaces
+from triovision.inference.answer import answer
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard, read_card
 from triovision.inference.precision import choose_precision, forward
@@ -25,8 +26,6 @@ from triovision.networks import class_vectors, last_grid
 from triovision.results import CountryGuess, Photo, Prediction
 
 _BATCH = 32
-_CITIES_PER_COUNTRY = 10
-_PLACES = 20
 
 
 class CountryEngine:
@@ -45,7 +44,7 @@ class CountryEngine:
         self.device = device
         self.network: nn.Module = load_network(folder, self.card).to(device)
         self.explained_layer: str | None = last_grid(self.card.architecture)
-        self._places = CandidatePlaces(self.card.labels, _CITIES_PER_COUNTRY)
+        self._places = CandidatePlaces(self.card.labels)
         self.precision = choose_precision(self.network, self.card.preprocessing.input_size, device)
         self._batch_size = _BATCH
         self._turn = threading.Lock()
@@ -128,19 +127,13 @@ class CountryEngine:
 
     def _prediction(self, photo: Photo, probability: NDArray[np.float64], top_k: int, network_ms: float) -> Prediction:
         start = time.perf_counter()
-        calibration = self.card.calibration
         order = np.argsort(-probability, kind="stable")
-        located = self._places.locate(probability, _PLACES)
-        in_set = [i for i in order if probability[i] >= calibration.conformal_threshold] or [order[0]]
+        countries = [CountryGuess(self.labels[i], float(probability[i])) for i in order]
+        answered = answer(countries, self._places.weighted(probability), self.card.calibration, top_k)
         return Prediction(
             photo=photo.name,
             model=self.card.id,
-            countries=tuple(CountryGuess(self.labels[i], float(probability[i])) for i in order[:top_k]),
-            country_set=tuple(self.labels[i] for i in in_set),
-            place=located.place,
-            radius_km=located.radius_km,
-            places=located.places,
-            abstained=bool(probability[order[0]] < calibration.abstention_threshold),
+            **answered,
             elapsed_ms=network_ms + (time.perf_counter() - start) * 1000,
             device=str(self.device),
             precision=str(self.precision).removeprefix("torch."),

@@ -22,6 +22,7 @@ class MovingAverage(WeightAveraging):
     def __init__(self, decay: float) -> None:
         def update(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
             t = int(steps)
-            get_ema_multi_avg_fn(min(decay, (1 + t) / (10 + t)))(averaged, current, steps)
+            average = get_ema_multi_avg_fn(min(decay, (1 + t) / (10 + t)))  # type: ignore[no-untyped-call] # torch's
+            average(averaged, current, steps)
 
         super().__init__(multi_avg_fn=update)

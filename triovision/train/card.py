@@ -18,7 +18,7 @@ from triovision.inference import CountryEngine
 from triovision.inference.card import Calibration, ModelCard, Provenance
 from triovision.train.checkpoint import Run, read_run
 from triovision.train.evaluation import evaluate
-from triovision.train.export import fit_calibration, fit_half, held_out, write_model
+from triovision.train.export import fit_calibration, fit_half, fit_radii, held_out, write_model
 from triovision.train.manifest import Manifest
 from triovision.train.run_splits import split
 
@@ -99,7 +99,8 @@ def export_run(run_folder: Path, photos: Manifest, words: Description, request: 
     """
     run, calibrating = read_run(run_folder), read_run(request.calibrate_on)
     seen = held_out(calibrating, photos, workers)
-    calibration = fit_calibration(seen.where(fit_half(seen.place)), request.accuracy)
+    fitting = seen.where(fit_half(seen.place))
+    calibration = fit_radii(fitting, calibrating.labels, fit_calibration(fitting, request.accuracy))
     with TemporaryDirectory() as scratch:
 
         def figures(of: Run) -> dict[str, dict[str, float | None]]:

@@ -104,22 +104,26 @@ def country_metrics(
 
 
 def distance_metrics(predictions: Sequence[Prediction], table: pd.DataFrame) -> dict[str, float | None]:
-    """Great-circle error of the best place, over the photos whose position is known."""
+    """Great-circle error of the best place, over the photos whose position is known.
+
+    `radius_holds` and `radius_90_holds`: shares of photos that lie within the radius that promises 50 % and 90 %.
+    """
     lat_deg, lon_deg = table["lat"].to_numpy(), table["lon"].to_numpy()
     placed = ~(np.isnan(lat_deg) | np.isnan(lon_deg))
-    names = ["median_km", "mean_km", *(f"within_{km}_km" for km in THRESHOLDS_KM), "geo_score", "radius_holds"]
+    within = [f"within_{km}_km" for km in THRESHOLDS_KM]
+    names = ["median_km", "mean_km", *within, "geo_score", "radius_holds", "radius_90_holds"]
     if not placed.any():
         return {"photos_with_position": 0.0} | dict.fromkeys(names)
     place_lat = np.array([p.place.lat_deg for p in predictions])
     place_lon = np.array([p.place.lon_deg for p in predictions])
-    radius_km = np.array([p.radius_km for p in predictions])[placed]
+    radius_km = np.array([[p.radius_km, p.radius_90_km] for p in predictions])[placed]
     error_km = np.asarray(distance_km(lat_deg, lon_deg, place_lat, place_lon))[placed]
     values: list[float | None] = [
         float(np.median(error_km)),
         float(error_km.mean()),
         *(float((error_km <= km).mean()) for km in THRESHOLDS_KM),
         float(np.mean(geo_score(error_km))),
-        float((error_km <= radius_km).mean()),
+        *(error_km[:, None] <= radius_km).mean(axis=0).tolist(),
     ]
     return dict(zip(["photos_with_position", *names], [float(placed.sum()), *values], strict=True))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from triovision.errors import RecipeError
+from triovision.geo import CandidatePlaces, distance_km
 from triovision.inference.calibration import (
     fit_abstention_threshold,
     fit_conformal_threshold,
+    fit_radius_factor,
     fit_temperature,
     probabilities,
 )
@@ -37,16 +39,20 @@ class HeldOut:
         place: Place of each photo.
         logits: Shape `(n, n_labels)`.
         target: Indices of the labels, `NO_LABEL` where the country has none.
+        position_deg: Latitude and longitude, `(n, 2)`; NaN where unknown.
     """
 
     split: NDArray[np.str_]
     place: NDArray[np.str_]
     logits: NDArray[np.float32]
     target: NDArray[np.int64]
+    position_deg: NDArray[np.float64]
 
-    def where(self, mask: NDArray[np.bool_]) -> HeldOut:
-        """The rows for which `mask` is true."""
-        return HeldOut(self.split[mask], self.place[mask], self.logits[mask], self.target[mask])
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> HeldOut:
+        """Some of the photos, by a mask or by their numbers."""
+        return HeldOut(
+            self.split[rows], self.place[rows], self.logits[rows], self.target[rows], self.position_deg[rows]
+        )
 
 
 def held_out(run: Run, manifest: Manifest, workers: int) -> HeldOut:
@@ -60,13 +66,20 @@ def held_out(run: Run, manifest: Manifest, workers: int) -> HeldOut:
     parts = {name: part for name, part in split(manifest, run.recipe.data).validation.items() if len(part)}
     if not parts:
         raise RecipeError(str(run.folder), "held no photos out", "Calibrate on a run that did")
-    names, places, logits, target = [], [], [], []
+    names, places, logits, target, position_deg = [], [], [], [], []
     for name, part in parts.items():
         names += [name] * len(part)
         places += part.table["place"].tolist()
         logits.append(network_outputs(run.network, part, run.recipe, workers))
         target.append(targets(part, run.labels))
-    return HeldOut(np.array(names), np.array(places), np.concatenate(logits), np.concatenate(target))
+        position_deg.append(part.table[["lat", "lon"]].to_numpy(np.float64))
+    return HeldOut(
+        np.array(names),
+        np.array(places),
+        np.concatenate(logits),
+        np.concatenate(target),
+        np.concatenate(position_deg),
+    )
 
 
 def fit_calibration(photos: HeldOut, wanted_accuracy: float) -> Calibration:
@@ -90,6 +103,35 @@ def fit_calibration(photos: HeldOut, wanted_accuracy: float) -> Calibration:
         ),
         fitted_on=f"{len(photos.target)} photos that the network had not seen, splits "
         f"{' and '.join(sorted(set(photos.split)))} counting alike",
+    )
+
+
+def fit_radii(photos: HeldOut, labels: Sequence[str], calibration: Calibration) -> Calibration:
+    """Make the radii hold the truth as often as they promise; nothing is changed when no photo has a position.
+
+    Args:
+        photos: Held-out photos of one or more splits, each split counting alike.
+        labels: Countries in the order of the logits.
+        calibration: All the rest, already fitted.
+    """
+    placed = photos.where(np.flatnonzero(np.isfinite(photos.position_deg).all(axis=1)))
+    if not len(placed.target):
+        return calibration
+    balanced = _balanced(placed)
+    candidates = CandidatePlaces(labels)
+    rows: list[tuple[float, float, float]] = []
+    for probability, (lat_deg, lon_deg) in zip(
+        probabilities(balanced.logits, calibration.temperature), balanced.position_deg, strict=True
+    ):
+        located = candidates.weighted(probability).locate(labels[int(np.argmax(probability))], top_places=1)
+        error_km = float(distance_km(lat_deg, lon_deg, located.place.lat_deg, located.place.lon_deg))
+        rows.append((error_km, located.radius_km, located.radius_90_km))
+    error, radius, radius_90 = np.array(rows).T
+    return calibration.model_copy(
+        update={
+            "radius_factor": fit_radius_factor(error, radius, 0.5),
+            "radius_90_factor": fit_radius_factor(error, radius_90, 0.9),
+        }
     )
 
 
@@ -119,5 +161,4 @@ def _balanced(photos: HeldOut) -> HeldOut:
     for name in names:
         of_split = np.flatnonzero(photos.split == name)
         rows.append(np.resize(of_split, counts.max()))
-    chosen = np.concatenate(rows)
-    return HeldOut(photos.split[chosen], photos.place[chosen], photos.logits[chosen], photos.target[chosen])
+    return photos.where(np.concatenate(rows))

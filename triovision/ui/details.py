@@ -72,6 +72,7 @@ def _prediction_facts(answer: Answer, say: Words) -> dict[str, str]:
     return {
         say("Best place"): f"{place.name} ({place.lat_deg:.3f}°, {place.lon_deg:.3f}°)",
         say("Radius that holds half"): f"{say.number(prediction.radius_km)} km",
+        say("Radius that holds 90 %"): f"{say.number(prediction.radius_90_km)} km",
         say("Decoding the file"): f"{say.number(answer.decode_ms, 1)} ms",
         say("Asking the model"): f"{say.number(prediction.elapsed_ms, 1)} ms",
         say("Device"): f"{prediction.device}, {prediction.precision}",

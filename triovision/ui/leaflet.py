@@ -10,8 +10,10 @@ import streamlit as st
 from streamlit.components.v1 import declare_component
 from streamlit_folium import st_folium
 
+from triovision.geo import Box
 from triovision.results import CameraFacts, Prediction
 from triovision.ui.words import Words
+from triovision.viz.drawings import drawn_box
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.maps import MapLook, prediction_map
 from triovision.viz.outlines import NO_OUTLINES, read_outlines
@@ -20,11 +22,13 @@ NODE_MODULES: Final = Path(__file__).resolve().parents[2] / "node_modules"
 _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
 
-def show_map(prediction: Prediction, camera: CameraFacts | None, say: Words, key: str, height_px: int = 520) -> None:
+def show_map(
+    prediction: Prediction, camera: CameraFacts | None, say: Words, key: str, height_px: int = 520
+) -> Box | None:
     """Show where a photo was probably taken.
 
     Zoom, open pop-ups and drawings stay as they are when the page runs again for the same prediction, and nothing that
-    the reader does on the map makes the page run.
+    the reader does on the map makes the page run, but for drawings.
 
     Args:
         prediction: What to draw.
@@ -32,6 +36,9 @@ def show_map(prediction: Prediction, camera: CameraFacts | None, say: Words, key
         say: Language of the reader.
         key: Name of this map on the page.
         height_px: Height on the screen.
+
+    Returns:
+        The rectangle that the reader drew last, if that was the last drawing.
     """
     look = MapLook(
         language=say.language,
@@ -44,7 +51,9 @@ def show_map(prediction: Prediction, camera: CameraFacts | None, say: Words, key
     # for each run, of which streamlit-folium makes the same script, leaves the one in the browser alone.
     plot = prediction_map(prediction, camera, look)
     # render=False leaves out a whole page of HTML that nobody reads; the map itself is rendered all the same.
-    st_folium(plot, key=key, height=height_px, use_container_width=True, returned_objects=[], render=False)
+    drawn = st_folium(
+        plot, key=key, height=height_px, use_container_width=True, returned_objects=["all_drawings"], render=False
+    )
     if look.source == PUBLIC_CDN:
         st.caption(
             say(
@@ -52,6 +61,7 @@ def show_map(prediction: Prediction, camera: CameraFacts | None, say: Words, key
                 "With no network the map stays blank; `make assets` fetches them once."
             )
         )
+    return drawn_box(drawn.get("all_drawings"))
 
 
 def _source() -> LeafletSource:

@@ -57,6 +57,14 @@ TEXTS = _known(
     "cannot be read ({why})",
     "is no valid model card ({faults})",
     "has SHA-256 {found}, the card says {expected}",
+    "no place that the model considers agrees with it",
+    "Say less, or draw a larger box",
+    "its south lies north of its north",
+    "Correct the box",
+    "says nothing",
+    "Name a continent, a country, a box or a city",
+    "a box has four edges",
+    "Fill in all four edges, or none",
     "Restore the folder from the repository, or make it anew with `{command}`",
 )
 

@@ -11,7 +11,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from triovision.errors import PhotoError
+from triovision.errors import KnowledgeError, PhotoError
 from triovision.results import Explanation, Photo, Prediction
 
 MAX_PHOTOS = 30  # a decoded photo takes some 9 MB
@@ -29,6 +29,7 @@ class Answer:
         prediction: Probabilities of all countries that the model knows.
         decode_ms: Wall time from the file's bytes to pixels.
         credit: Markdown that names the photographer, where a licence asks for it.
+        unaided: The model's own prediction, when `prediction` takes as true what the reader said.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Answer:
     prediction: Prediction
     decode_ms: float
     credit: str = ""
+    unaided: Prediction | None = None
 
 
 @dataclass(slots=True)
@@ -45,12 +47,14 @@ class Session:
     Attributes:
         answers: By key, in the order of arrival.
         refusals: Why a file was refused, by key.
+        misfits: Why what the reader said last of a photo cannot be used, by key.
         explanations: By photo key, country and method; the one used longest ago goes first.
         batch: Number of the current batch of uploads. Upload widgets carry it in their key: a new one is empty.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
     refusals: dict[str, PhotoError] = field(default_factory=dict)
+    misfits: dict[str, KnowledgeError] = field(default_factory=dict)
     explanations: OrderedDict[tuple[str, str, str], Explanation] = field(default_factory=OrderedDict)
     batch: int = 0
 
@@ -86,7 +90,9 @@ def clear() -> None:
     """Forget every photo and all that was computed from it."""
     empty_uploads()
     st.session_state[_KEY] = Session(batch=current().batch)
-    for name in [str(name) for name in st.session_state if str(name).startswith(("country-", "shown", "tab"))]:
+    for name in [
+        str(name) for name in st.session_state if str(name).startswith(("country-", "known-", "shown", "tab"))
+    ]:
         del st.session_state[name]
 
 

@@ -72,6 +72,34 @@ class OutlineMiniMap(MiniMap):
         self.outlines = outlines
 
 
+class ShadedCells(_MapElement):
+    """Rectangles between parallels and meridians, each as opaque as it says, on one canvas.
+
+    Args:
+        rows: South, west, north and east edge in degrees and opacity, a row a cell.
+        colour: CSS colour of all.
+    """
+
+    # A canvas without outlines: an SVG of some thousand shapes is sluggish, and outlines would draw a grid.
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            (function (group, renderer) {
+                {{ this.rows|tojson }}.forEach(function (row) {
+                    L.rectangle([[row[0], row[1]], [row[2], row[3]]], {
+                        renderer: renderer, interactive: false, stroke: false,
+                        fillColor: {{ this.colour|tojson }}, fillOpacity: row[4],
+                    }).addTo(group);
+                });
+            })({{ this._parent.get_name() }}, L.canvas({padding: 0.5}));
+        {% endmacro %}
+    """)
+
+    def __init__(self, rows: Sequence[Sequence[float]], colour: str) -> None:
+        super().__init__("ShadedCells")
+        self.rows = rows
+        self.colour = colour
+
+
 class FitUntilTouched(FitBounds):
     """Bounds that are fitted again whenever the map's size changes, until the reader takes the map in hand.
 

@@ -16,6 +16,7 @@ from folium.plugins import Draw, FastMarkerCluster, Fullscreen, MeasureControl
 
 from triovision.geo import country_name, distance_km
 from triovision.results import CameraFacts, PlaceGuess, Prediction
+from triovision.viz.cells import box_corners, shading
 from triovision.viz.figures import percent
 from triovision.viz.geodesics import disc, disc_bounds, great_circle, near_lon_deg
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource
@@ -25,6 +26,7 @@ from triovision.viz.map_elements import (
     OutlineMiniMap,
     Outlines,
     SafePopup,
+    ShadedCells,
     StyleSheet,
     TileNotice,
     ZoomButtons,
@@ -118,6 +120,7 @@ def prediction_map(prediction: Prediction, camera: CameraFacts | None = None, lo
     outlines = Outlines(look.outlines, line_colour=ground["border"], fill_colour=ground["land"])
     outlines.add_to(plot)
     tiles = _add_base_layers(plot, look)
+    _add_density(plot, prediction, look)
     _add_radius(plot, prediction, look)
     _add_alternatives(plot, prediction, look)
     _add_place(plot, prediction, look)
@@ -148,6 +151,16 @@ def _add_base_layers(plot: folium.Map, look: MapLook) -> list[folium.TileLayer]:
     # Tiles tell their server which part of the world is looked at: this layer asks nobody.
     folium.FeatureGroup(look.translate("Outlines only"), overlay=False, show=False).add_to(plot)
     return tiles
+
+
+def _add_density(plot: folium.Map, prediction: Prediction, look: MapLook) -> None:
+    """The density, hidden until the reader asks for it, and the box that the reader named."""
+    lon_deg, accent = prediction.place.lon_deg, colours(look.theme)["accent"]
+    group = folium.FeatureGroup(look.translate("Density of the probability"), show=False).add_to(plot)
+    ShadedCells(shading(prediction.posterior.density(), lon_deg), accent).add_to(group)
+    if prediction.knowledge and prediction.knowledge.box:
+        corners = box_corners(prediction.knowledge.box, lon_deg)
+        folium.Rectangle(corners, color=accent, weight=2, fill=False, interactive=False).add_to(plot)
 
 
 def _add_radius(plot: folium.Map, prediction: Prediction, look: MapLook) -> None:

@@ -1,0 +1,146 @@
+import json
+
+import pytest
+
+from triovision.inference import CountryEngine
+from triovision.ui import leaflet
+
+
+@pytest.fixture
+def answered(app, china, monkeypatch):
+    """The page with an answer (Peru, 90 %), and the model never asked again."""
+    app.run().file_uploader[0].set_value([("china.jpg", china, "image/jpeg")])
+    app.run()
+
+    def asked(*_):
+        raise AssertionError("the model was asked again")
+
+    monkeypatch.setattr(CountryEngine, "logits", asked)
+    return app
+
+
+def field(app, name):
+    (key,) = app.session_state["triovision"].answers
+    boxes = {box.key: box for box in (*app.selectbox, *app.number_input)}
+    return boxes[f"known-{key}-{name}"]
+
+
+def take(app, **fields):
+    for name, value in fields.items():
+        field(app, name).set_value(value)
+    next(button for button in app.button if button.label in ("Take it as true", "Tenir cela pour vrai")).click()
+    app.run()
+    assert not app.exception
+    return app
+
+
+def prediction(app):
+    (answer,) = app.session_state["triovision"].answers.values()
+    return answer.prediction
+
+
+def infos(app):
+    return [info.value.replace("\\", "") for info in app.info]
+
+
+def test_a_country_is_taken_as_true_and_forgotten(answered):
+    app = take(answered, country="IT")
+    assert app.header[0].value.startswith("🇮🇹 Italy · ")
+    (said,) = infos(app)
+    assert said.startswith("Given what you know: Italy. The model alone gave that ")
+    assert prediction(app).posterior.by_country() == pytest.approx({"IT": 1})
+    app.session_state["tab"] = "Probabilities"
+    app.run()
+    assert not app.exception  # one country is left
+    next(button for button in app.button if button.label == "Forget what I know").click().run()
+    assert not app.exception
+    assert app.header[0].value.startswith("🇵🇪 Peru · ")
+    assert not app.info
+    assert field(app, "country").value is None
+
+
+def test_several_things_hold_together_and_the_fields_keep_them(answered):
+    app = take(answered, continent="EU", south_deg=35.0, north_deg=45.0, west_deg=-10.0, east_deg=20.0)
+    assert {guess.country for guess in prediction(app).countries} <= {"ES", "IT", "FR", "GR"}
+    assert "Europe · between 35.00° and 45.00° north, -10.00° and 20.00° east" in infos(app)[0]
+    app.switch_page("screens/about.py").run()
+    app.switch_page("screens/locate.py").run()
+    assert (field(app, "continent").value, field(app, "west_deg").value) == ("EU", -10)
+    assert prediction(app).knowledge.continent == "EU"
+
+
+def test_a_city_is_found_by_name_and_country(answered):
+    options = field(answered, "city").options
+    app = take(
+        answered, city=next(i for i, text in zip(cities(answered), options, strict=True) if text == "Rome, Italy")
+    )
+    assert prediction(app).place.country == "IT"
+    assert "within 50 km of Rome" in infos(app)[0]
+    assert prediction(app).radius_90_km < 120
+
+
+def cities(app):
+    names = prediction(app).posterior.names
+    return sorted(range(len(names)), key=names.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"continent": "EU", "country": "JP"}, "no place that the model considers agrees with it"),
+        ({"south_deg": 1.0}, "a box has four edges"),
+        ({"south_deg": 2.0, "north_deg": 1.0, "west_deg": 0.0, "east_deg": 1.0}, "its south lies north of its north"),
+        ({"south_deg": -60.0, "north_deg": -55.0, "west_deg": 170.0, "east_deg": -100.0}, "Say less, or draw a larger"),
+        ({}, "says nothing"),
+    ],
+)
+def test_what_cannot_be_is_an_error_in_words_and_changes_nothing(answered, fields, words):
+    app = take(answered, **fields)
+    (error,) = app.error
+    assert words in error.value.replace("\\", "")
+    assert app.header[0].value.startswith("🇵🇪 Peru · ")
+    assert not app.info
+    take(app, **dict.fromkeys(fields), country="PE") if fields.get("country") is None else take(app, continent=None)
+    assert not app.error
+
+
+def test_downloads_hold_what_was_said(answered, monkeypatch):
+    written = []
+    download = "triovision.ui.details.st.download_button"
+    monkeypatch.setattr(download, lambda label, data, **_: written.append((label, data)))
+    answered.session_state["tab"] = "Details"
+    take(answered, country="FR")
+    label, data = written[-1]
+    assert label == "This prediction (JSON)"
+    given = json.loads(data)["given"]
+    assert given["country"] == "FR"
+    assert 0 < given["probability"] < 0.1
+
+
+def test_a_rectangle_on_the_map_is_taken_as_a_box(answered, monkeypatch):
+    ring = [[-10, 35], [-10, 45], [5, 45], [5, 35], [-10, 35]]
+    drawing = {"geometry": {"type": "Polygon", "coordinates": [ring]}}
+    monkeypatch.setattr(leaflet, "st_folium", lambda *_, **__: {"all_drawings": [drawing]})
+    answered.run()
+    next(button for button in answered.button if button.label == "Look inside the rectangle only").click().run()
+    assert not answered.exception
+    assert prediction(answered).knowledge.box.west_deg == -10
+    assert field(answered, "north_deg").value == 45
+    assert answered.header[0].value.startswith("🇪🇸 Spain")
+
+
+def test_it_speaks_french(answered):
+    answered.session_state["language"] = "fr"
+    app = take(answered.run(), continent="EU", country="IT")
+    assert "Compte tenu de ce que vous savez : Europe · Italie." in infos(app)[0]
+    app = take(app, country="JP")
+    assert "aucun lieu envisagé par le modèle" in app.error[0].value
+
+
+def test_clear_forgets_what_was_known(answered):
+    app = take(answered, country="IT")
+    names = [box.key for box in (*app.selectbox, *app.number_input) if str(box.key).startswith("known-")]
+    assert len(names) == 8
+    app.button(key="clear").click().run()
+    assert not app.exception
+    assert not [name for name in names if name in app.session_state]

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import pi
+
+import numpy as np
+import pytest
+
+from triovision.errors import KnowledgeError
+from triovision.geo import Box, CandidatePlaces, Knowledge, Near, distance_km
+from triovision.inference import CountryEngine
+from triovision.inference.answer import answer, given
+from triovision.inference.card import Calibration
+from triovision.results import CountryGuess, Photo, Prediction
+
+COUNTRIES = ("FR", "JP", "IT", "US")
+PROBABILITY = (0.5, 0.3, 0.15, 0.05)
+CALIBRATION = Calibration(
+    temperature=1, conformal_threshold=0.1, conformal_coverage=0.9, abstention_threshold=0.4, fitted_on="nothing"
+)
+ALSACE = Box(south_deg=47.4, north_deg=49.1, west_deg=6.8, east_deg=8.3)
+
+
+@pytest.fixture(scope="module")
+def prediction() -> Prediction:
+    return predict(CALIBRATION)
+
+
+def predict(calibration: Calibration) -> Prediction:
+    posterior = CandidatePlaces(COUNTRIES).weighted(np.array(PROBABILITY))
+    guesses = [CountryGuess(code, share) for code, share in zip(COUNTRIES, PROBABILITY, strict=True)]
+    said = answer(guesses, posterior, calibration, top_k=3)
+    return Prediction(photo="a.jpg", model="m", **said, elapsed_ms=1, device="cpu", precision="float32")
+
+
+def test_an_answer_names_countries_place_and_set(prediction: Prediction) -> None:
+    assert [guess.country for guess in prediction.countries] == ["FR", "JP", "IT"]
+    assert prediction.country_set == ("FR", "JP", "IT")
+    assert prediction.place.country == "FR"
+    assert prediction.radius_km <= prediction.radius_90_km
+    assert not prediction.abstained
+    assert prediction.posterior.by_country() == pytest.approx(dict(zip(COUNTRIES, PROBABILITY, strict=True)))
+    assert prediction.to_dict()["place"]["radius_90_km"] == round(prediction.radius_90_km, 3)
+    assert prediction.to_dict()["given"] is None
+
+
+def test_radii_are_those_of_the_calibration(prediction: Prediction) -> None:
+    changed = predict(CALIBRATION.model_copy(update={"radius_factor": 1.5, "radius_90_factor": 0.5}))
+    assert changed.radius_km == pytest.approx(1.5 * prediction.radius_km)
+    assert changed.radius_90_km == pytest.approx(0.5 * prediction.radius_90_km)
+    assert changed.place == prediction.place
+    everywhere = predict(CALIBRATION.model_copy(update={"radius_factor": 1e6}))
+    assert everywhere.radius_km == pytest.approx(6371.0088 * pi)
+
+
+def test_what_a_person_says_is_taken_as_true(prediction: Prediction) -> None:
+    europe = given(prediction, Knowledge(continent="EU"), CALIBRATION)
+    assert [(guess.country, guess.probability) for guess in europe.countries] == [
+        ("FR", pytest.approx(0.5 / 0.65)),
+        ("IT", pytest.approx(0.15 / 0.65)),
+    ]
+    assert europe.agreement == pytest.approx(0.65)
+    assert europe.radius_90_km < prediction.radius_90_km
+    japan = given(prediction, Knowledge(country="JP"), CALIBRATION)
+    assert (japan.place.country, japan.countries[0].probability, japan.country_set) == ("JP", pytest.approx(1), ("JP",))
+    assert (japan.photo, japan.model, japan.elapsed_ms) == (prediction.photo, prediction.model, prediction.elapsed_ms)
+    # What the model said is still there, and may be asked something else.
+    assert prediction.knowledge is None
+    assert given(prediction, Knowledge(country="FR"), CALIBRATION).agreement == pytest.approx(0.5)
+
+
+def test_a_small_area_is_filled_with_all_its_cities(prediction: Prediction) -> None:
+    before = prediction.posterior
+    assert Knowledge(box=ALSACE).holds(before.lat_deg, before.lon_deg, before.countries).sum() < 10
+    alsace = given(prediction, Knowledge(box=ALSACE), CALIBRATION)
+    assert {"Strasbourg", "Colmar", "Mulhouse"} <= set(alsace.posterior.names)
+    assert ALSACE.holds(alsace.posterior.lat_deg, alsace.posterior.lon_deg).all()
+    assert alsace.place.country == "FR"  # Germany and Switzerland are no labels of this model
+    assert 0 < alsace.agreement < 0.5
+    colmar = Near(name="Colmar", lat_deg=48.08, lon_deg=7.36, radius_km=30)
+    around = given(prediction, Knowledge(near=colmar), CALIBRATION)
+    assert distance_km(48.08, 7.36, around.posterior.lat_deg, around.posterior.lon_deg).max() <= 30
+
+
+def test_a_large_area_keeps_the_places_of_the_model(prediction: Prediction) -> None:
+    west = Box(south_deg=-90, north_deg=90, west_deg=-20, east_deg=30)
+    left = given(prediction, Knowledge(box=west), CALIBRATION)
+    assert set(left.posterior.names) <= set(prediction.posterior.names)
+    assert set(left.posterior.by_country()) == {"FR", "IT"}
+
+
+@pytest.mark.parametrize(
+    "knowledge",
+    [
+        Knowledge(country="DE"),
+        Knowledge(continent="AF"),
+        Knowledge(continent="EU", country="JP"),
+        Knowledge(box=Box(south_deg=-60, north_deg=-50, west_deg=-150, east_deg=-100)),  # the South Pacific
+        Knowledge(near=Near(name="Nemo", lat_deg=-48.9, lon_deg=-123.4, radius_km=500)),
+    ],
+)
+def test_nothing_left_is_an_error_in_words(prediction: Prediction, knowledge: Knowledge) -> None:
+    with pytest.raises(KnowledgeError, match=r"no place .* agrees with it\. Say less, or draw a larger box"):
+        given(prediction, knowledge, CALIBRATION)
+
+
+def test_what_was_said_is_in_the_download(prediction: Prediction) -> None:
+    said = given(prediction, Knowledge(country="FR", box=ALSACE), CALIBRATION)
+    written = json.loads(json.dumps(said.to_dict()))["given"]
+    assert written == {
+        "country": "FR",
+        "box": {"south_deg": 47.4, "north_deg": 49.1, "west_deg": 6.8, "east_deg": 8.3},
+        "probability": round(said.agreement, 6),
+    }
+
+
+def test_the_engine_keeps_its_posterior(engine: CountryEngine, make_photos: Callable[[int], list[Photo]]) -> None:
+    (prediction,) = engine.predict(make_photos(1), top_k=2)
+    (whole,) = engine.predict(make_photos(1), top_k=4)
+    by_classifier = {guess.country: guess.probability for guess in whole.countries}
+    assert prediction.posterior.by_country() == pytest.approx(by_classifier, abs=1e-12)
+    left = given(prediction, Knowledge(country="CN"), engine.card.calibration)
+    assert left.place.country == "CN"
+    assert left.agreement == pytest.approx(by_classifier["CN"])

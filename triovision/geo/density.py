@@ -1,0 +1,93 @@
+"""From weighted points to a smooth density on cells of equal area."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from triovision.geo.distances import EARTH_RADIUS_KM
+from triovision.geo.equal_area import EqualAreaGrid, grid
+
+_REACH: Final = 3.0  # kernel widths; what lies beyond is 1.1 % of the kernel and goes to the cells within
+_BLOCK: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Density:
+    """Probability of cells of equal area; the cells left out have none.
+
+    Attributes:
+        bounds_deg: South, west, north and east edge of each cell in degrees, shape `(n_cells, 4)`.
+        probability: Probability of each cell, shape `(n_cells,)`; they sum to one.
+        cell_km2: Area of each cell.
+        width_km: Width of the kernel.
+    """
+
+    bounds_deg: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    cell_km2: float
+    width_km: float
+
+
+def density(xyz: NDArray[np.float64], weight: NDArray[np.float64], width_km: float) -> Density:
+    """Weighted points smoothed by a von Mises-Fisher kernel, on cells about as wide as the kernel.
+
+    The kernel is exp(κ·cos θ) with κ = (Earth's radius / width)², for a small width a Gaussian of that standard
+    deviation ("Directional Statistics", Mardia and Jupp, 2000, section 9.3.2), cut off at three widths. What it gives
+    to the cells is scaled point by point, so that no probability is lost or made.
+
+    Args:
+        xyz: Points as unit vectors, shape `(n, 3)`.
+        weight: Their probabilities, shape `(n,)`.
+        width_km: Width of the kernel in km, from 50 to 2000.
+
+    Raises:
+        ValueError: If the width is out of range.
+    """
+    cells = grid(width_km)
+    neighbours = _neighbours(width_km)
+    # The last centre, out of every kernel's reach, is no neighbour.
+    x, y, z = np.ascontiguousarray(np.vstack([cells.centres_xyz, np.zeros(3)]).T)
+    held = np.zeros(len(x))
+    kappa = (EARTH_RADIUS_KM / width_km) ** 2
+    xyz, weight = xyz[weight > 0], weight[weight > 0]
+    own = cells.cell_of_height(xyz[:, 2], np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])))
+    for start in range(0, len(xyz), _BLOCK):  # a block fits into the processor's cache
+        block = slice(start, start + _BLOCK)
+        near = neighbours[own[block]]
+        at_x, at_y, at_z = xyz[block].T[:, :, None]
+        cosine = x[near] * at_x + y[near] * at_y + z[near] * at_z
+        kernel = np.exp(kappa * (cosine - 1))
+        kernel[cosine < np.cos(_REACH * width_km / EARTH_RADIUS_KM)] = 0
+        kernel *= (weight[block] / kernel.sum(axis=1))[:, None]
+        held += np.bincount(near.ravel(), kernel.ravel(), len(x))
+    some = np.flatnonzero(held)
+    return Density(
+        bounds_deg=cells.bounds_deg[some], probability=held[some], cell_km2=cells.cell_km2, width_km=width_km
+    )
+
+
+@lru_cache(maxsize=4)
+def _neighbours(side_km: float) -> NDArray[np.intp]:
+    """For each cell, the cells that a kernel in it may reach, padded with `n_cells`; shape `(n_cells, most)`."""
+    cells = grid(side_km)
+    side = side_km / EARTH_RADIUS_KM
+    # Half a diagonal from a point to the centre of its own cell; a triangle at a pole is longer.
+    reach = np.cos(min(np.pi, (_REACH + 1.2) * side))
+    xyz = cells.centres_xyz
+    found: list[NDArray[np.intp]] = []
+    for ring in _rings(cells):
+        first, last = max(0, ring.start - 5 * int(cells.columns.max())), ring.stop + 5 * int(cells.columns.max())
+        near = xyz[ring] @ xyz[first:last].T >= reach
+        found += [first + np.flatnonzero(row) for row in near]
+    most = max(map(len, found))
+    return np.stack([np.pad(row, (0, most - len(row)), constant_values=cells.n_cells) for row in found])
+
+
+def _rings(cells: EqualAreaGrid) -> list[slice]:
+    ends = np.cumsum(cells.columns).tolist()
+    return [slice(end - n, end) for end, n in zip(ends, cells.columns.tolist(), strict=True)]

@@ -1,0 +1,200 @@
+"""What the reader knows of a photo's place: asked for, taken as true, forgotten again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from triovision.errors import KnowledgeError
+from triovision.geo import Box, Knowledge, Near, WeightedPlaces, continent_code, continent_name, country_name
+from triovision.results import Prediction
+from triovision.ui.reports import report
+from triovision.ui.session import Answer, current
+from triovision.ui.words import Words, plain
+from triovision.viz import percent
+
+if TYPE_CHECKING:
+    from triovision.inference import GeoModel
+
+_EDGES = {"south_deg": 90.0, "north_deg": 90.0, "west_deg": 180.0, "east_deg": 180.0}
+_NEAR_KM = 50.0
+
+
+def show_known(answer: Answer, say: Words) -> None:
+    """Say what the answer takes as true, and offer to forget it."""
+    knowledge = answer.prediction.knowledge
+    if knowledge is None:
+        return
+    share = percent(answer.prediction.agreement, say.language)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(
+            say(
+                "Given what you know: {knowledge}. The model alone gave that {share}.",
+                knowledge=plain(_words(knowledge, say), 300),
+                share=share,
+            )
+        )
+        st.button(say("Forget what I know"), key=f"forget-{answer.key}", on_click=_forget, args=(answer.key,))
+
+
+def ask_what_is_known(answer: Answer, model: GeoModel, say: Words) -> None:
+    """Draw the folded form, and what is wrong with what was said last."""
+    key = answer.key
+    misfit = current().misfits.get(key)
+    if misfit is not None:
+        st.error(report(misfit, say))
+    with (
+        st.expander(say("What do you know about this photo?"), key=f"known-{key}-open"),
+        st.form(f"known-{key}-form", border=False),
+    ):
+        _fields(_own(answer).posterior, answer, say)
+        st.form_submit_button(say("Take it as true"), on_click=_take_form, args=(key, model, say))
+
+
+def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Words) -> None:
+    """Offer to look in a rectangle that was drawn on the map only."""
+    if box is None:
+        return
+    name = f"known-{answer.key}-drawn"
+    if st.button(
+        say("Look inside the rectangle only"), key=name, on_click=_take_box, args=(answer.key, box, model, say)
+    ):
+        st.rerun()  # the whole page, not this part of it only
+
+
+def _fields(places: WeightedPlaces, answer: Answer, say: Words) -> None:
+    _fill_in(answer)
+    key, language = answer.key, say.language
+    countries = sorted(places.by_country(), key=lambda code: country_name(code, language))
+    continents = sorted({continent_code(code) for code in countries}, key=lambda code: continent_name(code, language))
+    cities = sorted(range(len(places.names)), key=lambda i: places.names[i])
+    left, right = st.columns(2, gap="medium")
+    nothing = say("I do not know")
+    with left:
+        st.selectbox(
+            say("Continent"),
+            continents,
+            index=None,
+            format_func=lambda code: continent_name(code, language),
+            key=_field(key, "continent"),
+            placeholder=nothing,
+        )
+        st.selectbox(
+            say("Country"),
+            countries,
+            index=None,
+            format_func=lambda code: country_name(code, language),
+            key=_field(key, "country"),
+            placeholder=nothing,
+        )
+    with right:
+        st.selectbox(
+            say("Near the city"),
+            cities,
+            index=None,
+            format_func=lambda i: f"{places.names[i]}, {country_name(str(places.countries[i]), language)}",
+            key=_field(key, "city"),
+            placeholder=nothing,
+        )
+        st.number_input(say("At most so far from it (km)"), 1.0, 20_000.0, key=_field(key, "radius_km"), step=10.0)
+    st.caption(say("Or inside a box, in degrees: fill it in here, or draw a rectangle on the map."))
+    labels = (say("South"), say("North"), say("West"), say("East"))
+    for column, label, (edge, most) in zip(st.columns(4), labels, _EDGES.items(), strict=True):
+        column.number_input(label, -most, most, value=None, key=_field(key, edge), step=1.0, format="%.2f")
+
+
+def _fill_in(answer: Answer) -> None:
+    """Let the fields that a language switch or another page emptied say again what is taken as true."""
+    knowledge = answer.prediction.knowledge
+    known = dict.fromkeys(("continent", "country", "city", *_EDGES)) | {"radius_km": _NEAR_KM}
+    if knowledge is not None:
+        known |= {"continent": knowledge.continent, "country": knowledge.country}
+        if knowledge.box is not None:
+            known |= {edge: getattr(knowledge.box, edge) for edge in _EDGES}
+        if knowledge.near is not None:
+            places, near = _own(answer).posterior, knowledge.near
+            here = (places.lat_deg == near.lat_deg) & (places.lon_deg == near.lon_deg)
+            known |= {"city": int(here.argmax()), "radius_km": near.radius_km}
+    for name, value in known.items():
+        st.session_state.setdefault(_field(answer.key, name), value)
+
+
+def _take_box(key: str, box: Box, model: GeoModel, say: Words) -> None:
+    for edge in _EDGES:
+        st.session_state[_field(key, edge)] = round(getattr(box, edge), 2)
+    _take_form(key, model, say)
+
+
+def _take_form(key: str, model: GeoModel, say: Words) -> None:
+    session = current()
+    answer, own = session.answers[key], _own(session.answers[key])
+    from triovision.inference.answer import given  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
+
+    said = say("What you know")
+    try:
+        knowledge = _said(key, own.posterior)
+        said = _words(knowledge, say)
+        prediction = given(own, knowledge, model.card.calibration)
+    except KnowledgeError as error:
+        session.misfits[key] = KnowledgeError(said, error.reason, error.remedy)
+    else:
+        session.misfits.pop(key, None)
+        session.answers[key] = replace(answer, prediction=prediction, unaided=own)
+
+
+def _said(key: str, places: WeightedPlaces) -> Knowledge:
+    """What stands in the form's fields."""
+    value = {name: st.session_state.get(_field(key, name)) for name in ("continent", "country", "city", "radius_km")}
+    edges = {edge: st.session_state.get(_field(key, edge)) for edge in _EDGES}
+    given_edges = {edge: float(degrees) for edge, degrees in edges.items() if degrees is not None}
+    if 0 < len(given_edges) < len(_EDGES):
+        raise KnowledgeError("box", "a box has four edges", "Fill in all four edges, or none")
+    city = value["city"]
+    near = None
+    if city is not None:
+        near = Near(
+            name=places.names[city],
+            lat_deg=float(places.lat_deg[city]),
+            lon_deg=float(places.lon_deg[city]),
+            radius_km=float(value["radius_km"] or _NEAR_KM),
+        )
+    return Knowledge(
+        continent=value["continent"],
+        country=value["country"],
+        box=Box(**given_edges) if given_edges else None,
+        near=near,
+    )
+
+
+def _forget(key: str) -> None:
+    session = current()
+    answer = session.answers[key]
+    session.answers[key] = replace(answer, prediction=_own(answer), unaided=None)
+    session.misfits.pop(key, None)
+    for name in ("continent", "country", "city", "radius_km", *_EDGES):
+        st.session_state.pop(_field(key, name), None)
+
+
+def _own(answer: Answer) -> Prediction:
+    return answer.unaided or answer.prediction
+
+
+def _words(knowledge: Knowledge, say: Words) -> str:
+    parts: list[str] = []
+    if knowledge.continent is not None:
+        parts.append(continent_name(knowledge.continent, say.language))
+    if knowledge.country is not None:
+        parts.append(country_name(knowledge.country, say.language))
+    if knowledge.near is not None:
+        radius = say.number(knowledge.near.radius_km)
+        parts.append(say("within {radius} km of {city}", radius=radius, city=knowledge.near.name))
+    if knowledge.box is not None:
+        edges = {edge.removesuffix("_deg"): say.number(getattr(knowledge.box, edge), 2) for edge in _EDGES}
+        parts.append(say("between {south}° and {north}° north, {west}° and {east}° east", **edges))
+    return " · ".join(parts)
+
+
+def _field(key: str, name: str) -> str:
+    return f"known-{key}-{name}"
