@@ -1,13 +1,20 @@
-"""Photos and models that many tests need."""
+"""Photos and models that many tests need, and a server of files whose faults are ordered beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+import stamina
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -15,6 +22,9 @@ from safetensors.torch import save_file
 from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, Provenance, sha256
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
+
+# A model that is installed on this machine must not answer in place of the embedded one.
+os.environ["TRIOVISION_MODELS"] = str(Path(__file__).parents[1] / "models")
 
 #: timm's smallest EfficientNet, made for tests.
 TINY = "test_efficientnet"
@@ -79,3 +89,96 @@ def photo_folder(tmp_path: Path) -> Path:
         Image.fromarray(pixels).save(folder / f"{i}.jpg")
     (folder / "note.jpg").write_text("this is no photo")
     return folder
+
+
+class Mirror:
+    """Files by their path, and what shall go wrong with each; faults are used up one a request."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.cuts: dict[str, list[int]] = {}  # send so many bytes and hang up
+        self.statuses: dict[str, list[int]] = {}
+        self.holds: dict[str, int] = {}  # send so many bytes and wait for `release`
+        self.held, self.release = threading.Event(), threading.Event()
+        self.ignores_ranges = False
+        self.requests: list[tuple[str, str | None]] = []
+        self.url = ""
+
+    def add_shard(self, number: int, tar: bytes) -> str:
+        """Serve a tar and its MD5; returns the path of the tar."""
+        path = f"/train/images_{number:03}.tar"
+        self.files[path] = tar
+        md5 = hashlib.md5(tar, usedforsecurity=False).hexdigest()
+        self.files[f"/md5sum/train/md5.images_{number:03}.txt"] = f"{md5}  images_{number:03}.tar\n".encode()
+        return path
+
+    def ranges(self, path: str) -> list[str | None]:
+        """The Range header of each request for a file, in order."""
+        return [header for asked, header in self.requests if asked == path]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    mirror: Mirror
+
+    def do_GET(self) -> None:
+        mirror, header = self.mirror, self.headers.get("Range")
+        mirror.requests.append((self.path, header))
+        data = mirror.files.get(self.path)
+        if mirror.statuses.get(self.path):
+            self._answer(mirror.statuses[self.path].pop(0), b"")
+        elif data is None:
+            self._answer(404, b"not here")
+        elif header and not mirror.ignores_ranges:
+            start = int(re.fullmatch(r"bytes=(\d+)-", header)[1])
+            if start >= len(data):
+                self._answer(416, b"")
+            else:
+                self._answer(206, data[start:], {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"})
+        else:
+            self._answer(200, data)
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), "Retry-After": "1", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with suppress(ConnectionError):  # the client was killed
+            self._send(status, body)
+
+    def _send(self, status: int, body: bytes) -> None:
+        mirror = self.mirror
+        if status < 300 and mirror.cuts.get(self.path):
+            self.wfile.write(body[: mirror.cuts[self.path].pop(0)])
+            self.close_connection = True
+        elif status < 300 and self.path in mirror.holds:
+            self.wfile.write(body[: mirror.holds.pop(self.path)])
+            mirror.held.set()
+            mirror.release.wait(60)
+            self.close_connection = True
+        else:
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def four_attempts_without_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=4):
+        yield
+
+
+@pytest.fixture
+def mirror(four_attempts_without_waiting: None) -> Iterator[Mirror]:  # noqa: ARG001 - fixtures take fixtures so
+    served = Mirror()
+    handler = type("Handler", (_Handler,), {"mirror": served})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    served.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield served
+    served.release.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -20,7 +20,8 @@ WALLS = {
     "triovision.geo": HEAVY | {"PIL", "pandas", "triovision.photo"},
     "triovision.photo": HEAVY | {"timm", "triovision.geo", "triovision.inference"},
     "triovision.networks": {"streamlit", "triovision.photo", "triovision.geo", "triovision.inference"},
-    "triovision.inference": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui", "triovision.explain"},
+    "triovision.inference": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui", "triovision.explain"}
+    | {"transformers", "geoclip"},
     "triovision.explain": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui"},
     "triovision.viz": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.cli": HEAVY | {"timm", "lightning"},

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from triovision.cli.models import models
 from triovision.cli.train import train
 from triovision.cli.train.options import WHERE, photos_where
 from triovision.errors import TrioVisionError
@@ -36,6 +37,7 @@ def main() -> None:
     """Where was this photo taken?"""
 
 
+main.add_command(models)
 main.add_command(train)
 
 
@@ -98,15 +100,6 @@ def evaluate(
         for _, reason in found.unreadable:
             click.echo(f"unreadable: {reason}", err=True)
     sys.exit(1 if found.unreadable else 0)
-
-
-@main.command()
-def models() -> None:
-    """List the models on this machine; the default is marked with a star."""
-    from triovision.inference import default_model, list_models  # noqa: PLC0415 - `--help` must not wait for torch
-
-    for card in list_models():
-        click.echo(f"{'*' if card.id == default_model() else ' '} {card.id}: {card.summary}")
 
 
 def _files(arguments: Iterable[str]) -> Iterator[Path]:

@@ -1,6 +1,7 @@
 """Which parts of a photo spoke for a country."""
 
-from triovision.explain.cam import METHODS, explain_country
-from triovision.explain.model import ExplainableModel
+from triovision.explain.cam import METHODS
+from triovision.explain.country import explain_country, methods_for
+from triovision.explain.model import AttendingModel, ExplainableModel
 
-__all__ = ["METHODS", "ExplainableModel", "explain_country"]
+__all__ = ["METHODS", "AttendingModel", "ExplainableModel", "explain_country", "methods_for"]

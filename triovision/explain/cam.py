@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -13,10 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchcam.methods import GradCAM, GradCAMpp, LayerCAM, ScoreCAM
-
-from triovision.errors import ExplanationError
-from triovision.explain.model import ExplainableModel
-from triovision.results import Explanation, Photo
 
 Extractor = Callable[..., AbstractContextManager[Callable[..., list[Tensor]]]]
 
@@ -55,63 +50,27 @@ _EXTRACTORS: Final[Mapping[str, Extractor]] = {
 }
 
 METHODS: Final = tuple(_EXTRACTORS)
-"""Names of the methods, the default first."""
+"""Names of the methods for convolutional networks, the default first."""
 
 
-def explain_country(model: ExplainableModel, photo: Photo, country: str, method: str = "LayerCAM") -> Explanation:
-    """Map the parts of a photo that speak for a country.
-
-    LayerCAM (Jiang et al., 2021), Grad-CAM (Selvaraju et al., 2017), Grad-CAM++ (Chattopadhay et al., 2018) or
-    Score-CAM (Wang et al., 2020; one forward pass a channel, hence slow) on the layer `model.explained_layer`. Hooks
-    are put on a private copy of the network and removed whatever happens; the network that answers never has any.
+def activation_map(network: nn.Module, batch_nchw: Tensor, label: int, method: str, layer: str) -> NDArray[np.float32]:
+    """Map where a layer speaks for a label.
 
     Args:
-        model: Engine to explain.
-        photo: Photo that the engine judged.
-        country: Label to argue for, ISO 3166-1 alpha-2; it need not be the most probable one.
+        network: May carry hooks; they are removed whatever happens.
+        batch_nchw: One photo.
+        label: Index of the logit.
         method: One of `METHODS`.
+        layer: Dotted name of the layer.
 
     Returns:
-        The map divided by its maximum: 1 where most speaks for the country, 0 where nothing does; all 0 when nothing
-        in the photo does.
-
-    Raises:
-        ExplanationError: The method is unknown, the model has no such label, or its network no grid to read.
+        `float32` of the layer's grid; 0 where nothing speaks for the label.
     """
-    if method not in _EXTRACTORS:
-        raise ExplanationError(method, "is no explanation method", f"Choose one of {', '.join(METHODS)}")
-    if country not in model.labels:
-        known = ", ".join(sorted(model.labels))
-        raise ExplanationError(country, f"is no country that {model.card.id} knows", f"Choose one of {known}")
-    layer = model.explained_layer
-    if layer is None:
-        reason = "has a transformer inside, whose layers class activation maps cannot read"
-        raise ExplanationError(model.card.id, reason, "Choose a model with a convolutional network")
-    extractor = partial(_EXTRACTORS[method], target_layer=layer)
-    with model.private_network() as network:
-        start = time.perf_counter()
-        heatmap_hw = _heatmap(model, network, photo, model.labels.index(country), extractor)
-        elapsed_ms = (time.perf_counter() - start) * 1000
-    return Explanation(
-        photo=photo.name,
-        model=model.card.id,
-        country=country,
-        method=method,
-        layer=layer,
-        heatmap_hw=heatmap_hw,
-        box=model.seen_box(photo),
-        elapsed_ms=elapsed_ms,
-    )
-
-
-def _heatmap(
-    model: ExplainableModel, network: nn.Module, photo: Photo, label: int, extractor: Extractor
-) -> NDArray[np.float32]:
-    # Gradients are on whatever the caller's mode is. The network is frozen, so the batch has to ask for them.
-    with torch.inference_mode(mode=False), extractor(network) as extract:
-        batch_nchw = model.preprocess([photo]).detach().requires_grad_()
+    extractor = _EXTRACTORS[method]
+    # Gradients are on whatever the caller's mode is. The network is frozen, so the batch has to ask for them; a copy
+    # of it, because one that was made in inference mode could not.
+    with torch.inference_mode(mode=False), extractor(network, target_layer=layer) as extract:
+        batch_nchw = batch_nchw.clone().requires_grad_()
         (cam_nhw,) = extract(label, network(batch_nchw), normalized=False)
         heatmap_hw: NDArray[np.float32] = cam_nhw[0].float().cpu().numpy()
-    # Not torchcam's normalisation: it takes the minimum away, which empties an even map and hides what zero means.
-    peak = heatmap_hw.max()
-    return heatmap_hw / peak if peak > 0 else heatmap_hw
+    return heatmap_hw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -50,3 +50,14 @@ class ExplainableModel(Protocol):
     def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
         """Part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
         ...
+
+
+@runtime_checkable
+class AttendingModel(ExplainableModel, Protocol):
+    """An engine whose private network is an `AttendingNetwork`.
+
+    Attributes:
+        attention_layers: Dotted name of the layers whose attention is read.
+    """
+
+    attention_layers: str

@@ -20,6 +20,7 @@ from triovision.results import PlaceGuess
 # Far above the rounding of a float32 softmax over hundreds of labels, far below any real mistake.
 _TOLERANCE: Final = 1e-4
 _HEAVIEST: Final = 500
+_MOST_PROBABLE: Final = 1000
 _FINALISTS: Final = 32
 
 
@@ -170,22 +171,43 @@ class WeightedPlaces:
         Raises:
             ValueError: If the country has no point.
         """
-        place = self._guess(self.best_place(country))
-        most_probable = np.argsort(-self.weight, kind="stable")[:top_places]
+        among = np.argsort(-self.weight, kind="stable")[:_MOST_PROBABLE]
+        best = self.best_place(country)
+        place = self._guess(best, self._around(best, among))
         return Location(
             place=place,
             radius_km=self.radius_holding_km(place.lat_deg, place.lon_deg, 0.5),
             radius_90_km=self.radius_holding_km(place.lat_deg, place.lon_deg, 0.9),
-            places=tuple(self._guess(int(i)) for i in most_probable),
+            places=self._places(among, top_places),
         )
 
-    def _guess(self, i: int) -> PlaceGuess:
+    def _places(self, among: NDArray[np.intp], most: int) -> tuple[PlaceGuess, ...]:
+        """The most probable places among some points, the most probable first.
+
+        A point has the probability of all of its country within `resolution_km` that no more probable one has taken.
+        """
+        places: list[PlaceGuess] = []
+        left = among
+        while len(left) and len(places) < most:
+            around = self._around(int(left[0]), left)
+            places.append(self._guess(int(left[0]), around))
+            left = left[~np.isin(left, around)]
+        return tuple(sorted(places, key=lambda place: -place.probability))
+
+    def _around(self, centre: int, among: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Points of the centre's country for which it stands, itself always."""
+        of_country = among[self.countries[among] == self.countries[centre]]
+        lat_deg, lon_deg = self.lat_deg[of_country], self.lon_deg[of_country]
+        to_centre_km = distance_km(self.lat_deg[centre], self.lon_deg[centre], lat_deg, lon_deg)
+        return np.union1d(of_country[to_centre_km < self.resolution_km], [centre]).astype(np.intp)
+
+    def _guess(self, i: int, around: NDArray[np.intp]) -> PlaceGuess:
         return PlaceGuess(
             name=self.names[i] if self.names else "",
             country=str(self.countries[i]),
             lat_deg=float(self.lat_deg[i]),
             lon_deg=float(self.lon_deg[i]),
-            probability=float(self.weight[i]),
+            probability=float(self.weight[around].sum()),
         )
 
     @cached_property

@@ -3,7 +3,7 @@
 from triovision.inference.card import ModelCard, read_card
 from triovision.inference.engine import CountryEngine
 from triovision.inference.model import GeoModel
-from triovision.inference.registry import EMBEDDED_MODEL, default_model, list_models, load_model
+from triovision.inference.registry import EMBEDDED_MODEL, default_model, list_models, load_default, load_model
 
 __all__ = [
     "EMBEDDED_MODEL",
@@ -12,6 +12,7 @@ __all__ = [
     "ModelCard",
     "default_model",
     "list_models",
+    "load_default",
     "load_model",
     "read_card",
 ]

@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import torch
 
 from triovision.errors import ModelError
+from triovision.inference.cache import cache_folder
 from triovision.inference.card import CARD, ModelCard, read_card
 from triovision.inference.engine import CountryEngine
+from triovision.inference.geoclip import release
 from triovision.inference.model import GeoModel
 
-#: The model that answers when nobody names one.
+_logger = logging.getLogger(__name__)
+
+#: The model that answers when nobody names one and no other is installed.
 EMBEDDED_MODEL = "tf_efficientnet_lite0.places10k"
 
+#: The model that answers in its place once it is installed.
+WORLDWIDE_MODEL = "geoclip.mp16"
 
-def models_folder() -> Path:
-    """`TRIOVISION_MODELS`, or `models/` beside the package."""
+
+def model_folders() -> tuple[Path, ...]:
+    """Where models are looked for: `TRIOVISION_MODELS`, or `models/` beside the package and in the user's cache."""
     configured = os.environ.get("TRIOVISION_MODELS")
-    return Path(configured) if configured else Path(__file__).parents[2] / "models"
+    return (Path(configured),) if configured else (Path(__file__).parents[2] / "models", cache_folder() / "models")
+
+
+def install_folder() -> Path:
+    """Where models are installed: the last of `model_folders()`."""
+    return model_folders()[-1]
+
+
+def found_models() -> dict[str, Path]:
+    """Folder of each model on this machine, by id."""
+    cards = (path for models in reversed(model_folders()) for path in models.glob(f"[!.]*/{CARD}"))
+    return dict(sorted((path.parent.name, path.parent) for path in cards))
 
 
 def default_model() -> str:
-    """Id of the model that `TRIOVISION_MODEL` names in the environment, or of the embedded one."""
-    return os.environ.get("TRIOVISION_MODEL") or EMBEDDED_MODEL
+    """Id of the model that answers when nobody names one.
+
+    The one that `TRIOVISION_MODEL` names, or the worldwide one where it and its packages are installed, or the
+    embedded one.
+    """
+    worldwide = WORLDWIDE_MODEL in found_models() and not release.missing_packages()
+    return os.environ.get("TRIOVISION_MODEL") or (WORLDWIDE_MODEL if worldwide else EMBEDDED_MODEL)
 
 
 def list_models() -> tuple[ModelCard, ...]:
@@ -33,26 +57,60 @@ def list_models() -> tuple[ModelCard, ...]:
     Raises:
         ModelError: If a card is damaged.
     """
-    return tuple(read_card(path.parent) for path in sorted(models_folder().glob(f"*/{CARD}")))
+    return tuple(read_card(folder) for folder in found_models().values())
 
 
 def load_model(model_id: str | None = None, device: str | None = None) -> GeoModel:
     """Load a model from this machine; nothing is fetched.
 
     Args:
-        model_id: Such as `"tf_efficientnet_lite0.places10k"`; `default_model()` when None.
+        model_id: Such as `"tf_efficientnet_lite0.places10k"`; the one of `load_default()` when None.
         device: `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; the fastest one present when None.
 
     Raises:
         ModelError: If there is no such model or device, or the model's files are damaged.
     """
-    chosen = choose_device(device)
-    wanted = model_id or default_model()
-    known = sorted(path.parent.name for path in models_folder().glob(f"*/{CARD}"))
-    if wanted not in known:
-        remedy = f"Models in {models_folder()}: {', '.join(known) or 'none'}"
-        raise ModelError(wanted, "is no model on this machine", remedy)
-    return CountryEngine(models_folder() / wanted, chosen)
+    if model_id is not None:
+        return _load(model_id, choose_device(device))
+    model, fault = load_default(device)
+    if fault is not None:
+        _logger.warning("%s answers, because another model cannot be used. %s", model.card.id, fault)
+    return model
+
+
+def load_default(device: str | None = None) -> tuple[GeoModel, ModelError | None]:
+    """Load the model that answers when nobody names one; the embedded one where the installed one cannot be used.
+
+    Args:
+        device: As in `load_model`.
+
+    Returns:
+        The model, and what is wrong with the worldwide one where it is installed and cannot be used.
+
+    Raises:
+        ModelError: If there is no such device, or no model can be used, or not the one that `TRIOVISION_MODEL` names.
+    """
+    chosen, configured = choose_device(device), os.environ.get("TRIOVISION_MODEL")
+    if configured or WORLDWIDE_MODEL not in found_models():
+        return _load(configured or EMBEDDED_MODEL, chosen), None
+    try:
+        return _load(WORLDWIDE_MODEL, chosen), None
+    except ModelError as fault:
+        return _load(EMBEDDED_MODEL, chosen), fault
+
+
+def _load(model_id: str, device: torch.device) -> GeoModel:
+    known = found_models()
+    if model_id not in known:
+        where = " and ".join(map(str, model_folders()))
+        raise ModelError(model_id, "is no model on this machine", f"Models in {where}: {', '.join(known) or 'none'}")
+    folder = known[model_id]
+    if read_card(folder).architecture != release.ARCHITECTURE:
+        return CountryEngine(folder, device)
+    release.package_folder()  # says what to install before anything is read
+    from triovision.inference.geoclip.engine import GeoClipEngine  # noqa: PLC0415 - only for who has the extra
+
+    return GeoClipEngine(folder, device)
 
 
 def choose_device(name: str | None) -> torch.device:

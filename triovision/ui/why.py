@@ -27,9 +27,10 @@ _SLOW = "Score-CAM"
 
 def show_why(answer: Answer, model: GeoModel, say: Words) -> None:
     """Let the reader choose a country and a method, and draw photo, overlay and raw map side by side."""
-    from triovision.explain import METHODS  # noqa: PLC0415 - brings in PyTorch, and the page is to be seen before
+    from triovision.explain import methods_for  # noqa: PLC0415 - brings in PyTorch, and the page is to be seen before
 
     guesses = {guess.country: guess for guess in answer.prediction.countries}
+    methods = methods_for(cast("ExplainableModel", model))
     choices = list(guesses)[: countries_shown(len(guesses))]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         country = st.selectbox(
@@ -40,7 +41,7 @@ def show_why(answer: Answer, model: GeoModel, say: Words) -> None:
             persist_state="session",
             width=300,
         )
-        method = st.selectbox(say("Method"), METHODS, key="method", persist_state="session", width=180)
+        method = st.selectbox(say("Method"), methods, key="method", persist_state="session", width=240)
         opacity = st.slider(
             say("Opacity of the map"), 0, 100, 55, 5, format="%d%%", key="opacity", persist_state="session", width=220
         )
@@ -52,8 +53,8 @@ def show_why(answer: Answer, model: GeoModel, say: Words) -> None:
     _draw(answer, explanation, opacity / 100, say)
 
 
-def _explanation(answer: Answer, model: GeoModel, country: str, method: str, say: Words) -> Explanation:
-    key = (answer.key, country, method)
+def _explanation(answer: Answer, model: GeoModel, country: str, method: str | None, say: Words) -> Explanation:
+    key = (answer.key, country, method or "")  # an engine without a method has none to choose
     kept = current().explanation(key)
     if kept is None:
         from triovision.explain import explain_country  # noqa: PLC0415 - as above

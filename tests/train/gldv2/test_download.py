@@ -20,7 +20,7 @@ from triovision.train.gldv2.download import Outcome, sample_download, shard_down
 from triovision.train.gldv2.folder import Failure
 from triovision.train.gldv2.resize import SmallJpeg
 from triovision.train.gldv2.selection import photo_keys, sample_urls
-from triovision.train.gldv2.transfer import DownloadError, Transfer
+from triovision.transfer import DownloadError, Transfer
 
 FORM = SmallJpeg(short_side_px=40)
 Shards = Callable[..., Outcome]

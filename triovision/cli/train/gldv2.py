@@ -100,7 +100,7 @@ def download(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     """
     from triovision.train.gldv2 import download as d  # noqa: PLC0415 - `--help` must not wait for it
     from triovision.train.gldv2.resize import SmallJpeg  # noqa: PLC0415
-    from triovision.train.gldv2.transfer import DownloadError, Transfer  # noqa: PLC0415
+    from triovision.transfer import DownloadError, Transfer  # noqa: PLC0415
 
     transfer, form = Transfer(max_bytes), SmallJpeg(short_side, quality)
     try:
@@ -120,7 +120,7 @@ def _run(fetch: Download, threads: int) -> Outcome:
     """Run a download under a progress bar, and say what came of it."""
     from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415 - `--help` must not wait for it
 
-    from triovision.train.gldv2.transfer import root_cause  # noqa: PLC0415
+    from triovision.transfer import root_cause  # noqa: PLC0415
 
     with tqdm(total=len(fetch.tasks), unit="item", disable=None) as bar:
 

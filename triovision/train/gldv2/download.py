@@ -17,7 +17,7 @@ from triovision.train.gldv2.folder import FAILURES, Failure, PhotoFolder
 from triovision.train.gldv2.resize import SmallJpeg
 from triovision.train.gldv2.selection import photo_keys, sample_urls, write_present
 from triovision.train.gldv2.shards import SHARDS, fetch_shard, shard_name
-from triovision.train.gldv2.transfer import Transfer
+from triovision.transfer import Transfer
 
 MANIFEST = "manifest.parquet"
 

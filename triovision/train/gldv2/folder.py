@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.train.gldv2.resize import SmallJpeg, write_whole
-from triovision.train.gldv2.transfer import DownloadError
+from triovision.transfer import DownloadError
 
 FAILURES = "failures.csv"
 _STATE = ".download"

@@ -7,7 +7,7 @@ import pytest
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from triovision.train.gldv2.transfer import CHUNK_BYTES, DownloadError, Transfer
+from triovision.transfer import CHUNK_BYTES, DownloadError, Transfer
 
 DATA = bytes(range(256)) * 5000  # 1.28 MB, several chunks
 PATH = "/train/images_000.tar"

@@ -58,6 +58,11 @@ class Transfer:
         """Bytes of content received so far."""
         return self._received
 
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
     def stop(self) -> None:
         """Let every download that is under way end with a `DownloadError`, its bytes kept."""
         self._stopped = True
@@ -74,7 +79,7 @@ class Transfer:
         """
         return _patiently(url, lambda: self._read(url, max_bytes))
 
-    def save(self, url: str, path: Path, max_bytes: int) -> None:
+    def save(self, url: str, path: Path, max_bytes: int, on_size: Callable[[int], object] | None = None) -> None:
         """Fetch a large file, going on after the bytes that `path` already holds, in this run or a later one.
 
         The result may still be wrong, if the file on the server was changed in between: compare a checksum.
@@ -83,12 +88,13 @@ class Transfer:
             url: Address, `http` or `https`.
             path: Where the bytes go as they come.
             max_bytes: Largest file accepted.
+            on_size: Told the size of `path` as it grows.
 
         Raises:
             DownloadError: If the file is not there, too large, or cannot be had after several attempts.
             OSError: If `path` cannot be written.
         """
-        _patiently(url, lambda: self._append(url, path, max_bytes))
+        _patiently(url, lambda: self._append(url, path, max_bytes, on_size))
 
     def _read(self, url: str, max_bytes: int) -> bytes:
         content = bytearray()
@@ -98,7 +104,7 @@ class Transfer:
                 _check_size(url, len(content), max_bytes)
         return bytes(content)
 
-    def _append(self, url: str, path: Path, max_bytes: int) -> None:
+    def _append(self, url: str, path: Path, max_bytes: int, on_size: Callable[[int], object] | None) -> None:
         start = path.stat().st_size if path.exists() else 0
         with self._get(url, start) as response:
             if response.status_code == _RANGE_NOT_SATISFIABLE:
@@ -111,6 +117,8 @@ class Transfer:
                 while chunk := self._chunk(response):
                     file.write(chunk)
                     _check_size(url, file.tell(), max_bytes)
+                    if on_size is not None:
+                        on_size(file.tell())
 
     def _get(self, url: str, start: int) -> requests.Response:
         headers = {"Range": f"bytes={start}-"} if start else {}

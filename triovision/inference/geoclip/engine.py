@@ -1,0 +1,158 @@
+"""GeoCLIP behind the protocol of all engines: a photo costs one pass of its image tower and one matrix product."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from triovision.geo import SPACING_KM, WeightedPlaces
+from triovision.geo.city_metadata import nearest_city
+from triovision.inference.answer import answer
+from triovision.inference.calibration import probabilities
+from triovision.inference.card import ModelCard, read_card
+from triovision.inference.geoclip.loading import Progress, load_gallery, load_image_processor, load_network
+from triovision.inference.preprocessing import centre_square
+from triovision.results import CountryGuess, Photo, Prediction
+
+_BATCH = 8
+
+
+def _silent(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+class GeoClipEngine:
+    """The worldwide engine.
+
+    It computes in `float32` on every device: among 100,000 positions, rounding to `bfloat16` changes their order.
+
+    Args:
+        folder: Model folder with a card and the hub's files.
+        device: Where the network runs.
+        on_progress: Told how many positions have been embedded, of how many, the first time that it is loaded.
+
+    Raises:
+        ModelError: If the folder does not hold a usable model, or a package of the extra is missing.
+    """
+
+    #: Dotted name of the layers whose attention explains an answer.
+    attention_layers = "vision.vision_model.encoder.layers"
+    #: It has no grid that class activation maps could read.
+    explained_layer: str | None = None
+
+    def __init__(self, folder: Path, device: torch.device, on_progress: Progress = _silent) -> None:
+        self.card: ModelCard = read_card(folder)
+        self.device = device
+        self.gallery, self._country_index = load_gallery(folder, self.card)
+        self._countries = np.array(self.card.labels)[self._country_index]
+        self._names = nearest_city(self.gallery.lat_deg, self.gallery.lon_deg).names
+        self._image_processor = load_image_processor(folder)
+        network = load_network(folder, self.card, self.gallery, self._country_index, on_progress)
+        self.network: nn.Module = network.to(device)
+        self._position_logits = network.position_logits
+        self._turn = threading.Lock()
+        self._explaining = threading.Lock()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Countries in the order of the logits."""
+        return self.card.labels
+
+    @contextmanager
+    def private_network(self) -> Iterator[nn.Module]:
+        """A copy of the network that can say what it attended to, one user at a time; it shares the weights' memory."""
+        shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
+        with self._explaining:
+            network = copy.deepcopy(self.network, cast(dict[int, Any], shared))
+            cast(Any, network).vision.set_attn_implementation("eager")
+            yield network
+
+    def preprocess(self, photos: Sequence[Photo]) -> Tensor:
+        """Photos as the network's `batch_nchw`, `float32` on the engine's device, by the hub's own preprocessing."""
+        # Copies, because photos are read-only and torch would warn.
+        images = [photo.image_hwc.copy() for photo in photos]
+        read = self._image_processor(images=images, return_tensors="pt", input_data_format="channels_last")
+        batch_nchw: Tensor = read["pixel_values"]
+        return batch_nchw.to(self.device)
+
+    def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
+        """Part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
+        height, width = photo.image_hwc.shape[:2]
+        return centre_square(width, height)
+
+    def position_probability(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
+        """Probability of each position of the gallery, shape `(n, n_positions)`."""
+        rows = [np.empty((0, len(self.gallery)))]
+        for start in range(0, len(photos), _BATCH):
+            batch_nchw = self.preprocess(photos[start : start + _BATCH])
+            with self._turn, torch.inference_mode():
+                logits = self._position_logits(batch_nchw).cpu().numpy()
+            rows.append(probabilities(logits, temperature=1))  # the network's scale has the temperature in it
+        return np.concatenate(rows)
+
+    def predict(self, photos: Sequence[Photo], top_k: int = 5) -> list[Prediction]:
+        """One prediction a photo, in order.
+
+        Args:
+            photos: Decoded photos.
+            top_k: Countries in each prediction, the most probable first; at most the number of labels.
+
+        Raises:
+            ValueError: If `top_k` is below 1.
+        """
+        if top_k < 1:
+            raise ValueError(f"`top_k` must be at least 1, got {top_k}")
+        start = time.perf_counter()
+        weights = self.position_probability(photos)
+        network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
+        return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, weights, strict=True)]
+
+    def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
+        """Cosine similarity `(k, k)` of the countries' mean embeddings; zero for a country without a position.
+
+        Raises:
+            ValueError: If a country is no label of the model.
+        """
+        vectors = self._country_vectors[[self.labels.index(country) for country in countries]]
+        similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
+        return similarity
+
+    @cached_property
+    def _country_vectors(self) -> Tensor:
+        network = cast(Any, self.network)
+        sums = torch.zeros(len(self.labels), network.gallery.shape[1], device=self.device)
+        return F.normalize(sums.index_add_(0, network.country_index, network.gallery), dim=1)
+
+    def _prediction(self, photo: Photo, weight: NDArray[np.float64], top_k: int, network_ms: float) -> Prediction:
+        start = time.perf_counter()
+        posterior = WeightedPlaces(
+            lat_deg=self.gallery.lat_deg,
+            lon_deg=self.gallery.lon_deg,
+            weight=weight,
+            countries=self._countries,
+            names=self._names,
+            resolution_km=SPACING_KM,  # neighbouring positions are one place to whoever reads them
+        )
+        probability = np.bincount(self._country_index, weight, minlength=len(self.labels))
+        order = np.argsort(-probability, kind="stable")
+        countries = [CountryGuess(self.labels[i], float(probability[i])) for i in order]
+        return Prediction(
+            photo=photo.name,
+            model=self.card.id,
+            **answer(countries, posterior, self.card.calibration, top_k),
+            elapsed_ms=network_ms + (time.perf_counter() - start) * 1000,
+            device=str(self.device),
+            precision="float32",
+        )

@@ -1,0 +1,138 @@
+"""The positions among which the worldwide engine looks, and the arrays worked out for them once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from triovision.errors import ModelError
+from triovision.geo.reverse import country_at
+from triovision.inference.geoclip.release import EXTRA
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """Positions, each a candidate answer.
+
+    Attributes:
+        lat_deg: Latitudes in degrees WGS 84, `float64` of shape `(n,)`.
+        lon_deg: Longitudes in degrees WGS 84.
+    """
+
+    lat_deg: NDArray[np.float64]
+    lon_deg: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Number of positions."""
+        return len(self.lat_deg)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the positions."""
+        return hashlib.sha256(np.stack([self.lat_deg, self.lon_deg]).tobytes()).hexdigest()
+
+
+def read_gallery(path: Path) -> Gallery:
+    """Read the package's table `LAT,LON`.
+
+    Raises:
+        ModelError: If it cannot be read, is no such table or holds a position that is not on Earth.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            header, *rows = file.read().splitlines()
+        table = np.array([row.split(",") for row in rows], np.float64)
+    except (OSError, ValueError) as exc:
+        raise ModelError(str(path), f"cannot be read ({exc})", EXTRA) from exc
+    if header != "LAT,LON" or table.shape[1:] != (2,):
+        raise ModelError(str(path), "is no table of LAT and LON", EXTRA)
+    # As float32, because that is what the encoder was given in training and in the package's own `predict`.
+    lat_deg, lon_deg = table.astype(np.float32).astype(np.float64).T
+    if not ((np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 180)).all():  # NaN is not, either
+        raise ModelError(str(path), "holds a position that is not on Earth", EXTRA)
+    return Gallery(lat_deg, lon_deg)
+
+
+def country_indices(gallery: Gallery, labels: Sequence[str]) -> NDArray[np.int16]:
+    """Number of the label whose country each position lies in.
+
+    A position on the high seas, or in a country that is no label, belongs to the nearest position that has a label.
+
+    Returns:
+        `int16` of shape `(n,)`.
+
+    Raises:
+        ValueError: If no position lies in a country among the labels.
+    """
+    number = {label: i for i, label in enumerate(labels)}
+    found = [number.get(country_at(*at) or "", -1) for at in zip(gallery.lat_deg, gallery.lon_deg, strict=True)]
+    index = np.array(found, np.int16)
+    inside = np.flatnonzero(index >= 0)
+    if not len(inside):
+        raise ValueError("`gallery` must have a position in one of `labels`")
+    lat, lon = np.radians(gallery.lat_deg), np.radians(gallery.lon_deg)
+    xyz = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+    for outside in np.flatnonzero(index < 0):
+        index[outside] = index[inside[np.argmax(xyz[inside] @ xyz[outside])]]
+    return index
+
+
+def kept(path: Path, shape: tuple[int, ...], dtype: DTypeLike, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """The array that a file keeps, memory-mapped; made and written where there is no such file, or not a whole one.
+
+    Args:
+        path: An `.npy` file; its name must say what the array was made from.
+        shape: What the array must have; a file that has another, or was cut short, is replaced.
+        dtype: Likewise.
+        make: Makes the array.
+
+    Returns:
+        The array, copied on write. Where the file cannot be written, it is in memory only and a warning is logged.
+    """
+    array = _mapped(path, shape, dtype)
+    if array is None:
+        array = make()
+        try:
+            _write_whole(path, array)
+        except OSError as exc:
+            _logger.warning("%s cannot be written (%s): it will be worked out again each time", path, exc.strerror)
+        else:
+            array = np.load(path, mmap_mode="c")
+    return array
+
+
+def _mapped(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="c")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError) as exc:
+        _logger.warning("%s is damaged (%s) and is made anew", path, exc)
+        return None
+    if array.shape != shape or array.dtype != np.dtype(dtype):
+        _logger.warning("%s holds %s %s and is made anew", path, array.dtype, array.shape)
+        return None
+    return array
+
+
+def _write_whole(path: Path, array: NDArray[Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
