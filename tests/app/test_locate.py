@@ -100,7 +100,10 @@ def test_nothing_that_is_touched_asks_the_model_again(app, china, calls):
     open_tab(app, "Why")
     assert calls == {"predict": 1, "explain": 1}
     app.slider(key="opacity").set_value(90).run()
-    method, country = app.selectbox(key="method"), next(box for box in app.selectbox if str(box.key).startswith("country-"))
+    method, country = (
+        app.selectbox(key="method"),
+        next(box for box in app.selectbox if str(box.key).startswith("country-")),
+    )
     assert len(country.options) == 15
     country.select_index(2).run()
     assert calls["explain"] == 2

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from triovision.cli import main
 from triovision.errors import RecipeError
-from triovision.train import trials
+from triovision.train import study as study_module
 from triovision.train.loading import Loading
 from triovision.train.manifest import read_manifest
 from triovision.train.recipe import Recipe, read_recipe
@@ -86,7 +86,7 @@ class FakeRuns:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> FakeRuns:
     fake = FakeRuns()
-    monkeypatch.setattr(trials, "run", fake)
+    monkeypatch.setattr(study_module, "run", fake)
     return fake
 
 
@@ -138,10 +138,10 @@ def test_a_trial_that_is_stopped_by_hand_is_repeated_too(
     def exits(*_: object, **__: object) -> None:
         raise SystemExit(1)  # what Lightning makes of Ctrl+C
 
-    monkeypatch.setattr(trials, "run", exits)
+    monkeypatch.setattr(study_module, "run", exits)
     with pytest.raises(SystemExit), opened(plan) as study:
         tune(plan, study, 1, 1, str)
-    monkeypatch.setattr(trials, "run", runs)
+    monkeypatch.setattr(study_module, "run", runs)
     with opened(plan) as study:
         tune(plan, study, 1, 1, str)
     assert states(study) == ["FAIL", "COMPLETE"]

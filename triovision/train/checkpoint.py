@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -53,3 +54,33 @@ def read_run(folder: Path) -> Run:
 def write_weights(network: nn.Module, path: Path) -> None:
     """Write a network's weights, whole or not at all."""
     write_whole(path, save({name: value.contiguous() for name, value in network.state_dict().items()}))
+
+
+def claim(folder: Path, facts: dict[str, Any]) -> None:
+    """Write what a run depends on into its folder, or check that it is what the folder was begun with.
+
+    Args:
+        folder: Folder of the run; made when missing.
+        facts: What the run depends on, as JSON has it.
+
+    Raises:
+        RecipeError: If the folder was begun with other facts.
+    """
+    path = folder / FACTS
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(facts, indent=2) + "\n").encode())
+        return
+    begun = json.loads(path.read_text(encoding="utf-8"))
+    if begun == facts:
+        return
+    unknown = sorted(set(facts.get("labels", ())) - set(begun.get("labels", ())))
+    differ = " and ".join(name for name in sorted(begun.keys() | facts.keys()) if begun.get(name) != facts.get(name))
+    also = f"; its model does not know {', '.join(unknown)}" if unknown else ""
+    reason = f"holds a run of another recipe or manifest ({differ} differ{also})"
+    raise RecipeError(str(folder), reason, "Give another --out folder")
+
+
+def resume_point(checkpoints: Path) -> Path | None:
+    """The checkpoint that a run goes on from: the last within an epoch, or else that of the end of one."""
+    return next((path for name in ("resume", "last") if (path := checkpoints / f"{name}.ckpt").exists()), None)

@@ -20,7 +20,7 @@ from triovision.train.classifier import LOG_EVERY
 from triovision.train.compiling import Compile
 from triovision.train.loop import WholeCheckpoints
 from triovision.train.progress import EpochLines, RunBar
-from triovision.train.recipe import Recipe
+from triovision.train.recipe_sections import RunRecipe
 from triovision.train.sharing import Share
 from triovision.train.stopping import StopEarly
 
@@ -44,7 +44,7 @@ class Execution:
     strategy: Literal["auto", "ddp"] = "auto"
     compiled: bool = False
 
-    def trainer(self, recipe: Recipe, folder: Path, steps: int, callbacks: Sequence[Callback]) -> lightning.Trainer:
+    def trainer(self, recipe: RunRecipe, folder: Path, steps: int, callbacks: Sequence[Callback]) -> lightning.Trainer:
         """Lightning's trainer of a run.
 
         Args:

@@ -25,24 +25,35 @@ from triovision.train.sharing import Share, ValidationBatches
 
 
 @dataclass(frozen=True, slots=True)
-class Loading:
-    """How a run reads its photos and keeps itself safe.
+class Reading:
+    """How any run reads its photos and keeps itself safe.
 
     Attributes:
         workers: Processes that prepare pictures, for each process that trains; 0 prepares them in that one.
-        cache: Folder of decoded pictures, shared by runs; None decodes every photo in every epoch.
-        cache_side: Shorter side in pixels of the cached pictures; None for what the recipe's crops need.
-        views: Randomly changed views of each photo whose frozen features are cached; 0 computes them in every epoch.
+        cache: Folder of what is kept of the photos, shared by runs; None for what the run does without one.
         max_bad_photos: Photos that may be unreadable: a number, or a share such as `"1%"`.
         save_every: Optimiser steps between two checkpoints to resume from.
     """
 
     workers: int = 2
     cache: Path | None = None
-    cache_side: int | None = None
-    views: int = 0
     max_bad_photos: str = "1%"
     save_every: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Loading(Reading):
+    """How a run of a country classifier reads its photos: `Reading` and what follows.
+
+    Without a cache every photo is decoded in every epoch.
+
+    Attributes:
+        cache_side: Shorter side in pixels of the cached pictures; None for what the recipe's crops need.
+        views: Randomly changed views of each photo whose frozen features are cached; 0 computes them in every epoch.
+    """
+
+    cache_side: int | None = None
+    views: int = 0
 
     def side(self, recipe: Recipe) -> int:
         """Shorter side in pixels of the cached pictures."""

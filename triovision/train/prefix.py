@@ -133,7 +133,7 @@ def frozen_features(
     Raises:
         RecipeError: If the disk is (or would be) full, or an output is too large for float16.
     """
-    about = about | {"prefix_sha256": _weights_sha256(prefix), "views": str(views)}
+    about = about | {"prefix_sha256": weights_sha256(prefix), "views": str(views)}
     store = ArrayStore(cache_folder(folder, about), np.float16)
     keys = np.arange(len(photos) * views)
     if not store.has(keys).all():
@@ -169,7 +169,8 @@ def _pictures(
             yield [key for key, _ in read], batch
 
 
-def _weights_sha256(module: nn.Module) -> str:
+def weights_sha256(module: nn.Module) -> str:
+    """Hash of a module's structure and state."""
     digest = hashlib.sha256(repr(module).encode())
     for name, tensor in module.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

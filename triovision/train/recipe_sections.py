@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from triovision.inference.preprocessing import Preprocessing
 
 
 class Section(BaseModel):
@@ -134,8 +136,8 @@ class Schedule(Section):
     floor: float = Field(default=1e-6, ge=0)
 
 
-class Optimisation(Section):
-    """How the weights are moved, and for how long.
+class SharedOptimisation(Section):
+    """How the weights are moved, and for how long, whatever is learnt.
 
     Attributes:
         epochs: Largest number of epochs.
@@ -148,18 +150,11 @@ class Optimisation(Section):
             Hutter, 2019) or `sgd` with momentum, in torch's implementations.
         momentum: Of `sgd`.
         learning_rate: Peak rate of the last layer.
-        layer_decay: Each layer, counted from the last, learns this much slower than the one behind it: ELECTRA
-            (Clark et al., 2020). 1 for one rate.
-        freeze_norm: Keep the statistics of batch normalisation as they were when training began.
         warmup_epochs: Length of the linear warm-up before the `cosine` schedule.
         weight_decay: On matrices only; decoupled in `adamw`, a penalty in the others.
-        label_smoothing: Share of the target spread evenly over all labels: "Rethinking the Inception Architecture"
-            (Szegedy et al., 2016).
         clip_norm: Largest norm of the gradient; 0 for any.
         ema_decay: Decay a step of the weights' moving average that is validated and exported, less in the first steps;
             0 for none.
-        start_share: Share of the starting weights in the finished ones, which are the mean of both: "Robust
-            Fine-Tuning of Zero-Shot Models" (Wortsman et al., 2022). Wants a start whose last layer is of use.
         precision: Lightning's name of the number format.
     """
 
@@ -171,14 +166,10 @@ class Optimisation(Section):
     optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
     momentum: float = Field(default=0.9, ge=0, lt=1)
     learning_rate: float = Field(default=5e-4, gt=0)
-    layer_decay: float = Field(default=1.0, gt=0, le=1)
-    freeze_norm: bool = False
     warmup_epochs: float = Field(default=0.5, ge=0)
     weight_decay: float = Field(default=0.05, ge=0)
-    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     clip_norm: float = Field(default=1.0, ge=0)
     ema_decay: float = Field(default=0.995, ge=0, lt=1)
-    start_share: float = Field(default=0.0, ge=0, lt=1)
     precision: str = "bf16-mixed"
 
     @model_validator(mode="after")
@@ -186,6 +177,25 @@ class Optimisation(Section):
         if self.min_epochs > self.epochs:
             raise ValueError(f"`min_epochs` is {self.min_epochs}, more than `epochs`, {self.epochs}")
         return self
+
+
+class Optimisation(SharedOptimisation):
+    """How the weights of a country classifier are moved, and for how long: `SharedOptimisation` and what follows.
+
+    Attributes:
+        layer_decay: Each layer, counted from the last, learns this much slower than the one behind it: ELECTRA
+            (Clark et al., 2020). 1 for one rate.
+        freeze_norm: Keep the statistics of batch normalisation as they were when training began.
+        label_smoothing: Share of the target spread evenly over all labels: "Rethinking the Inception Architecture"
+            (Szegedy et al., 2016).
+        start_share: Share of the starting weights in the finished ones, which are the mean of both: "Robust
+            Fine-Tuning of Zero-Shot Models" (Wortsman et al., 2022). Wants a start whose last layer is of use.
+    """
+
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    freeze_norm: bool = False
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    start_share: float = Field(default=0.0, ge=0, lt=1)
 
 
 class LastLayer(Section):
@@ -204,3 +214,32 @@ class LastLayer(Section):
     at_end: bool = False
     strength: float = Field(default=0.003, gt=0)
     no_place_share: float = Field(default=0.1, ge=0, lt=1)
+
+
+class RunRecipe(Section):
+    """What the recipe of any run says, whatever is learnt.
+
+    Attributes:
+        name: Short name; also that of the run.
+        description: One line for people.
+        architecture: Name of a timm architecture.
+        starting_weights: `none`: random. `hub`: timm's ImageNet weights, unless a file is given. `file`: a file
+            (safetensors) has to be given.
+        seed: Seed of everything random.
+        preprocessing: What the network sees when it is used.
+        optimisation: How the weights are moved, and for how long.
+        schedule: See `Schedule`.
+    """
+
+    name: str
+    description: str
+    architecture: str
+    starting_weights: Literal["none", "hub", "file"] = "hub"
+    seed: int = 0
+    preprocessing: Preprocessing
+    optimisation: SharedOptimisation = SharedOptimisation()
+    schedule: Schedule = Schedule()
+
+    def timm_arguments(self) -> dict[str, Any]:
+        """What `timm.create_model` is told beside the architecture to make what the starting weights fit."""
+        return {}

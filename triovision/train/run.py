@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from triovision.errors import RecipeError
 from triovision.train.bad_photos import FILE, BadPhotos, allowed_photos
-from triovision.train.checkpoint import FACTS, FINISHED, Run
+from triovision.train.checkpoint import FACTS, FINISHED, Run, claim, resume_point
 from triovision.train.classifier import CountryTraining
 from triovision.train.data import targets
 from triovision.train.execution import Execution
@@ -29,7 +28,6 @@ from triovision.train.recipe import Recipe
 from triovision.train.run_splits import Splits, split
 from triovision.train.sampling import sampler
 from triovision.train.sharing import Share, TrainingBatches
-from triovision.train.whole_file import write_whole
 
 
 def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
@@ -80,10 +78,11 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     trainer = execution.trainer(recipe, folder, steps, [*own, *callbacks])
     if trainer.is_global_zero:
         recipe = measured(recipe, splits.training, folder, workers)
-        _claim(folder, recipe, manifest, labels, loading)
+        facts = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": manifest.sha256, "labels": list(labels)}
+        claim(folder, facts | loading.facts(recipe))
     if (folder / FINISHED).exists():
         return folder / FINISHED
-    resumed = next((path for name in ("resume", "last") if (path := checkpoints / f"{name}.ckpt").exists()), None)
+    resumed = resume_point(checkpoints)
     plan = Plan(recipe, manifest, splits, draws, folder, source, resumed, loading, bad)
     criterion = country_loss(recipe.loss, labels, targets(splits.training, labels), draws.shares)
     _fit(trainer, CountryTraining(recipe, labels, names, steps, criterion), plan)
@@ -116,26 +115,3 @@ def _fit(trainer: lightning.Trainer, module: CountryTraining, plan: Plan) -> Non
             trainer.strategy.launcher.kill(signal.SIGKILL)  # the processes that it began would wait for this one
         plan.bad.check()  # a process that reads photos cannot say so itself
         raise
-
-
-def _claim(folder: Path, recipe: Recipe, manifest: Manifest, labels: tuple[str, ...], loading: Loading) -> None:
-    """Write what the run depends on, or check that it is what the folder was begun with."""
-    facts = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": manifest.sha256, "labels": list(labels)}
-    facts |= loading.facts(recipe)
-    path = folder / FACTS
-    if path.exists():
-        begun = json.loads(path.read_text(encoding="utf-8"))
-        if begun != facts:
-            unknown = sorted(set(labels) - set(begun["labels"]))
-            differ = " and ".join(
-                name for name in sorted(begun.keys() | facts.keys()) if begun.get(name) != facts.get(name)
-            )
-            also = f"; its model does not know {', '.join(unknown)}" if unknown else ""
-            raise RecipeError(
-                str(folder),
-                f"holds a run of another recipe or manifest ({differ} differ{also})",
-                "Give another --out folder",
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(facts, indent=2) + "\n").encode())

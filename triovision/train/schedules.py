@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 
-from triovision.train.recipe_sections import Optimisation, Schedule
+from triovision.train.recipe_sections import Optimisation, Schedule, SharedOptimisation
 
 
 def build_optimiser(network: nn.Module, optimisation: Optimisation) -> Optimizer:
@@ -21,17 +21,22 @@ def build_optimiser(network: nn.Module, optimisation: Optimisation) -> Optimizer
         {key: group[key] for key in ("params", "weight_decay")} | {"lr": o.learning_rate * group["lr_scale"]}
         for group in param_groups_layer_decay(network, o.weight_decay, layer_decay=o.layer_decay)
     ]
-    match o.optimiser:
+    return optimiser_over(groups, o)
+
+
+def optimiser_over(groups: list[dict[str, Any]], optimisation: SharedOptimisation) -> Optimizer:
+    """The optimiser that the recipe names, over groups of parameters that have their rates and decays."""
+    match optimisation.optimiser:
         case "adam":
             return Adam(groups)
         case "adamw":
             return AdamW(groups)
         case "sgd":
-            return SGD(groups, momentum=o.momentum)
+            return SGD(groups, momentum=optimisation.momentum)
 
 
 def build_schedule(
-    optimiser: Optimizer, schedule: Schedule, optimisation: Optimisation, steps_per_epoch: int
+    optimiser: Optimizer, schedule: Schedule, optimisation: SharedOptimisation, steps_per_epoch: int
 ) -> dict[str, Any]:
     """Lightning's description of the schedule that the recipe names.
 
@@ -56,7 +61,7 @@ def build_schedule(
             return {"scheduler": plateau, "interval": "epoch", "monitor": "val/loss"}
 
 
-def rate_at(step: int, steps_per_epoch: int, optimisation: Optimisation) -> float:
+def rate_at(step: int, steps_per_epoch: int, optimisation: SharedOptimisation) -> float:
     """Factor of the learning rate: linear warm-up, then half a cosine down to zero."""
     warmup = optimisation.warmup_epochs * steps_per_epoch
     if step < warmup:

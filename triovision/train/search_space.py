@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import Field, FiniteFloat, JsonValue, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, JsonValue, ValidationError
 
 from triovision.errors import RecipeError, faults
-from triovision.train.recipe import Recipe, read_recipe
+from triovision.train.recipe import RECIPES
+from triovision.train.recipe_reading import RecipeBook
 from triovision.train.recipe_sections import Section
 
 Point = Mapping[str, Any]
@@ -88,7 +89,9 @@ class SearchSpace:
         return sorted({number(v) for v in near if entry.low <= v <= entry.high})
 
 
-def read_space(path: Path, recipe_name: str, overrides: Sequence[str] = ()) -> SearchSpace:
+def read_space(
+    path: Path, recipe_name: str, overrides: Sequence[str] = (), book: RecipeBook[Any] = RECIPES
+) -> SearchSpace:
     """Read a space and build the recipe with every bound and choice in turn.
 
     Args:
@@ -96,11 +99,12 @@ def read_space(path: Path, recipe_name: str, overrides: Sequence[str] = ()) -> S
             `log` or `step`, or its `choices`.
         recipe_name: Name or file of the recipe.
         overrides: Its replaced fields.
+        book: The recipes of its kind.
 
     Raises:
         RecipeError: If the file cannot be read, a field or value does not fit the recipe, or a range is empty.
     """
-    read_recipe(recipe_name, overrides)  # its own faults are not the space's
+    book.read(recipe_name, overrides)  # its own faults are not the space's
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
@@ -109,13 +113,15 @@ def read_space(path: Path, recipe_name: str, overrides: Sequence[str] = ()) -> S
         raise RecipeError(str(path), "names no field", _REMEDY)
     entries = {field: _entry(f"{path}, `{field}`", entry) for field, entry in table.items()}
     distributions = {
-        field: _distribution(f"{path}, `{field}`", field, entry, recipe_name, overrides)
+        field: _distribution(
+            f"{path}, `{field}`", field, entry, lambda more: book.read(recipe_name, [*overrides, more])
+        )
         for field, entry in entries.items()
     }
     return SearchSpace(entries, distributions)
 
 
-def value_at(recipe: Recipe, field: str) -> Any:  # noqa: ANN401 - whatever a recipe holds
+def value_at(recipe: BaseModel, field: str) -> Any:  # noqa: ANN401 - whatever a recipe holds
     """Value of a field by its dotted name."""
     return reduce(lambda table, key: table[key.strip()], field.split("."), recipe.model_dump(mode="json"))
 
@@ -129,13 +135,13 @@ def _entry(subject: str, table: Any) -> _Range | _Choices:  # noqa: ANN401
 
 
 def _distribution(
-    subject: str, field: str, entry: _Range | _Choices, recipe_name: str, overrides: Sequence[str]
+    subject: str, field: str, entry: _Range | _Choices, recipe_with: Callable[[str], BaseModel]
 ) -> BaseDistribution:
     given = entry.choices if isinstance(entry, _Choices) else [entry.low, entry.high]
     values = []
     for value in given:
         try:
-            values.append(value_at(read_recipe(recipe_name, [*overrides, f"{field}={json.dumps(value)}"]), field))
+            values.append(value_at(recipe_with(f"{field}={json.dumps(value)}"), field))
         except RecipeError as exc:
             raise RecipeError(subject, f"{json.dumps(value)} does not fit the recipe ({exc.reason})", _REMEDY) from exc
     try:

@@ -17,6 +17,7 @@ from triovision.networks import head_of
 from triovision.train.checkpoint import Run
 from triovision.train.last_layer import fit_last_layer
 from triovision.train.recipe import Recipe
+from triovision.train.recipe_sections import RunRecipe
 from triovision.train.run_splits import Splits
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def start(network: nn.Module, recipe: Recipe, splits: Splits, source: Path | Run
         fit_last_layer(network, splits.training, splits.labels, recipe, workers)
 
 
-def start_from(network: nn.Module, recipe: Recipe, weights: Path | None) -> None:
+def start_from(network: nn.Module, recipe: RunRecipe, weights: Path | None) -> None:
     """Fill the backbone with starting weights: a file's if one is given, else as the recipe says.
 
     The weights' own last layer, whatever its number of labels, is left out.
@@ -66,12 +67,12 @@ def start_from(network: nn.Module, recipe: Recipe, weights: Path | None) -> None
         )
 
 
-def _from_hub(recipe: Recipe) -> dict[str, torch.Tensor]:
+def _from_hub(recipe: RunRecipe) -> dict[str, torch.Tensor]:
     remedy = "Give a file with --weights, or set `starting_weights` to none"
     if recipe.starting_weights == "file":
         raise RecipeError(recipe.name, "starts from a file of weights, and none is given", remedy)
     try:
-        network = timm.create_model(recipe.architecture, pretrained=True, num_classes=0, **recipe.architecture_args)
+        network = timm.create_model(recipe.architecture, pretrained=True, num_classes=0, **recipe.timm_arguments())
     except (OSError, RuntimeError, ValueError) as exc:  # no network, no such weights
         words = f"timm's weights of {recipe.architecture} cannot be had ({exc})"
         raise RecipeError(recipe.name, words, remedy) from exc

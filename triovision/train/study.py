@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import optuna
 from filelock import FileLock, Timeout
+from lightning.pytorch.callbacks import Callback
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -20,19 +22,26 @@ from optuna.trial import FrozenTrial, TrialState
 from triovision.errors import RecipeError
 from triovision.train.loading import Loading
 from triovision.train.manifest import Manifest
-from triovision.train.recipe import Recipe, read_recipe
+from triovision.train.recipe import RECIPES, Recipe
+from triovision.train.recipe_reading import RecipeBook
+from triovision.train.recipe_sections import RunRecipe
+from triovision.train.run import run
 from triovision.train.search_space import Point, SearchSpace
 
 JOURNAL = "study.journal"
+_NAME = "study"
 #: What a trial keeps beside Optuna's own: why it failed.
 ERROR = "error"
 #: A trial is compared with others after its second epoch at the earliest, once so many have been finished.
 _STARTUP_TRIALS, _WARMUP_EPOCHS = 5, 1
 
 
+R = TypeVar("R", bound=RunRecipe)
+
+
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a study is about.
+class StudyPlan(ABC, Generic[R]):
+    """What a study of any kind of recipe is about.
 
     Attributes:
         recipe_name: Name or file of the recipe.
@@ -44,7 +53,6 @@ class Plan:
         direction: Whether it should be large or small.
         epochs: Epochs of each trial; the recipe's own when None.
         source: Starting weights of the backbone, or None.
-        loading: How photos are read.
     """
 
     recipe_name: str
@@ -56,16 +64,28 @@ class Plan:
     direction: Literal["maximize", "minimize"]
     epochs: int | None
     source: Path | None
-    loading: Loading
 
-    def recipe(self, point: Point) -> Recipe:
+    @property
+    @abstractmethod
+    def book(self) -> RecipeBook[R]:
+        """The recipes of this kind."""
+
+    @abstractmethod
+    def train(self, recipe: R, folder: Path, callbacks: Sequence[Callback]) -> object:
+        """Train the recipe of a trial in a folder of its own.
+
+        Raises:
+            RecipeError: If it cannot be trained.
+        """
+
+    def recipe(self, point: Point) -> R:
         """The recipe of a trial.
 
         Raises:
             RecipeError: If the values do not fit each other.
         """
         short = [] if self.epochs is None else [f"optimisation.epochs={self.epochs}", "optimisation.min_epochs=1"]
-        return read_recipe(self.recipe_name, [*self.overrides, *short, *self.space.overrides(point)])
+        return self.book.read(self.recipe_name, [*self.overrides, *short, *self.space.overrides(point)])
 
     def facts(self) -> dict[str, Any]:
         """What the values of two trials must have in common to be compared."""
@@ -77,7 +97,32 @@ class Plan:
             "metric": self.metric,
             "direction": self.direction,
             "weights": None if self.source is None else str(self.source.resolve()),
-        } | self.loading.facts(recipe)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(StudyPlan[Recipe]):
+    """What a study of a country classifier's recipe is about.
+
+    Attributes:
+        loading: How photos are read.
+    """
+
+    loading: Loading
+
+    @property
+    def book(self) -> RecipeBook[Recipe]:
+        """The recipes of country classifiers."""
+        return RECIPES
+
+    def train(self, recipe: Recipe, folder: Path, callbacks: Sequence[Callback]) -> Path:
+        """An ordinary run; see `run`."""
+        return run(recipe, self.manifest, folder, self.source, self.loading.workers, self.loading, callbacks=callbacks)
+
+    def facts(self) -> dict[str, Any]:
+        """The same with what changes the pictures."""
+        # Not `super()`: a dataclass with slots is another class than the one that `super` was compiled in.
+        return StudyPlan.facts(self) | self.loading.facts(self.recipe({}))
 
 
 def objectives(recipe: Recipe) -> list[str]:
@@ -87,7 +132,7 @@ def objectives(recipe: Recipe) -> list[str]:
 
 
 @contextmanager
-def opened(plan: Plan) -> Iterator[optuna.Study]:
+def opened(plan: StudyPlan[Any]) -> Iterator[optuna.Study]:
     """The study of a folder, for one command at a time; trials that a kill broke off are failed and queued again.
 
     Raises:
@@ -114,7 +159,7 @@ def opened(plan: Plan) -> Iterator[optuna.Study]:
         raise RecipeError(str(plan.folder), "is in use by another command", remedy) from exc
 
 
-def best_trial(plan: Plan, study: optuna.Study, trials: Sequence[FrozenTrial] | None = None) -> FrozenTrial:
+def best_trial(plan: StudyPlan[Any], study: optuna.Study, trials: Sequence[FrozenTrial] | None = None) -> FrozenTrial:
     """The finished trial with the best value, the first of equals.
 
     Raises:
@@ -134,19 +179,33 @@ def _value(trial: FrozenTrial) -> float:
     return math.nan if trial.value is None else trial.value
 
 
-def load_study(plan: Plan, sampler: BaseSampler) -> optuna.Study:
+def load_study(plan: StudyPlan[Any], sampler: BaseSampler) -> optuna.Study:
     """The study as it is in the file now; each process has its own."""
-    # The storage that Optuna recommends for several processes; SQLite is not.
-    storage = JournalStorage(JournalFileBackend(str(plan.folder / JOURNAL)))
     pruner = optuna.pruners.MedianPruner(_STARTUP_TRIALS, _WARMUP_EPOCHS)
     return optuna.create_study(
-        storage=storage,
-        study_name="study",
+        storage=_storage(plan.folder),
+        study_name=_NAME,
         direction=plan.direction,
         sampler=sampler,
         pruner=pruner,
         load_if_exists=True,
     )
+
+
+def read_study(folder: Path) -> optuna.Study:
+    """A study as its folder keeps it, to look at.
+
+    Raises:
+        RecipeError: If the folder holds none.
+    """
+    if not (folder / JOURNAL).exists():
+        raise RecipeError(str(folder), "holds no study", "Give the --out folder of a study")
+    return optuna.load_study(study_name=_NAME, storage=_storage(folder))
+
+
+def _storage(folder: Path) -> JournalStorage:
+    # The storage that Optuna recommends for several processes; SQLite is not.
+    return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
 
 
 def _cut_half_line(journal: Path) -> None:

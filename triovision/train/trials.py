@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -23,8 +24,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from triovision.errors import RecipeError
-from triovision.train.run import run
-from triovision.train.study import ERROR, Plan, best_trial, load_study
+from triovision.train.study import ERROR, StudyPlan, best_trial, load_study
 
 Say = Callable[[str], object]
 Sampler = type[TPESampler | RandomSampler]
@@ -60,7 +60,7 @@ class ReportObjective(Callback):
             raise optuna.TrialPruned
 
 
-def run_trials(plan: Plan, study: optuna.Study, count: int, jobs: int, say: Say, sampler: Sampler) -> None:
+def run_trials(plan: StudyPlan[Any], study: optuna.Study, count: int, jobs: int, say: Say, sampler: Sampler) -> None:
     """Run so many trials and keep the weights of the best alone.
 
     Args:
@@ -83,7 +83,7 @@ def run_trials(plan: Plan, study: optuna.Study, count: int, jobs: int, say: Say,
             say(f"{_outcome(plan, study, number)} ({done} of {count})")
 
 
-def _numbers(plan: Plan, sampler: Sampler, seeds: Sequence[int], jobs: int) -> Generator[int, None, None]:
+def _numbers(plan: StudyPlan[Any], sampler: Sampler, seeds: Sequence[int], jobs: int) -> Generator[int, None, None]:
     """Run a trial for each seed; their numbers as they end."""
     if jobs == 1:
         yield from (_run_trial(plan, sampler(seed=seed)) for seed in seeds)
@@ -109,16 +109,14 @@ def _begin_worker(threads: int) -> None:
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - progress bars of several runs at once
 
 
-def _run_trial(plan: Plan, sampler: BaseSampler) -> int:
+def _run_trial(plan: StudyPlan[Any], sampler: BaseSampler) -> int:
     """Choose a point and train there. A trial that is broken off stays as one that runs; see `opened`."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = load_study(plan, sampler)
     trial = study.ask(plan.space.distributions)
     report = ReportObjective(trial, plan.metric, plan.direction)
-    workers = plan.loading.workers
     try:
-        recipe, folder = plan.recipe(trial.params), trial_folder(plan, trial.number)
-        run(recipe, plan.manifest, folder, plan.source, workers, plan.loading, callbacks=[report])
+        plan.train(plan.recipe(trial.params), trial_folder(plan, trial.number), [report])
         if report.best is None:
             raise RecipeError(plan.metric, "was no number in any epoch", "Check the validation photos")
     except optuna.TrialPruned:
@@ -131,12 +129,12 @@ def _run_trial(plan: Plan, sampler: BaseSampler) -> int:
     return trial.number
 
 
-def trial_folder(plan: Plan, number: int) -> Path:
+def trial_folder(plan: StudyPlan[Any], number: int) -> Path:
     """Where the run of a trial is."""
     return plan.folder / f"trial-{number:04d}"
 
 
-def _keep_best(plan: Plan, study: optuna.Study) -> None:
+def _keep_best(plan: StudyPlan[Any], study: optuna.Study) -> None:
     """Delete the weights of every trial that is over and not the best."""
     over = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     complete = [trial for trial in over if trial.state == TrialState.COMPLETE]
@@ -149,7 +147,7 @@ def _keep_best(plan: Plan, study: optuna.Study) -> None:
                 weights.unlink()
 
 
-def _outcome(plan: Plan, study: optuna.Study, number: int) -> str:
+def _outcome(plan: StudyPlan[Any], study: optuna.Study, number: int) -> str:
     trials = study.get_trials(deepcopy=False)
     trial = trials[number]
     if trial.state == TrialState.FAIL:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import optuna
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from triovision.train.study import Plan, best_trial
+from triovision.train.study import StudyPlan, best_trial
 from triovision.train.trials import Say, run_trials
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _PHASE = "phase"
 
 
-def tune(plan: Plan, study: optuna.Study, trials: int, jobs: int, say: Say) -> None:
+def tune(plan: StudyPlan[Any], study: optuna.Study, trials: int, jobs: int, say: Say) -> None:
     """Let Optuna's tree-structured Parzen estimator choose, until so many trials are finished or pruned.
 
     "Algorithms for Hyper-Parameter Optimization" (Bergstra et al., 2011). A trial that failed, say by a learning rate
@@ -29,7 +31,7 @@ def tune(plan: Plan, study: optuna.Study, trials: int, jobs: int, say: Say) -> N
     run_trials(plan, study, trials - len(_trials(study, *_FINISHED)), jobs, say, TPESampler)
 
 
-def search(plan: Plan, study: optuna.Study, random: int, grid: bool, jobs: int, say: Say) -> None:
+def search(plan: StudyPlan[Any], study: optuna.Study, random: int, grid: bool, jobs: int, say: Say) -> None:
     """Random search, then perhaps a grid around its best point.
 
     "Random Search for Hyper-Parameter Optimization" (Bergstra and Bengio, 2012).

@@ -25,13 +25,16 @@ def overlaid_accuracy(runs: Mapping[str, Sequence[Epoch]], split: str, palette: 
     return share_axis(curves(of_split, palette, "top-1 accuracy"))
 
 
-def seed_bars(groups: Mapping[str, Sequence[float]], palette: Palette, title: str) -> go.Figure:
-    """Mean of one figure for each recipe, its standard deviation over seeds as a whisker, each seed as a dot.
+def seed_bars(
+    groups: Mapping[str, Sequence[float]], palette: Palette, title: str, number_format: str = ".1%"
+) -> go.Figure:
+    """Mean of one figure for each recipe, its standard deviation over seeds or folds as a whisker, each one as a dot.
 
     Args:
-        groups: Values of the seeds by the name of the recipe.
+        groups: Values of the seeds or folds by the name of the recipe.
         palette: Colours.
         title: What the figure is, for the axis.
+        number_format: How d3 writes a value where the pointer is.
     """
     names = [shown(name) for name in groups]
     spread = [float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in groups.values()]
@@ -42,7 +45,7 @@ def seed_bars(groups: Mapping[str, Sequence[float]], palette: Palette, title: st
             orientation="h",
             marker={"color": palette.accent, "opacity": 0.55},
             error_x={"type": "data", "array": spread, "color": palette.text, "thickness": 1.5, "visible": any(spread)},
-            hovertemplate="%{y}<br>mean %{x:.1%}<extra></extra>",
+            hovertemplate=f"%{{y}}<br>mean %{{x:{number_format}}}<extra></extra>",
         )
     )
     figure.add_scatter(
@@ -50,11 +53,12 @@ def seed_bars(groups: Mapping[str, Sequence[float]], palette: Palette, title: st
         y=[name for name, values in zip(names, groups.values(), strict=True) for _ in values],
         mode="markers",
         marker={"color": palette.text, "size": 7, "symbol": "line-ns-open"},
-        hovertemplate="%{y}<br>%{x:.1%}<extra></extra>",
+        hovertemplate=f"%{{y}}<br>%{{x:{number_format}}}<extra></extra>",
     )
     finish(figure, palette, 90 + 46 * len(groups))
     figure.update_layout(showlegend=False, bargap=0.4)
-    figure.update_xaxes(title=shown(title), tickformat=".0%", rangemode="tozero")
+    axis_format = ".0%" if number_format.endswith("%") else number_format
+    figure.update_xaxes(title=shown(title), tickformat=axis_format, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 

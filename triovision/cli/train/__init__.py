@@ -6,6 +6,7 @@ import click
 
 from triovision.cli.train.datasets import leakage, split, statistics
 from triovision.cli.train.gldv2 import gldv2
+from triovision.cli.train.gps import benchmark, gps
 from triovision.cli.train.manifests import manifest
 from triovision.cli.train.models import baselines, export
 from triovision.cli.train.reports import compare, report
@@ -34,5 +35,7 @@ for command in (
     tune,
     search,
     evaluate,
+    gps,
+    benchmark,
 ):
     train.add_command(command)

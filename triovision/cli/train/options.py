@@ -29,6 +29,12 @@ OVERRIDES = click.option(
     metavar="SECTION.FIELD=VALUE",
     help="Replace a field of the recipe, as in TOML: optimisation.epochs=3. May be given many times.",
 )
+_READING = (
+    click.option("--max-bad-photos", default="1%", help="Most photos that may be unreadable: a number or a share."),
+    click.option(
+        "--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints to resume."
+    ),
+)
 _LOADING = (
     click.option("--cache", type=FOLDER, help="Folder to keep decoded pictures in, shared by runs; none by default."),
     click.option(
@@ -37,17 +43,26 @@ _LOADING = (
     click.option(
         "--views", default=0, type=click.IntRange(min=0), help="Views whose frozen features are kept; 0: none."
     ),
-    click.option("--max-bad-photos", default="1%", help="Most photos that may be unreadable: a number or a share."),
-    click.option(
-        "--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints to resume."
-    ),
+    *_READING,
 )
 WHERE = click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; repeatable.")
 
 
 def loading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that fill `Loading`, beside `WORKERS`."""
-    for option in reversed(_LOADING):
+    return _with(_LOADING, command)
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that fill `Reading`, `WORKERS` included; what the frozen part gives is kept in any case."""
+    cache = click.option(
+        "--cache", type=FOLDER, help="Folder to keep frozen features in, shared by runs; one in --out by default."
+    )
+    return _with((WORKERS, cache, *_READING), command)
+
+
+def _with(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
         command = option(command)
     return command
 

@@ -62,7 +62,7 @@ def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.recipe import read_recipe  # noqa: PLC0415
 
     recipe = read_recipe(recipe_name, overrides)
-    with _going_on():
+    with going_on():
         folded = c.fold_manifest(read_manifest(manifest, root, ["place"]), out, group, folds, recipe.seed)
         if folded.always_learnt:
             click.echo(f"learnt from with every fold, having one {_GROUPS[group]}: {', '.join(folded.always_learnt)}")
@@ -105,7 +105,7 @@ def tune(trials: int, jobs: int, **options: Any) -> None:  # noqa: ANN401 - opti
     from triovision.train.study_outputs import write_outputs  # noqa: PLC0415
 
     plan = _plan(**options)
-    with _going_on(), opened(plan) as study:
+    with going_on(), opened(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)
         click.echo(write_outputs(plan, study))
 
@@ -124,7 +124,7 @@ def search(random: int, grid: bool, jobs: int, **options: Any) -> None:  # noqa:
     from triovision.train.study_outputs import write_outputs  # noqa: PLC0415
 
     plan = _plan(**options)
-    with _going_on(), opened(plan) as study:
+    with going_on(), opened(plan) as study:
         tuning.search(plan, study, random, grid, jobs, click.echo)
         click.echo(write_outputs(plan, study))
 
@@ -157,7 +157,7 @@ def _plan(  # noqa: PLR0913 - click passes each option as an argument
 
 
 @contextmanager
-def _going_on() -> Iterator[None]:
+def going_on() -> Iterator[None]:
     """Say how to go on after Ctrl+C, which Lightning makes an exit of."""
     try:
         yield

@@ -1,0 +1,58 @@
+"""The smallest study of positions that can be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TOWNS = {
+    "FR": ((40, 60, 220), [(48.85, 2.35), (43.30, 5.37), (45.76, 4.84)]),
+    "JP": ((220, 50, 60), [(35.69, 139.69), (34.69, 135.50), (43.06, 141.35)]),
+}
+RECIPE = """
+base = "resnetgps_v1"
+name = "tiny"
+architecture = "test_resnet"
+starting_weights = "none"
+
+[preprocessing]
+input_size = 32
+
+[data]
+validation_splits = ["split_new_places"]
+
+[optimisation]
+epochs = 2
+batch_size = 8
+
+[candidates]
+min_photos = 2
+per_country = 3
+"""
+
+
+@pytest.fixture(scope="session")
+def towns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `tiny.toml` and `manifest.csv`: 8 pictures of each of 6 towns, a town of each country held out.
+
+    One picture more has no position.
+    """
+    folder = tmp_path_factory.mktemp("towns")
+    random = np.random.default_rng(0)
+    rows = ["file,country,lat,lon,place,split_new_places"]
+    for country, (colour, places) in TOWNS.items():
+        for town, (lat, lon) in enumerate(places):
+            for i in range(8):
+                pixels = np.clip(random.normal(0, 20, size=(40, 50, 3)) + colour, 0, 255)
+                file = f"{country}{town}{i}.png"
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / file)
+                part = "val" if town == 2 else "train"
+                rows.append(f"{file},{country},{lat + i / 1000:.3f},{lon},{country}_{town},{part}")
+    Image.fromarray(random.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / "AD.png")
+    rows.append("AD.png,AD,,,AD,train")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    (folder / "tiny.toml").write_text(RECIPE)
+    return folder

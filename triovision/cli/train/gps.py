@@ -1,0 +1,191 @@
+"""Train, tune and compare ResNetGPS, which answers a photo with a position."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from triovision.cli.train.options import FILE, FOLDER, MANIFEST, OVERRIDES, ROOT, WEIGHTS, reading_options
+from triovision.cli.train.studies import going_on
+
+
+@click.group()
+def gps() -> None:
+    """Train ResNetGPS: from a photo and the metadata of a city to a position."""
+
+
+@gps.command()
+def recipes() -> None:
+    """List the recipes."""
+    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415 - `--help` must not wait for torch
+
+    for name in RECIPES.names():
+        click.echo(f"{name}: {RECIPES.read(name).description}")
+
+
+@gps.command()
+@click.argument("recipe_name", metavar="RECIPE")
+@MANIFEST
+@ROOT
+@WEIGHTS
+@OVERRIDES
+@click.option("--out", required=True, type=FOLDER, help="Folder of the run; one that was begun is resumed.")
+@click.option(
+    "--countries",
+    metavar="RUN|MODEL",
+    help="Where the probabilities of the countries come from: the folder of a run of a country classifier, or a "
+    "model's id. By default a linear probe on the training photos, which has seen no held-out photo.",
+)
+@reading_options
+def run(
+    recipe_name: str,
+    manifest: Path,
+    root: Path | None,
+    weights: Path | None,
+    overrides: tuple[str, ...],
+    out: Path,
+    countries: str | None,
+    **reading: Any,  # noqa: ANN401 - the other options, as `Reading` takes them
+) -> None:
+    """Train RECIPE, a name or a TOML file, and measure it on its held-out photos.
+
+    Kill it at any time and give the same command to go on.
+    """
+    from triovision.train.gps.checkpoint import read_gps_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.gps.countries import read_classifier  # noqa: PLC0415
+    from triovision.train.gps.measuring import scores_text, write_metrics  # noqa: PLC0415
+    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
+    from triovision.train.gps.run import run as run_recipe  # noqa: PLC0415
+    from triovision.train.loading import Reading  # noqa: PLC0415
+    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+
+    recipe, how = RECIPES.read(recipe_name, overrides), Reading(**reading)
+    photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
+    classifier = None if countries is None else read_classifier(countries)
+    with going_on():
+        run_recipe(recipe, photos, out, weights, how)
+        metrics = write_metrics(read_gps_run(out), photos, classifier, how)
+    if metrics.learnt_by_classifier != 0:
+        number = metrics.learnt_by_classifier or "an unknown number"
+        words = f"{metrics.countries} learnt from {number} of the held-out photos; they are too easy for it"
+        click.echo(f"Take care: {words}.", err=True)
+    click.echo(scores_text(metrics))
+    click.echo(f"wrote {out / 'metrics.json'}")
+
+
+@gps.command()
+@click.argument("recipe_name", metavar="RECIPE")
+@MANIFEST
+@ROOT
+@WEIGHTS
+@OVERRIDES
+@click.option("--out", required=True, type=FOLDER, help="Folder of the study; one begun is gone on with.")
+@click.option("--space", type=FILE, help="TOML: fields of the recipe and their ranges; those of the study by default.")
+@click.option("--metric", default="val/median_km", help="Figure logged each epoch that should be small.")
+@click.option("--trials", default=20, type=click.IntRange(min=1), help="Trials to finish, earlier ones included.")
+@click.option("--epochs", default=10, type=click.IntRange(min=1), help="Epochs of each trial.")
+@click.option("--jobs", default=1, type=click.IntRange(min=1), help="Trials at a time.")
+@reading_options
+def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
+    recipe_name: str,
+    manifest: Path,
+    root: Path | None,
+    weights: Path | None,
+    overrides: tuple[str, ...],
+    out: Path,
+    space: Path | None,
+    metric: str,
+    trials: int,
+    epochs: int,
+    jobs: int,
+    **reading: Any,  # noqa: ANN401 - the other options, as `Reading` takes them
+) -> None:
+    """Look for the best values of RECIPE's fields with Optuna: each trial is a run, hopeless ones are ended early.
+
+    Kill it at any time and give the same command to go on.
+    """
+    from triovision.train import tuning  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.gps import study as s  # noqa: PLC0415
+    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
+    from triovision.train.loading import Reading  # noqa: PLC0415
+    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.search_space import read_space  # noqa: PLC0415
+    from triovision.train.study import opened  # noqa: PLC0415
+    from triovision.train.study_outputs import write_outputs  # noqa: PLC0415
+
+    recipe = RECIPES.read(recipe_name, overrides)
+    if metric not in s.objectives(recipe):
+        raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(s.objectives(recipe))}.")
+    found = read_space(space or s.published_space(), recipe_name, overrides, RECIPES)
+    photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
+    plan = s.GpsPlan(
+        recipe_name, overrides, found, photos, out, metric, "minimize", epochs, weights, Reading(**reading)
+    )
+    with going_on(), opened(plan) as study:
+        tuning.tune(plan, study, trials, jobs, click.echo)
+        click.echo(write_outputs(plan, study))
+
+
+@click.group()
+def benchmark() -> None:
+    """Compare architectures under the same hyper-parameters."""
+
+
+@benchmark.command()
+@MANIFEST
+@ROOT
+@WEIGHTS
+@OVERRIDES
+@click.option("--out", required=True, type=FOLDER, help="Folder of the runs; one that was begun is gone on with.")
+@click.option(
+    "--recipe", "recipe_name", default="resnetgps_v1", help="Recipe, of any version, that all versions share."
+)
+@click.option("--folds", default=5, type=click.IntRange(min=2), help="Number of folds.")
+@click.option(
+    "--versions", default="v1,v2,v3,v4", help="Architectures to compare, separated by commas.", show_default=True
+)
+@click.option("--study", type=FOLDER, help="Folder of `gps tune` whose history and importances are shown too.")
+@reading_options
+def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
+    manifest: Path,
+    root: Path | None,
+    weights: Path | None,
+    overrides: tuple[str, ...],
+    out: Path,
+    recipe_name: str,
+    folds: int,
+    versions: str,
+    study: Path | None,
+    **reading: Any,  # noqa: ANN401 - the other options, as `Reading` takes them
+) -> None:
+    """Cross-validate ResNetGPS V1 to V4 by place: mean and standard deviation of every figure.
+
+    Each version is measured with the metadata of the true city, as it is trained, and with those of candidate cities,
+    which is what the app can know. All photos with a position take part.
+
+    Kill it at any time and give the same command to go on.
+    """
+    from triovision.train.cross_validation import fold_manifest  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.gps import benchmark as b  # noqa: PLC0415
+    from triovision.train.gps.photos import located  # noqa: PLC0415
+    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
+    from triovision.train.loading import Reading  # noqa: PLC0415
+    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+
+    chosen = [
+        RECIPES.read(recipe_name, [*overrides, f"version={version}", f"name=resnetgps_{version}"])
+        for version in dict.fromkeys(versions.replace(" ", "").split(","))
+    ]
+    photos = located(read_manifest(manifest, root, ["place"]))
+    click.echo(f"{len(photos.manifest)} photos with a position, {photos.without_position} without")
+    more_figures = {} if study is None else b.finished_study_figures(study)
+    with going_on():
+        folded = fold_manifest(photos.manifest, out, "place", folds, chosen[0].seed)
+        if folded.always_learnt:
+            click.echo(f"learnt from with every fold, having one place: {', '.join(folded.always_learnt)}")
+        found = b.benchmark(chosen, folded, out, weights, Reading(**reading), click.echo)
+    table = b.spread_table(found)
+    click.echo(b.spread_text(table))
+    click.echo(f"wrote {b.write_benchmark(found, table, out, more_figures)}")
