@@ -28,7 +28,7 @@ def show_map(
     """Show where a photo was probably taken.
 
     Zoom, open pop-ups and drawings stay as they are when the page runs again for the same prediction, and nothing that
-    the reader does on the map makes the page run, but for drawings.
+    the reader does on the map makes the page run, but for drawings and, once, the first click.
 
     Args:
         prediction: What to draw.
