@@ -15,6 +15,7 @@ from triovision.run_metrics import (
 )
 from triovision.viz import comparison_figures, run_figures
 from triovision.viz.palette import DARK, LIGHT
+from triovision.viz.run_style import curves
 
 
 def country(code: str, continent: str, recall: float | None, photos: int, answers: int = 1) -> CountryScore:
@@ -146,3 +147,9 @@ def test_the_difference_is_the_second_minus_the_first() -> None:
     assert list(bars.x) == [-0.5, 0.25]  # worst first; DE has no photos in the second
     assert [label.split(" ")[1] for label in bars.y] == ["JP", "FR"]
     assert bars.marker.color[0] != bars.marker.color[1]
+
+
+@pytest.mark.parametrize(("epochs", "step"), [(3, 1), (10, 1), (11, 2), (50, 5)])
+def test_ticks_are_whole_epochs(epochs: int, step: int) -> None:
+    line = (list(range(1, epochs + 1)), [0.5] * epochs)
+    assert curves({"new_places": line}, LIGHT, "loss").layout.xaxis.dtick == step

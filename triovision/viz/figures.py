@@ -255,7 +255,9 @@ def figures_page(figures: Mapping[str, go.Figure], title: str) -> str:
         f"<h2>{escape(heading)}</h2>" + figure.to_html(full_html=False, include_plotlyjs=number == 0)
         for number, (heading, figure) in enumerate(figures.items())
     ]
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    style = "<style>body{margin:0 auto;max-width:70rem;padding:1rem;font:1rem/1.5 system-ui,sans-serif}</style>"
+    meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head = f"{meta}<title>{escape(title)}</title>{style}"
     return f"<!doctype html><html><head>{head}</head><body><h1>{escape(title)}</h1>{''.join(parts)}</body></html>"
 
 

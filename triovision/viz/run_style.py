@@ -61,7 +61,8 @@ def curves(named: Mapping[str, Line], palette: Palette, title: str) -> go.Figure
         )
     finish(figure, palette, 360)
     figure.update_layout(showlegend=True)
-    figure.update_xaxes(title="epoch", tickformat="d")
+    last = max((epoch for epochs, _ in named.values() for epoch in epochs), default=1)
+    figure.update_xaxes(title="epoch", dtick=-(-last // 10))  # whole epochs, at most ten of them
     figure.update_yaxes(title=title, rangemode="tozero")
     return figure
 
