@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from triovision.errors import RecipeError, faults
-from triovision.run_metrics import METRICS, Count, Epoch, Share
+from triovision.run_metrics import Count, Epoch, Share, read_metrics_as
 
 Kilometres = Annotated[float, Field(ge=0)]
 
@@ -109,11 +108,4 @@ def read_position_metrics(folder: Path) -> PositionMetrics:
     Raises:
         RecipeError: If it is missing or is no such file of this version.
     """
-    path = folder / METRICS
-    remedy = "Write it with `triovision train gps run`"
-    try:
-        return PositionMetrics.model_validate_json(path.read_bytes())
-    except OSError as exc:
-        raise RecipeError(str(path), f"cannot be read ({exc.strerror})", remedy) from exc
-    except ValidationError as exc:
-        raise RecipeError(str(path), f"holds no metrics of this version ({faults(exc)})", remedy) from exc
+    return read_metrics_as(PositionMetrics, folder, "Write it with `triovision train gps run`")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triovision.errors import RecipeError, faults
 
 METRICS = "metrics.json"
+Metrics = TypeVar("Metrics", bound=BaseModel)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -280,10 +281,23 @@ def read_metrics(folder: Path) -> RunMetrics:
     Raises:
         RecipeError: If it is missing or is no such file of this version.
     """
+    return read_metrics_as(RunMetrics, folder, "Write it with `triovision train report RUN --manifest ...`")
+
+
+def read_metrics_as(kind: type[Metrics], folder: Path, remedy: str) -> Metrics:
+    """Read a run folder's `metrics.json` as one kind of run writes it.
+
+    Args:
+        kind: What it is to hold.
+        folder: Folder of the run.
+        remedy: What to do where it does not.
+
+    Raises:
+        RecipeError: If it is missing or is no such file of this version.
+    """
     path = folder / METRICS
-    remedy = "Write it with `triovision train report RUN --manifest ...`"
     try:
-        return RunMetrics.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except OSError as exc:
         raise RecipeError(str(path), f"cannot be read ({exc.strerror})", remedy) from exc
     except ValidationError as exc:

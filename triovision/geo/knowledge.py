@@ -129,8 +129,6 @@ class Knowledge:
 
     def __str__(self) -> str:
         """What is said, in codes and figures."""
-        box = (
-            self.box and f"{self.box.south_deg:g}, {self.box.west_deg:g}, {self.box.north_deg:g}, {self.box.east_deg:g}"
-        )
+        box = self.box and str(self.box)
         near = self.near and f"{self.near.name} ±{self.near.radius_km:g} km"
         return " · ".join(said for said in (self.continent, self.country, box, near) if said)

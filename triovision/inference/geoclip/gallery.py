@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from triovision.errors import ModelError
 from triovision.geo.reverse import country_at
+from triovision.geo.sphere import unit_vectors
 from triovision.inference.geoclip.release import EXTRA
 
 _logger = logging.getLogger(__name__)
@@ -80,8 +81,7 @@ def country_indices(gallery: Gallery, labels: Sequence[str]) -> NDArray[np.int16
     inside = np.flatnonzero(index >= 0)
     if not len(inside):
         raise ValueError("`gallery` must have a position in one of `labels`")
-    lat, lon = np.radians(gallery.lat_deg), np.radians(gallery.lon_deg)
-    xyz = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+    xyz = unit_vectors(gallery.lat_deg, gallery.lon_deg)
     for outside in np.flatnonzero(index < 0):
         index[outside] = index[inside[np.argmax(xyz[inside] @ xyz[outside])]]
     return index
