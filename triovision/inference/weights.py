@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from triovision.errors import ModelError
-from triovision.inference.card import CARD, RESTORE, WEIGHTS, ModelCard, sha256
+from triovision.inference.card import CARD, RESTORE, WEIGHTS, ModelCard
+from triovision.inference.integrity import check
 from triovision.networks import build_classifier
 
 
@@ -24,13 +25,7 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
         ModelError: If the weights are missing, damaged or do not fit, or the architecture is unknown.
     """
     path = folder / WEIGHTS
-    try:
-        found = sha256(path)
-    except OSError as exc:
-        raise ModelError(str(path), f"cannot be read ({exc.strerror})", RESTORE) from exc
-    if found != card.weights_sha256:
-        reason = f"has SHA-256 {found[:12]}…, the card says {card.weights_sha256[:12]}…"
-        raise ModelError(str(path), reason, RESTORE)
+    check(folder, card)
     try:
         # Inference needs no dropout; the arguments that shape the weights are kept.
         network = build_classifier(card.architecture, len(card.labels), **card.architecture_args)
