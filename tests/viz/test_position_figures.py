@@ -18,7 +18,7 @@ def metrics(median_km: float, within_25: float, epochs: int) -> PositionMetrics:
     return PositionMetrics(
         recipe={},
         manifest_sha256="0" * 64,
-        city_features=("log_population",),
+        city_features=("population_class",),
         photos=PhotoCounts(training=40, validation={"fold_1": 10}, without_position=0, impossible=(), unreadable=0),
         countries="a probe",
         learnt_by_classifier=0,

