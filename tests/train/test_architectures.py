@@ -140,7 +140,7 @@ def test_an_exported_model_carries_its_arguments(name: str, photos: Manifest, tm
         limits="",
         licence="",
     )
-    engine = CountryEngine(write_model(finished, tmp_path / "models", card), torch.device("cpu"))
+    engine = CountryEngine(write_model(finished.network, tmp_path / "models", card), torch.device("cpu"))
     photo = read_photo(photos.paths[0].read_bytes(), "0.png")
     with torch.inference_mode():
         expected = finished.network(engine.preprocess([photo])).numpy()

@@ -18,15 +18,13 @@ from safetensors.torch import load_file, save_file
 
 from triovision.cli import main
 from triovision.errors import RecipeError
-from triovision.geo import EARTH_RADIUS_KM, CandidatePlaces
 from triovision.inference import CountryEngine, read_card
-from triovision.inference.card import Calibration
 from triovision.networks import build_classifier
 from triovision.photo import read_photo
 from triovision.train.baselines import score
 from triovision.train.checkpoint import read_run
 from triovision.train.data import NO_LABEL
-from triovision.train.export import HeldOut, fit_calibration, fit_half, fit_radii
+from triovision.train.export import HeldOut, fit_calibration, fit_half
 from triovision.train.last_layer import fit_last_layer
 from triovision.train.manifest import Manifest, read_manifest
 from triovision.train.recipe import Recipe, read_recipe
@@ -310,22 +308,6 @@ def test_each_split_counts_alike_in_calibration() -> None:
     calibration = fit_calibration(HeldOut(names, names, logits, target, nowhere), wanted_accuracy=0.7)
     calibrated = 1 / (1 + np.exp(-4 / calibration.temperature))
     assert calibrated == pytest.approx(0.75, abs=0.01)
-
-
-def test_radii_are_fitted_where_positions_are_known() -> None:
-    # Certainly Singapore, whose one place stands for 25 km: right to the kilometre, 25 km, 50 km and 100 km off.
-    names = np.array(["known"] * 5)
-    logits = np.tile(np.array([[0.0, 50.0]], dtype=np.float32), (5, 1))
-    singapore = CandidatePlaces(["SG"]).cities
-    north_deg = np.array([0, 25, 50, 100, np.nan]) / (np.pi * EARTH_RADIUS_KM / 180)
-    position_deg = np.column_stack([singapore.lat_deg[0] + north_deg, np.full(5, singapore.lon_deg[0])])
-    photos = HeldOut(names, names, logits, np.ones(5, dtype=np.int64), position_deg)
-    before = Calibration(
-        temperature=1, conformal_threshold=0, conformal_coverage=0.9, abstention_threshold=0, fitted_on="these"
-    )
-    fitted = fit_radii(photos, ("FR", "SG"), before)
-    assert (fitted.radius_factor, fitted.radius_90_factor) == pytest.approx((1, 4))
-    assert fit_radii(photos.where(np.array([4])), ("FR", "SG"), before) == before
 
 
 def test_no_place_is_in_both_halves() -> None:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
 
 from triovision.errors import RecipeError
 from triovision.geo import country_name
-from triovision.inference import CountryEngine
 from triovision.inference.card import Calibration, ModelCard, Provenance
+from triovision.inference.registry import open_model
 from triovision.train.checkpoint import Run, read_run
-from triovision.train.evaluation import evaluate
-from triovision.train.export import fit_calibration, fit_half, fit_radii, held_out, write_model
+from triovision.train.evaluation import Answers, ask, figures
+from triovision.train.export import fit_calibration, fit_half, held_out, write_model
 from triovision.train.manifest import Manifest
+from triovision.train.radii import radii
 from triovision.train.run_splits import split
 
 #: A place with this many training photos is one that the model can be said to know.
 _WELL_KNOWN = 20
+_ELSEWHERE = "elsewhere"
 
 
 class Description(BaseModel):
@@ -78,11 +82,42 @@ class ExportRequest:
     command: str
 
 
-def export_run(run_folder: Path, photos: Manifest, words: Description, request: ExportRequest, workers: int) -> Path:
+@dataclass(frozen=True, slots=True)
+class Exportable:
+    """What can be made a model of.
+
+    Attributes:
+        run: A country classifier's run.
+        network: Its network, or one that takes its features further.
+        changes: Fields of the card that are not as for the run alone.
+        recipe: What its recipe has beside the run's.
+    """
+
+    run: Run
+    network: nn.Module
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+
+def country_classifier(run: Run) -> Exportable:
+    """A run as it is."""
+    return Exportable(run, run.network)
+
+
+def export_run(
+    run_folder: Path,
+    photos: Manifest,
+    words: Description,
+    request: ExportRequest,
+    workers: int,
+    build: Callable[[Run], Exportable] = country_classifier,
+) -> Path:
     """Calibrate a run, measure it through the finished engine and write its model folder.
 
     A run that held no new places out borrows calibration and new-place figures from one that did: its own held-out
-    photos show places that it knows, and would make it too sure of itself anywhere else.
+    photos show places that it knows, and would make it too sure of itself anywhere else. Figures are those of the half
+    of the held-out places that thresholds were not fitted on. The radii want more places than that has: they are
+    fitted on all, and their figures are those of each half with the factors of the other.
 
     Args:
         run_folder: The run to export.
@@ -90,6 +125,7 @@ def export_run(run_folder: Path, photos: Manifest, words: Description, request: 
         words: What only people can say of the model.
         request: See `ExportRequest`.
         workers: Processes that decode photos.
+        build: What to make of a run.
 
     Returns:
         The model's folder.
@@ -97,43 +133,53 @@ def export_run(run_folder: Path, photos: Manifest, words: Description, request: 
     Raises:
         RecipeError: If a folder holds no finished run, or one of another manifest.
     """
-    run, calibrating = read_run(run_folder), read_run(request.calibrate_on)
-    seen = held_out(calibrating, photos, workers)
-    fitting = seen.where(fit_half(seen.place))
-    calibration = fit_radii(fitting, calibrating.labels, fit_calibration(fitting, request.accuracy))
+    made, calibrating = build(read_run(run_folder)), build(read_run(request.calibrate_on))
+    seen = held_out(calibrating.run, photos, workers)
+    calibration = fit_calibration(seen.where(fit_half(seen.place)), request.accuracy)
     with TemporaryDirectory() as scratch:
-
-        def figures(of: Run) -> dict[str, dict[str, float | None]]:
-            unmeasured = _card(of, photos, words, request, calibration, {})
-            return _measure(write_model(of, Path(scratch), unmeasured), of, photos)
-
-        metrics = figures(calibrating)
-        if run.folder != calibrating.folder:
-            borrowed = {f"{name} (calibrating run)": values for name, values in metrics.items()}
-            metrics = borrowed | {f"{name} (this model)": values for name, values in figures(run).items()}
+        draft = _card(calibrating, photos, words, request, calibration, {})
+        answers = _asked(write_model(calibrating.network, Path(scratch), draft), calibrating.run, photos)
+        fitted = radii({name: said for name, said in answers.items() if name != _ELSEWHERE})
+        calibration, held = fitted.calibrated(calibration), fitted.held()
+        metrics = {name: {**values, **held.get(name, {})} for name, values in _figures(answers, draft.labels).items()}
+        if made.run.folder != calibrating.run.folder:
+            draft = _card(made, photos, words, request, calibration, {})
+            answers = _asked(write_model(made.network, Path(scratch), draft), made.run, photos)
+            own = {f"{name} (this model)": values for name, values in _figures(answers, draft.labels).items()}
+            metrics = {f"{name} (calibrating run)": values for name, values in metrics.items()} | own
     # Written once and last, so that no model without its figures ever lies where the app looks.
-    return write_model(run, request.models, _card(run, photos, words, request, calibration, metrics))
+    return write_model(made.network, request.models, _card(made, photos, words, request, calibration, metrics))
 
 
-def _measure(folder: Path, run: Run, photos: Manifest) -> dict[str, dict[str, float | None]]:
-    """Figures on each split's half that calibration was not fitted on, and on the countries kept from training."""
-    engine = CountryEngine(folder, torch.device("cpu"))
+def _asked(folder: Path, run: Run, photos: Manifest) -> dict[str, Answers]:
+    """What a model says of all held-out photos, by the name of the split, and of the countries kept from training."""
+    model = open_model(folder, torch.device("cpu"))
     splits = split(photos, run.recipe.data)
-    parts = {name: part.where(~fit_half(part.table["place"])) for name, part in splits.validation.items()}
-    parts["elsewhere"] = splits.elsewhere
-    return {name: evaluate(engine, part).metrics for name, part in parts.items() if len(part)}
+    parts = splits.validation | {_ELSEWHERE: splits.elsewhere}
+    return {name: ask(model, part) for name, part in parts.items() if len(part)}
+
+
+def _figures(answers: Mapping[str, Answers], labels: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Figures on each split's half that calibration was not fitted on."""
+    found = {}
+    for name, said in answers.items():
+        unfitted = said if name == _ELSEWHERE else said.where(~fit_half(said.table["place"]))
+        if unfitted.predictions:
+            found[name] = figures(unfitted, labels)
+    return found
 
 
 def _card(
-    run: Run,
+    made: Exportable,
     photos: Manifest,
     words: Description,
     request: ExportRequest,
     calibration: Calibration,
     metrics: dict[str, dict[str, float | None]],
 ) -> ModelCard:
+    run = made.run
     training = split(photos, run.recipe.data).training
-    return ModelCard(
+    card = ModelCard(
         id=request.model_id,
         summary=words.summary,
         architecture=run.recipe.architecture,
@@ -143,7 +189,7 @@ def _card(
         calibration=calibration,
         weights_sha256="0" * 64,  # `write_model` puts the hash of what it wrote
         provenance=Provenance(
-            recipe=run.recipe.model_dump(mode="json"),
+            recipe=run.recipe.model_dump(mode="json") | dict(made.recipe),
             manifest_sha256=run.manifest_sha256,
             photos=len(training),
             command=request.command,
@@ -154,6 +200,7 @@ def _card(
         limits=words.limits,
         licence=words.licence,
     )
+    return card.model_copy(update=dict(made.changes))
 
 
 def _knows(labels: Sequence[str], training: Manifest) -> str:

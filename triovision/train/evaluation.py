@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -37,8 +37,34 @@ class Evaluation:
     unreadable: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one model says of one set of photos.
+
+    Attributes:
+        predictions: With all countries, one a readable photo.
+        table: Rows of the manifest, in the same order.
+        unreadable: File and reason of each photo that could not be read.
+    """
+
+    predictions: tuple[Prediction, ...]
+    table: pd.DataFrame
+    unreadable: tuple[tuple[str, str], ...]
+
+    def where(self, rows: NDArray[np.bool_]) -> Answers:
+        """Some of the photos, by a mask."""
+        kept = tuple(prediction for prediction, chosen in zip(self.predictions, rows, strict=True) if chosen)
+        return replace(self, predictions=kept, table=self.table[rows])
+
+
 def evaluate(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object] | None = None) -> Evaluation:
-    """Predict every photo of a manifest and compare.
+    """Predict every photo of a manifest and compare; see `ask`."""
+    answers = ask(model, manifest, on_photo)
+    return Evaluation(model.card.id, figures(answers, model.card.labels), answers.unreadable)
+
+
+def ask(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object] | None = None) -> Answers:
+    """Predict every photo of a manifest.
 
     Args:
         model: Any engine.
@@ -50,8 +76,8 @@ def evaluate(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object]
     """
     predictions: list[Prediction | None] = []
     unreadable: list[tuple[str, str]] = []
-    answers = predict_files(model, manifest.paths, top_k=len(model.card.labels))
-    for file, (_, outcome) in zip(manifest.table["file"], answers, strict=True):
+    outcomes = predict_files(model, manifest.paths, top_k=len(model.card.labels))
+    for file, (_, outcome) in zip(manifest.table["file"], outcomes, strict=True):
         if isinstance(outcome, PhotoError):
             unreadable.append((file, str(outcome)))
             predictions.append(None)
@@ -59,17 +85,26 @@ def evaluate(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object]
             predictions.append(outcome)
         if on_photo is not None:
             on_photo()
-    read = [prediction for prediction in predictions if prediction is not None]
+    read = tuple(prediction for prediction in predictions if prediction is not None)
     if not read:
         raise ManifestError(str(manifest.root), "holds not one readable photo of the manifest", "Check --root")
     table = manifest.table[[prediction is not None for prediction in predictions]]
-    metrics = {
-        "photos": float(len(read)),
-        "unreadable": float(len(unreadable)),
-        **country_metrics(read, table["country"], model.card.labels),
-        **distance_metrics(read, table),
+    return Answers(read, table, tuple(unreadable))
+
+
+def figures(answers: Answers, labels: Sequence[str]) -> dict[str, float | None]:
+    """All figures of `Evaluation`.
+
+    Args:
+        answers: At least one.
+        labels: Countries that the model knows.
+    """
+    return {
+        "photos": float(len(answers.predictions)),
+        "unreadable": float(len(answers.unreadable)),
+        **country_metrics(answers.predictions, answers.table["country"], labels),
+        **distance_metrics(answers.predictions, answers.table),
     }
-    return Evaluation(model.card.id, metrics, tuple(unreadable))
 
 
 def country_metrics(

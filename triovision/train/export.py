@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save
+from torch import nn
 
 from triovision.errors import RecipeError
-from triovision.geo import CandidatePlaces, distance_km
 from triovision.inference.calibration import (
     fit_abstention_threshold,
     fit_conformal_threshold,
-    fit_radius_factor,
     fit_temperature,
     probabilities,
 )
@@ -89,7 +88,7 @@ def fit_calibration(photos: HeldOut, wanted_accuracy: float) -> Calibration:
         photos: Held-out photos of one or more splits.
         wanted_accuracy: Share of right answers among those that are not abstained.
     """
-    balanced = _balanced(photos)
+    balanced = photos.where(balanced_rows(photos.split))
     known = balanced.target != NO_LABEL
     temperature = fit_temperature(balanced.logits[known], balanced.target[known])
     probability = probabilities(balanced.logits, temperature)
@@ -106,47 +105,18 @@ def fit_calibration(photos: HeldOut, wanted_accuracy: float) -> Calibration:
     )
 
 
-def fit_radii(photos: HeldOut, labels: Sequence[str], calibration: Calibration) -> Calibration:
-    """Make the radii hold the truth as often as they promise; nothing is changed when no photo has a position.
-
-    Args:
-        photos: Held-out photos of one or more splits, each split counting alike.
-        labels: Countries in the order of the logits.
-        calibration: All the rest, already fitted.
-    """
-    placed = photos.where(np.flatnonzero(np.isfinite(photos.position_deg).all(axis=1)))
-    if not len(placed.target):
-        return calibration
-    balanced = _balanced(placed)
-    candidates = CandidatePlaces(labels)
-    rows: list[tuple[float, float, float]] = []
-    for probability, (lat_deg, lon_deg) in zip(
-        probabilities(balanced.logits, calibration.temperature), balanced.position_deg, strict=True
-    ):
-        located = candidates.weighted(probability).locate(labels[int(np.argmax(probability))], top_places=1)
-        error_km = float(distance_km(lat_deg, lon_deg, located.place.lat_deg, located.place.lon_deg))
-        rows.append((error_km, located.radius_km, located.radius_90_km))
-    error, radius, radius_90 = np.array(rows).T
-    return calibration.model_copy(
-        update={
-            "radius_factor": fit_radius_factor(error, radius, 0.5),
-            "radius_90_factor": fit_radius_factor(error, radius_90, 0.9),
-        }
-    )
-
-
 def fit_half(places: Iterable[str]) -> NDArray[np.bool_]:
     """True for the photos to fit calibration on, False for those to measure it on; no place is in both."""
     return np.array([zlib.crc32(place.encode()) % 2 == 0 for place in places])
 
 
-def write_model(run: Run, models: Path, card: ModelCard) -> Path:
+def write_model(network: nn.Module, models: Path, card: ModelCard) -> Path:
     """Write the weights in half precision and the card with their hash into `models/<id>/`."""
     folder = models / card.id
     folder.mkdir(parents=True, exist_ok=True)
     half = {
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor
-        for name, tensor in run.network.state_dict().items()
+        for name, tensor in network.state_dict().items()
     }
     (folder / WEIGHTS).write_bytes(save(half))
     hashed = card.model_copy(update={"weights_sha256": sha256(folder / WEIGHTS)})
@@ -154,11 +124,11 @@ def write_model(run: Run, models: Path, card: ModelCard) -> Path:
     return folder
 
 
-def _balanced(photos: HeldOut) -> HeldOut:
-    """Repeat the photos of the smaller splits, so that each split weighs about the same."""
-    names, counts = np.unique(photos.split, return_counts=True)
-    rows: list[NDArray[np.intp]] = []
-    for name in names:
-        of_split = np.flatnonzero(photos.split == name)
-        rows.append(np.resize(of_split, counts.max()))
-    return photos.where(np.concatenate(rows))
+def balanced_rows(split: NDArray[np.str_]) -> NDArray[np.intp]:
+    """Numbers of photos, those of the smaller splits repeated, so that each split weighs about the same.
+
+    Args:
+        split: Name of each photo's split.
+    """
+    names, counts = np.unique(split, return_counts=True)
+    return np.concatenate([np.resize(np.flatnonzero(split == name), counts.max()) for name in names])
