@@ -51,6 +51,16 @@ def test_summed_by_country_they_are_the_classifiers(shares: list[float], asked: 
     np.testing.assert_allclose(np.bincount(CITIES.country_index, weight), probability, atol=1e-12)
 
 
+def test_an_answer_bears_its_nearest_city_and_the_country_that_was_asked_about() -> None:
+    asked = np.array([0, 1])
+    answers = np.array([43.77, 43.30]), np.array([11.26, 5.37])  # Florence, for Paris; Marseille, for itself
+    places = CITIES.places(np.array([0.9, 0.1, 0.0]), asked, *answers, scale_km=100)
+    assert list(places.names[:3]) == ["Florence", "Marseille", CITIES.cities.names[2]]
+    assert places.countries[:3].tolist() == ["FR", "FR", "JP"]
+    assert places.by_country() == pytest.approx({"FR": 0.9, "JP": 0.1, "IS": 0})
+    assert places.best_place("FR") == 1
+
+
 def test_wrong_values_are_refused() -> None:
     none = np.empty(0, np.intp)
     with pytest.raises(ValueError, match="3 values, got 2"):

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from triovision.geo.cities import candidate_cities
-from triovision.geo.city_metadata import city_metadata
+from triovision.geo.cities import SPACING_KM, candidate_cities
+from triovision.geo.city_metadata import city_metadata, nearest_city
 from triovision.geo.distances import distance_km
-from triovision.geo.posterior import check_weights
+from triovision.geo.posterior import WeightedPlaces, check_weights
 
 Floats = NDArray[np.float64]
 
@@ -40,6 +40,7 @@ class AskedCities:
         index = {country: i for i, country in enumerate(countries)}
         self.country_index = np.array([index[country] for country in self.cities.countries], np.intp)
         self.metadata = city_metadata(self.cities)
+        self._codes = np.array(self.cities.countries)
         self._n_countries = len(countries)
 
     def asked(self, country_probability: NDArray[np.floating], n_countries: int) -> NDArray[np.intp]:
@@ -112,3 +113,28 @@ class AskedCities:
         share = np.exp(log_share - highest[self.country_index])
         share /= np.bincount(self.country_index, share)[self.country_index]
         return np.asarray(probability[self.country_index] * share)
+
+    def places(
+        self,
+        country_probability: NDArray[np.floating],
+        asked: NDArray[np.intp],
+        lat_deg: NDArray[np.floating],
+        lon_deg: NDArray[np.floating],
+        scale_km: float,
+    ) -> WeightedPlaces:
+        """The posterior: the points and weights of the methods above, which take the same arguments.
+
+        An answer bears the name of the city nearest to it, and the country of the one that it was given for.
+        """
+        names = list(self.cities.names)
+        for row, name in zip(asked.tolist(), nearest_city(lat_deg, lon_deg).names, strict=True):
+            names[row] = name
+        lats, lons = self.points(asked, lat_deg, lon_deg)
+        return WeightedPlaces(
+            lat_deg=lats,
+            lon_deg=lons,
+            weight=self.weights(country_probability, asked, lat_deg, lon_deg, scale_km),
+            countries=self._codes,
+            names=names,
+            resolution_km=SPACING_KM,  # a city stands for all within that of it
+        )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from triovision.errors import ModelError, faults
 from triovision.geo import is_country
@@ -17,6 +17,7 @@ WEIGHTS = "weights.safetensors"
 RESTORE = "Restore the folder from the repository, or make it anew with `triovision train export`"
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
@@ -45,6 +46,42 @@ class Calibration(_Section):
     fitted_on: str
 
 
+class Position(_Section):
+    """How a regressor of positions is asked, and what its numbers mean.
+
+    Attributes:
+        backbone: Name of timm's ResNet that looks at the photo.
+        city_features: Names of the numbers that describe a city, in their order.
+        city_mean: What is taken from them.
+        city_scale: What they are then divided by.
+        outputs: What the network gives: latitude and longitude, standardised, or a mixture on the sphere.
+        components: Components of the mixture; 1 for a pair of degrees.
+        position_mean: Latitude and longitude that standardised degrees are counted from.
+        position_scale: Degrees that one of them stands for.
+        scale_km: Distance from its own city at which an answer weighs 1/e of one that is right on it.
+        asked_countries: Number of the most probable countries whose cities the regressor is asked about.
+        cities_per_country: Most candidate cities of one country.
+    """
+
+    backbone: str
+    city_features: tuple[str, ...]
+    city_mean: tuple[FiniteFloat, ...]
+    city_scale: tuple[Positive, ...]
+    outputs: Literal["standardised_degrees", "von_mises_fisher_mixture"]
+    components: int = Field(ge=1)
+    position_mean: tuple[FiniteFloat, FiniteFloat]
+    position_scale: tuple[Positive, Positive]
+    scale_km: Positive
+    asked_countries: int = Field(ge=1)
+    cities_per_country: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _one_number_a_feature(self) -> Position:
+        if not len(self.city_mean) == len(self.city_scale) == len(self.city_features):
+            raise ValueError(f"city_mean and city_scale must hold {len(self.city_features)} numbers")
+        return self
+
+
 class Provenance(_Section):
     """What made the weights.
 
@@ -69,11 +106,12 @@ class ModelCard(_Section):
     Attributes:
         id: `<architecture>.<what it was trained on>`.
         summary: One sentence for people.
-        architecture: Name of a timm architecture.
+        architecture: Name of a timm architecture, or of a version of ResNetGPS: `resnetgps_v1`.
         architecture_args: Its arguments.
         preprocessing: What the network sees.
         labels: Countries (ISO 3166-1 alpha-2) in the order of the logits.
         calibration: See `Calibration`.
+        position: See `Position`; None where the model answers with countries alone.
         weights_sha256: Hash of `weights.safetensors`.
         provenance: See `Provenance`.
         metrics: For each set of photos, its figures by name.
@@ -89,6 +127,7 @@ class ModelCard(_Section):
     preprocessing: Preprocessing
     labels: tuple[str, ...] = Field(min_length=2)
     calibration: Calibration
+    position: Position | None = None
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     provenance: Provenance
     metrics: dict[str, dict[str, float | None]]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from triovision.geo import CandidatePlaces
+from triovision.geo import CandidatePlaces, WeightedPlaces
 from triovision.inference.answer import answer
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard, read_card
@@ -75,11 +75,15 @@ class CountryEngine:
         return centre_square(width, height)
 
     def logits(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
-        """Raw outputs `(n, n_labels)`. Out of memory, the batch is halved and the work goes on.
+        """Raw outputs `(n, n_labels)`.
 
         Raises:
             torch.OutOfMemoryError: If not even one photo fits.
         """
+        return self._passed(self.network, photos, len(self.labels))
+
+    def _passed(self, network: nn.Module, photos: Sequence[Photo], width: int) -> NDArray[np.float32]:
+        """What a network gives for photos, `(n, width)`. Out of memory, the batch is halved and the work goes on."""
         rows: list[NDArray[np.float32]] = []
         done = 0
         while done < len(photos):
@@ -87,14 +91,14 @@ class CountryEngine:
             try:
                 batch_nchw = self.preprocess(photos[done : done + size])
                 with self._turn:
-                    rows.append(forward(self.network, batch_nchw, self.precision).cpu().numpy())
+                    rows.append(forward(network, batch_nchw, self.precision).cpu().numpy())
             except RuntimeError as exc:
                 if not _out_of_memory(exc) or size == 1:
                     raise
                 self._batch_size = max(1, size // 2)
                 continue
             done += size
-        return np.concatenate(rows) if rows else np.empty((0, len(self.labels)), dtype=np.float32)
+        return np.concatenate(rows) if rows else np.empty((0, width), dtype=np.float32)
 
     def predict(self, photos: Sequence[Photo], top_k: int = 5) -> list[Prediction]:
         """One prediction a photo, in order.
@@ -109,10 +113,9 @@ class CountryEngine:
         if top_k < 1:
             raise ValueError(f"`top_k` must be at least 1, got {top_k}")
         start = time.perf_counter()
-        logits = self.logits(photos)
+        outputs = self._outputs(photos)
         network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
-        probability = probabilities(logits, self.card.calibration.temperature)
-        return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, probability, strict=True)]
+        return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, outputs, strict=True)]
 
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
         """Cosine similarity of the countries' class vectors, shape `(k, k)`.
@@ -125,11 +128,21 @@ class CountryEngine:
         similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
         return similarity
 
-    def _prediction(self, photo: Photo, probability: NDArray[np.float64], top_k: int, network_ms: float) -> Prediction:
+    def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
+        """What one pass gives, a row a photo: all that the answer depends on."""
+        return self.logits(photos)
+
+    def _weighed(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+        """Probability of each label and of places, of one row of `_outputs`."""
+        probability = probabilities(output[None], self.card.calibration.temperature)[0]
+        return probability, self._places.weighted(probability)
+
+    def _prediction(self, photo: Photo, output: NDArray[np.float32], top_k: int, network_ms: float) -> Prediction:
         start = time.perf_counter()
+        probability, posterior = self._weighed(output)
         order = np.argsort(-probability, kind="stable")
         countries = [CountryGuess(self.labels[i], float(probability[i])) for i in order]
-        answered = answer(countries, self._places.weighted(probability), self.card.calibration, top_k)
+        answered = answer(countries, posterior, self.card.calibration, top_k)
         return Prediction(
             photo=photo.name,
             model=self.card.id,

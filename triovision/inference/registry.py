@@ -14,6 +14,7 @@ from triovision.inference.card import CARD, ModelCard, read_card
 from triovision.inference.engine import CountryEngine
 from triovision.inference.geoclip import release
 from triovision.inference.model import GeoModel
+from triovision.inference.resnetgps import ResNetGpsEngine
 
 _logger = logging.getLogger(__name__)
 
@@ -104,9 +105,18 @@ def _load(model_id: str, device: torch.device) -> GeoModel:
     if model_id not in known:
         where = " and ".join(map(str, model_folders()))
         raise ModelError(model_id, "is no model on this machine", f"Models in {where}: {', '.join(known) or 'none'}")
-    folder = known[model_id]
-    if read_card(folder).architecture != release.ARCHITECTURE:
-        return CountryEngine(folder, device)
+    return open_model(known[model_id], device)
+
+
+def open_model(folder: Path, device: torch.device) -> GeoModel:
+    """The engine of a model folder, wherever it lies.
+
+    Raises:
+        ModelError: If the folder does not hold a usable model, or what the model needs is not installed.
+    """
+    card = read_card(folder)
+    if card.architecture != release.ARCHITECTURE:
+        return CountryEngine(folder, device) if card.position is None else ResNetGpsEngine(folder, device)
     release.package_folder()  # says what to install before anything is read
     from triovision.inference.geoclip.engine import GeoClipEngine  # noqa: PLC0415 - only for who has the extra
 

@@ -12,7 +12,10 @@ from torch import nn
 from triovision.errors import ModelError
 from triovision.inference.card import CARD, RESTORE, WEIGHTS, ModelCard
 from triovision.inference.integrity import check
-from triovision.networks import build_classifier
+from triovision.networks import LocatingClassifier, build_classifier, build_resnetgps
+from triovision.networks.positions import COMPONENT_OUTPUTS
+
+_DEGREES = 2
 
 
 def load_network(folder: Path, card: ModelCard) -> nn.Module:
@@ -27,8 +30,7 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
     path = folder / WEIGHTS
     check(folder, card)
     try:
-        # Inference needs no dropout; the arguments that shape the weights are kept.
-        network = build_classifier(card.architecture, len(card.labels), **card.architecture_args)
+        network = _build(card)
     except (TypeError, ValueError) as exc:
         raise ModelError(
             str(folder / CARD), str(exc), "Install the timm of requirements.txt or correct the card"
@@ -41,3 +43,13 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
     except (OSError, SafetensorError, RuntimeError) as exc:
         raise ModelError(str(path), f"does not fit {card.architecture} ({exc})", RESTORE) from exc
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _build(card: ModelCard) -> nn.Module:
+    """The card's network with random weights. Inference needs no dropout; what shapes the weights is in the card."""
+    position, labels = card.position, len(card.labels)
+    if position is None:
+        return build_classifier(card.architecture, labels, **card.architecture_args)
+    n_outputs = _DEGREES if position.outputs == "standardised_degrees" else COMPONENT_OUTPUTS * position.components
+    version, features = card.architecture.removeprefix("resnetgps_"), len(position.city_features)
+    return LocatingClassifier(build_resnetgps(version, features, position.backbone, n_outputs=n_outputs), labels)

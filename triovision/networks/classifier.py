@@ -14,6 +14,7 @@ from triovision.networks import resnet_v1  # noqa: F401 - registers an architect
 _LAST_GRID = {
     "efficientnet": "bn2",
     "mobilenetv2": "bn2",
+    "resnetgps": "regressor.resnet.layer4",
     "resnet": "layer4",
     "convnext": "stages.3",
     "densenet": "features.norm5",

@@ -68,6 +68,23 @@ class VonMisesFisherMixture:
         return self.directions[torch.arange(len(heaviest), device=heaviest.device), heaviest]
 
 
+def standardised_positions_deg(outputs: Tensor, mean_deg: Tensor, std_deg: Tensor) -> Tensor:
+    """Positions `(n, 2)` in degrees, on the map, of outputs `(n, 2)` that were standardised.
+
+    Angles off the map name the point on the sphere that they lead to, over pole and date line.
+    """
+    return positions_deg(unit_vectors((outputs * std_deg + mean_deg).double())).to(outputs.dtype)
+
+
+def heaviest_positions_deg(outputs: Tensor) -> Tensor:
+    """Positions `(n, 2)` in degrees of the heaviest component of each mixture, `(n, 5 k)` outputs.
+
+    That is where most of the probability lies, which the peak of the density, often that of a light but narrow
+    component, is not.
+    """
+    return positions_deg(VonMisesFisherMixture.from_outputs(outputs).heaviest_directions())
+
+
 def unit_vectors(position_deg: Tensor) -> Tensor:
     """Unit vectors `(..., 3)` of latitudes and longitudes in degrees `(..., 2)`."""
     lat, lon = torch.deg2rad(position_deg).unbind(dim=-1)

@@ -14,7 +14,8 @@ from triovision.geo import EARTH_RADIUS_KM
 from triovision.networks.positions import (
     COMPONENT_OUTPUTS,
     VonMisesFisherMixture,
-    positions_deg,
+    heaviest_positions_deg,
+    standardised_positions_deg,
     unit_vectors,
 )
 
@@ -62,8 +63,8 @@ class _StandardisedLoss(PositionLoss):
         return outputs * self.std_deg + self.mean_deg
 
     def answers_deg(self, outputs: Tensor) -> Tensor:
-        """See the base; angles off the map name the point on the sphere that they lead to, over pole and date line."""
-        return positions_deg(unit_vectors(self.degrees(outputs).double())).to(outputs.dtype)
+        """See the base."""
+        return standardised_positions_deg(outputs, self.mean_deg, self.std_deg)
 
 
 class MseDegrees(_StandardisedLoss):
@@ -85,9 +86,6 @@ class GreatCircle(_StandardisedLoss):
 class VonMisesFisher(PositionLoss):
     """Negative log-likelihood, in nats per steradian, of a mixture of von Mises-Fisher distributions.
 
-    The answer is the mean direction of the component with the largest weight: where most of the probability lies,
-    which the peak of the density, often that of a light but narrow component, is not.
-
     Args:
         n_components: Components of the mixture.
     """
@@ -102,7 +100,7 @@ class VonMisesFisher(PositionLoss):
 
     def answers_deg(self, outputs: Tensor) -> Tensor:
         """See the base."""
-        return positions_deg(VonMisesFisherMixture.from_outputs(outputs).heaviest_directions())
+        return heaviest_positions_deg(outputs)
 
 
 POSITION_LOSSES: Final = ("mse_degrees", "great_circle", "von_mises_fisher_mixture")

@@ -11,10 +11,10 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from triovision.errors import ManifestError, RecipeError
+from triovision.inference.standardisation import fit_standardisation, read_standardisation
 from triovision.train.gps.photos import located
 from triovision.train.gps.recipe import RECIPES
 from triovision.train.gps.scores import position_scores
-from triovision.train.gps.standardisation import fit_standardisation, read_standardisation
 from triovision.train.gps.task import make_task
 from triovision.train.manifest import Manifest
 

@@ -7,10 +7,10 @@ import pytest
 
 from triovision.errors import RecipeError
 from triovision.geo.city_metadata import CITY_METADATA
+from triovision.inference.standardisation import read_standardisation
 from triovision.networks.resnetgps import VERSIONS
 from triovision.train.gps.network import recipe_loss, recipe_network
 from triovision.train.gps.recipe import RECIPES, GpsRecipe, PositionLoss
-from triovision.train.gps.standardisation import read_standardisation
 from triovision.train.gps.study import objectives, published_space
 from triovision.train.position_losses import POSITION_LOSSES
 from triovision.train.search_space import read_space

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from triovision.geo.asked_cities import AskedCities
+from triovision.inference.regressor import Regressor
 from triovision.train.gps.recipe import Candidates
-from triovision.train.gps.regressor import Regressor
 from triovision.train.gps.unknown_city import SCALES_KM, best_scale, cross_fitted, guess
 
 CITIES = AskedCities(("FR", "JP"), per_country=3)

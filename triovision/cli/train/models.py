@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -71,6 +72,11 @@ def baselines(
 @click.option("--id", "model_id", required=True, help="<architecture>.<what it was trained on>")
 @click.option("--describe", required=True, type=FILE, help="TOML: summary, data, limits, licence.")
 @click.option("--calibrate-on", type=FOLDER, help="Run whose held-out photos calibrate; RUN itself by default.")
+@click.option(
+    "--positions",
+    type=FOLDER,
+    help="Measured run of ResNetGPS behind RUN's frozen backbone, for a model that answers with positions too.",
+)
 @click.option("--accuracy", default=0.75, type=click.FloatRange(0, 1), help="Wanted of answers not abstained.")
 @click.option("--models", type=FOLDER, default="models", help="Where the model's folder goes.")
 def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
@@ -81,15 +87,22 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     model_id: str,
     describe: Path,
     calibrate_on: Path | None,
+    positions: Path | None,
     accuracy: float,
     models: Path,
 ) -> None:
     """Calibrate RUN and write it where the app finds it."""
-    from triovision.train.card import ExportRequest, export_run, read_description  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.position_metrics import read_position_metrics  # noqa: PLC0415
+    from triovision.train import card as c  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.gps.checkpoint import read_gps_run  # noqa: PLC0415
+    from triovision.train.gps.exporting import with_positions  # noqa: PLC0415
     from triovision.train.manifest import read_manifest  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, ["place"])
     # What lies where on this machine is nobody's business.
     command = shlex.join(["triovision", *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])])
-    request = ExportRequest(model_id, calibrate_on or run_folder, accuracy, models, command)
-    click.echo(f"wrote {export_run(run_folder, photos, read_description(describe), request, workers)}")
+    request = c.ExportRequest(model_id, calibrate_on or run_folder, accuracy, models, command)
+    build = c.country_classifier
+    if positions is not None:
+        build = partial(with_positions, gps=read_gps_run(positions), metrics=read_position_metrics(positions))
+    click.echo(f"wrote {c.export_run(run_folder, photos, c.read_description(describe), request, workers, build)}")

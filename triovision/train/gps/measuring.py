@@ -14,6 +14,8 @@ from triovision.errors import RecipeError
 from triovision.geo import distance_km
 from triovision.geo.asked_cities import AskedCities
 from triovision.geo.city_metadata import CITY_METADATA
+from triovision.inference.registry import choose_device
+from triovision.inference.regressor import Regressor
 from triovision.position_metrics import WAYS, PhotoCounts, PositionMetrics
 from triovision.run_metrics import METRICS
 from triovision.train.bad_photos import FILE, BadPhotos, allowed_photos
@@ -22,7 +24,6 @@ from triovision.train.gps.checkpoint import GpsRun
 from triovision.train.gps.countries import Classifier, CountryProbabilities, classify, learnt, probe
 from triovision.train.gps.features import image_features, kept_features
 from triovision.train.gps.network import cut_frozen_part
-from triovision.train.gps.regressor import Regressor
 from triovision.train.gps.run import CACHE
 from triovision.train.gps.scores import position_scores
 from triovision.train.gps.task import Task, make_task
@@ -102,7 +103,9 @@ def _positions(
     run: GpsRun, task: Task, features: NDArray[np.float32], countries: CountryProbabilities
 ) -> tuple[dict[str, dict[str, Floats]], float]:
     """Positions of the held-out photos by the name of the split and the way, and the scale fitted on all of them."""
-    regressor = Regressor(run.network, run.criterion, run.city_scaling)
+    device = choose_device(None)
+    answers_deg = run.criterion.to(device).answers_deg
+    regressor = Regressor(run.network.to(device), answers_deg, run.city_scaling, device)
     guesses = _guesses(regressor, task, features, countries, run)
     chosen, scale_km = _scales(task, guesses)
     # Trees, because they can learn a city's few numbers by heart as no straight line could.

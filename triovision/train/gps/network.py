@@ -7,9 +7,9 @@ from typing import Any, cast
 from torch import nn
 
 from triovision.errors import RecipeError
+from triovision.inference.standardisation import Standardisation
 from triovision.networks.resnetgps import ResNetGPS, build_resnetgps
 from triovision.train.gps.recipe import GpsRecipe
-from triovision.train.gps.standardisation import Standardisation
 from triovision.train.position_losses import PositionLoss, position_loss
 
 #: The parts of a ResNet of timm that are passed before its last stage.

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from triovision.errors import RecipeError
 from triovision.geo.city_metadata import city_metadata, nearest_city
+from triovision.inference.standardisation import Floats, Standardisation, fit_standardisation
 from triovision.train.array_store import ArrayStore
 from triovision.train.gps.photos import LocatedPhotos, located
 from triovision.train.gps.recipe import GpsRecipe
-from triovision.train.gps.standardisation import Floats, Standardisation, fit_standardisation
 from triovision.train.manifest import Manifest
 from triovision.train.run_splits import marked_rows
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from triovision.geo import distance_km
 from triovision.geo.asked_cities import AskedCities
+from triovision.inference.regressor import Regressor
 from triovision.train.gps.recipe import Candidates
-from triovision.train.gps.regressor import Regressor
 
 Floats = NDArray[np.float64]
 #: Scales of the agreement to choose from, in km.
