@@ -27,6 +27,8 @@ WALLS = {
     "triovision.cli": HEAVY | {"timm", "lightning"},
     "triovision.train.run": {"streamlit", "triovision.viz", "triovision.ui"},
     "triovision.train.card": {"streamlit", "triovision.viz", "triovision.ui"},
+    "triovision.train.ensemble.making": {"streamlit", "triovision.viz", "triovision.ui"},
+    "triovision.train.engine_tables": {"streamlit", "triovision.viz", "triovision.ui"},
     "triovision.train.baselines": {"streamlit", "triovision.viz", "triovision.ui"},
 }
 

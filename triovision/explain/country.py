@@ -11,18 +11,21 @@ from torch import nn
 
 from triovision.errors import ExplanationError
 from triovision.explain import attention, cam
-from triovision.explain.model import AttendingModel, ExplainableModel
+from triovision.explain.model import AttendingModel, ExplainableModel, Represented
 from triovision.results import Explanation, Photo
 
 
-def methods_for(model: ExplainableModel) -> tuple[str, ...]:
+def methods_for(model: ExplainableModel | Represented) -> tuple[str, ...]:
     """Names of the methods that can explain an engine, the default first; none where no method can."""
+    model = _spokesman(model)
     if isinstance(model, AttendingModel):
         return attention.METHODS
     return () if model.explained_layer is None else cam.METHODS
 
 
-def explain_country(model: ExplainableModel, photo: Photo, country: str, method: str | None = None) -> Explanation:
+def explain_country(
+    model: ExplainableModel | Represented, photo: Photo, country: str, method: str | None = None
+) -> Explanation:
     """Map the parts of a photo that speak for a country.
 
     A convolutional network by LayerCAM (Jiang et al., 2021), Grad-CAM (Selvaraju et al., 2017), Grad-CAM++
@@ -32,7 +35,8 @@ def explain_country(model: ExplainableModel, photo: Photo, country: str, method:
     has any.
 
     Args:
-        model: Engine to explain.
+        model: Engine to explain. Of several models in one, the first that can be explained gives its own reasons, and
+            the explanation names that one.
         photo: Photo that the engine judged.
         country: Label to argue for, ISO 3166-1 alpha-2; it need not be the most probable one.
         method: One of `methods_for(model)`; the first when None.
@@ -44,6 +48,7 @@ def explain_country(model: ExplainableModel, photo: Photo, country: str, method:
     Raises:
         ExplanationError: The method is unknown, the model has no such label, or its network nothing to read.
     """
+    model = _spokesman(model)
     methods = methods_for(model)
     if not methods:
         reason = "has a transformer inside, whose layers class activation maps cannot read"
@@ -71,6 +76,12 @@ def explain_country(model: ExplainableModel, photo: Photo, country: str, method:
         box=model.seen_box(photo),
         elapsed_ms=elapsed_ms,
     )
+
+
+def _spokesman(model: ExplainableModel | Represented) -> ExplainableModel:
+    if not isinstance(model, Represented):
+        return model
+    return next((one for one in model.spokesmen if methods_for(one)), model.spokesmen[0])
 
 
 def _heatmap(

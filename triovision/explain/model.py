@@ -61,3 +61,13 @@ class AttendingModel(ExplainableModel, Protocol):
     """
 
     attention_layers: str
+
+
+@runtime_checkable
+class Represented(Protocol):
+    """An engine of several models, one of which gives the reasons for all."""
+
+    @property
+    def spokesmen(self) -> Sequence[ExplainableModel]:
+        """The models, the one to ask first."""
+        ...

@@ -77,9 +77,14 @@ class WeightedPlaces:
         if not ((np.abs(self.lat_deg) <= 90).all() and (np.abs(self.lon_deg) <= 180).all()):
             raise ValueError("`lat_deg`, `lon_deg` must lie within ±90 and ±180")
 
+    @cached_property
+    def country_index(self) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
+        """The different countries, in alphabetical order, and the number of each point's among them, shape `(n,)`."""
+        return np.unique(self.countries, return_inverse=True)
+
     def by_country(self) -> dict[str, float]:
         """Probability of each country that has a point, the most probable first."""
-        codes, index = self._country_index
+        codes, index = self.country_index
         total = np.bincount(index, self.weight, len(codes))
         return {str(codes[i]): float(total[i]) for i in np.argsort(-total, kind="stable")}
 
@@ -213,10 +218,6 @@ class WeightedPlaces:
     @cached_property
     def _xyz(self) -> NDArray[np.float64]:
         return unit_vectors(self.lat_deg, self.lon_deg)
-
-    @cached_property
-    def _country_index(self) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
-        return np.unique(self.countries, return_inverse=True)
 
 
 def radius_holding_km(distance_km: NDArray[np.floating], weight: NDArray[np.floating], share: float = 0.5) -> float:

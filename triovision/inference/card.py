@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
@@ -16,6 +16,8 @@ CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 RESTORE = "Restore the folder from the repository, or make it anew with `triovision train export`"
 
+MODEL_ID = r"^[a-z0-9_]+\.[a-z0-9_]+$"
+SHA256 = r"^[0-9a-f]{64}$"
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -76,7 +78,7 @@ class Position(_Section):
     cities_per_country: int = Field(ge=1)
 
     @model_validator(mode="after")
-    def _one_number_a_feature(self) -> Position:
+    def _one_number_a_feature(self) -> Self:
         if not len(self.city_mean) == len(self.city_scale) == len(self.city_features):
             raise ValueError(f"city_mean and city_scale must hold {len(self.city_features)} numbers")
         return self
@@ -100,19 +102,56 @@ class Provenance(_Section):
     data: str
 
 
+class Member(_Section):
+    """A model that answers as a part of an ensemble.
+
+    Attributes:
+        id: Its id.
+        weights_sha256: Hash of its weights, so that no other model answers in its place.
+        country_weight: What it weighs in the pool of the countries, of 1 for all members.
+        place_weight: Its share of the mixture of places, of 1 for all members.
+    """
+
+    id: str
+    weights_sha256: str = Field(pattern=SHA256)
+    country_weight: Share
+    place_weight: Share
+
+
+class Ensemble(_Section):
+    """Models of the same machine that answer together.
+
+    Attributes:
+        members: At least two.
+    """
+
+    members: tuple[Member, ...] = Field(min_length=2)
+
+    @field_validator("members")
+    @classmethod
+    def _members_share_out_one(cls, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        if len({member.id for member in members}) != len(members):
+            raise ValueError("a member is named twice")
+        for weight in ("country_weight", "place_weight"):
+            if not abs(sum(getattr(member, weight) for member in members) - 1) <= 1e-6:
+                raise ValueError(f"the members' {weight} must sum to 1")
+        return members
+
+
 class ModelCard(_Section):
     """A model folder's `card.json`.
 
     Attributes:
         id: `<architecture>.<what it was trained on>`.
         summary: One sentence for people.
-        architecture: Name of a timm architecture, or of a version of ResNetGPS: `resnetgps_v1`.
+        architecture: Name of a timm architecture, of a version of ResNetGPS (`resnetgps_v1`) or of an engine.
         architecture_args: Its arguments.
-        preprocessing: What the network sees.
+        preprocessing: What the network sees; None for an ensemble, which has none of its own.
         labels: Countries (ISO 3166-1 alpha-2) in the order of the logits.
         calibration: See `Calibration`.
         position: See `Position`; None where the model answers with countries alone.
-        weights_sha256: Hash of `weights.safetensors`.
+        weights_sha256: Hash of `weights.safetensors`; None for an ensemble.
+        ensemble: Its members, for an ensemble; see `Ensemble`.
         provenance: See `Provenance`.
         metrics: For each set of photos, its figures by name.
         knows: Which countries and places it knows, in plain words.
@@ -120,15 +159,16 @@ class ModelCard(_Section):
         licence: Licence of the weights.
     """
 
-    id: str = Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")
+    id: str = Field(pattern=MODEL_ID)
     summary: str
     architecture: str
     architecture_args: dict[str, Any] = {}
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] = Field(min_length=2)
     calibration: Calibration
     position: Position | None = None
-    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    weights_sha256: str | None = Field(default=None, pattern=SHA256)
+    ensemble: Ensemble | None = None
     provenance: Provenance
     metrics: dict[str, dict[str, float | None]]
     knows: str
@@ -142,6 +182,24 @@ class ModelCard(_Section):
         if wrong or len(set(labels)) != len(labels):
             raise ValueError(f"labels must be distinct ISO 3166-1 alpha-2 codes; wrong: {wrong[:5]}")
         return labels
+
+    @model_validator(mode="after")
+    def _network_or_members(self) -> Self:
+        alone = self.ensemble is None
+        if (self.preprocessing is not None, self.weights_sha256 is not None) != (alone, alone):
+            raise ValueError("give `preprocessing` and `weights_sha256`, or `ensemble` and neither of them")
+        return self
+
+    @property
+    def network_input(self) -> Preprocessing:
+        """What the network sees.
+
+        Raises:
+            ModelError: If the model is an ensemble.
+        """
+        if self.preprocessing is None:
+            raise ModelError(self.id, "is an ensemble and has no network of its own", "Choose one of its members")
+        return self.preprocessing
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -45,7 +45,7 @@ class CountryEngine:
         self.network: nn.Module = load_network(folder, self.card).to(device)
         self.explained_layer: str | None = last_grid(self.card.architecture)
         self._places = CandidatePlaces(self.card.labels)
-        self.precision = choose_precision(self.network, self.card.preprocessing.input_size, device)
+        self.precision = choose_precision(self.network, self.card.network_input.input_size, device)
         self._batch_size = _BATCH
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
@@ -67,7 +67,7 @@ class CountryEngine:
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:
         """Photos as the network's `batch_nchw`, `float32` on the engine's device."""
-        return self.card.preprocessing.batch([photo.image_hwc for photo in photos]).to(self.device)
+        return self.card.network_input.batch([photo.image_hwc for photo in photos]).to(self.device)
 
     def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
         """Part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from triovision.errors import ModelError
 from triovision.inference.cache import cache_folder
 from triovision.inference.card import CARD, ModelCard, read_card
 from triovision.inference.engine import CountryEngine
+from triovision.inference.ensemble import EnsembleEngine, member_folder
 from triovision.inference.geoclip import release
 from triovision.inference.model import GeoModel
 from triovision.inference.resnetgps import ResNetGpsEngine
@@ -19,7 +22,7 @@ from triovision.inference.resnetgps import ResNetGpsEngine
 _logger = logging.getLogger(__name__)
 
 #: The model that answers when nobody names one and no other is installed.
-EMBEDDED_MODEL = "tf_efficientnet_lite0.places10k"
+EMBEDDED_MODEL = "resnetgps_v1.places10k"
 
 #: The model that answers in its place once it is installed.
 WORLDWIDE_MODEL = "geoclip.mp16"
@@ -79,11 +82,14 @@ def load_model(model_id: str | None = None, device: str | None = None) -> GeoMod
     return model
 
 
-def load_default(device: str | None = None) -> tuple[GeoModel, ModelError | None]:
+def load_default(
+    device: str | None = None, load: Callable[[str], GeoModel] | None = None
+) -> tuple[GeoModel, ModelError | None]:
     """Load the model that answers when nobody names one; the embedded one where the installed one cannot be used.
 
     Args:
         device: As in `load_model`.
+        load: Gives a model by its id, where the caller keeps those that are loaded; `device` is then its matter.
 
     Returns:
         The model, and what is wrong with the worldwide one where it is installed and cannot be used.
@@ -91,13 +97,13 @@ def load_default(device: str | None = None) -> tuple[GeoModel, ModelError | None
     Raises:
         ModelError: If there is no such device, or no model can be used, or not the one that `TRIOVISION_MODEL` names.
     """
-    chosen, configured = choose_device(device), os.environ.get("TRIOVISION_MODEL")
+    load, configured = load or partial(_load, device=choose_device(device)), os.environ.get("TRIOVISION_MODEL")
     if configured or WORLDWIDE_MODEL not in found_models():
-        return _load(configured or EMBEDDED_MODEL, chosen), None
+        return load(configured or EMBEDDED_MODEL), None
     try:
-        return _load(WORLDWIDE_MODEL, chosen), None
+        return load(WORLDWIDE_MODEL), None
     except ModelError as fault:
-        return _load(EMBEDDED_MODEL, chosen), fault
+        return load(EMBEDDED_MODEL), fault
 
 
 def _load(model_id: str, device: torch.device) -> GeoModel:
@@ -109,14 +115,20 @@ def _load(model_id: str, device: torch.device) -> GeoModel:
 
 
 def open_model(folder: Path, device: torch.device) -> GeoModel:
-    """The engine of a model folder, wherever it lies.
+    """The engine of a model folder, wherever it lies; members of an ensemble are looked for on this machine.
 
     Raises:
         ModelError: If the folder does not hold a usable model, or what the model needs is not installed.
     """
     card = read_card(folder)
+    if card.ensemble is not None:
+        known, members = found_models(), card.ensemble.members
+        folders = [member_folder(folder, member, known) for member in members]
+        return EnsembleEngine(card, [open_model(of_member, device) for of_member in folders])
+    if card.position is not None:
+        return ResNetGpsEngine(folder, device)
     if card.architecture != release.ARCHITECTURE:
-        return CountryEngine(folder, device) if card.position is None else ResNetGpsEngine(folder, device)
+        return CountryEngine(folder, device)
     release.package_folder()  # says what to install before anything is read
     from triovision.inference.geoclip.engine import GeoClipEngine  # noqa: PLC0415 - only for who has the extra
 

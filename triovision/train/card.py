@@ -22,7 +22,7 @@ from triovision.train.checkpoint import Run, read_run
 from triovision.train.evaluation import Answers, ask, figures
 from triovision.train.export import fit_calibration, fit_half, held_out, write_model
 from triovision.train.manifest import Manifest
-from triovision.train.radii import radii
+from triovision.train.radii import calibrate_radii, unfitted_figures
 from triovision.train.run_splits import split
 
 #: A place with this many training photos is one that the model can be said to know.
@@ -139,14 +139,16 @@ def export_run(
     with TemporaryDirectory() as scratch:
         draft = _card(calibrating, photos, words, request, calibration, {})
         answers = _asked(write_model(calibrating.network, Path(scratch), draft), calibrating.run, photos)
-        fitted = radii({name: said for name, said in answers.items() if name != _ELSEWHERE})
-        calibration, held = fitted.calibrated(calibration), fitted.held()
-        metrics = {name: {**values, **held.get(name, {})} for name, values in _figures(answers, draft.labels).items()}
+        answers, elsewhere = _known_and_elsewhere(answers, draft.labels)
+        calibration, metrics = calibrate_radii(answers, draft.labels, calibration)
+        metrics |= elsewhere
         if made.run.folder != calibrating.run.folder:
             draft = _card(made, photos, words, request, calibration, {})
             answers = _asked(write_model(made.network, Path(scratch), draft), made.run, photos)
-            own = {f"{name} (this model)": values for name, values in _figures(answers, draft.labels).items()}
-            metrics = {f"{name} (calibrating run)": values for name, values in metrics.items()} | own
+            answers, elsewhere = _known_and_elsewhere(answers, draft.labels)
+            own = {**unfitted_figures(answers, draft.labels), **elsewhere}
+            metrics = {f"{name} (calibrating run)": values for name, values in metrics.items()}
+            metrics |= {f"{name} (this model)": values for name, values in own.items()}
     # Written once and last, so that no model without its figures ever lies where the app looks.
     return write_model(made.network, request.models, _card(made, photos, words, request, calibration, metrics))
 
@@ -159,14 +161,12 @@ def _asked(folder: Path, run: Run, photos: Manifest) -> dict[str, Answers]:
     return {name: ask(model, part) for name, part in parts.items() if len(part)}
 
 
-def _figures(answers: Mapping[str, Answers], labels: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """Figures on each split's half that calibration was not fitted on."""
-    found = {}
-    for name, said in answers.items():
-        unfitted = said if name == _ELSEWHERE else said.where(~fit_half(said.table["place"]))
-        if unfitted.predictions:
-            found[name] = figures(unfitted, labels)
-    return found
+def _known_and_elsewhere(
+    answers: Mapping[str, Answers], labels: Sequence[str]
+) -> tuple[dict[str, Answers], dict[str, dict[str, float | None]]]:
+    """What a model says of held-out photos, and its figures on countries kept from training."""
+    known = {name: said for name, said in answers.items() if name != _ELSEWHERE}
+    return known, {name: figures(said, labels) for name, said in answers.items() if name == _ELSEWHERE}
 
 
 def _card(

@@ -39,7 +39,8 @@ def model_network(model_id: str) -> tuple[nn.Module, Preprocessing]:
         ModelError: If there is no such model.
     """
     engine = cast(CountryEngine, load_model(model_id))
-    return engine.network, engine.card.preprocessing
+    preprocessing = engine.card.network_input
+    return engine.network, preprocessing
 
 
 def starting_network(recipe: Recipe, weights: Path) -> tuple[nn.Module, Preprocessing]:

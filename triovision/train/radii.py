@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from triovision.geo import distance_km
 from triovision.inference.calibration import fit_radius_factor
 from triovision.inference.card import Calibration
-from triovision.train.evaluation import Answers
+from triovision.train.evaluation import Answers, figures
 from triovision.train.export import balanced_rows, fit_half
 
 Floats = NDArray[np.float64]
@@ -67,6 +67,33 @@ class Radii:
             str(split): dict(zip(names, within[self.split == split].mean(axis=0).tolist(), strict=True))
             for split in np.unique(self.split)
         }
+
+
+def unfitted_figures(answers: Mapping[str, Answers], labels: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Figures on each split's half of the places that thresholds were not fitted on; nothing for an empty half.
+
+    Args:
+        answers: By the name of the split.
+        labels: Countries that the model knows.
+    """
+    halves = {name: said.where(~fit_half(said.table["place"])) for name, said in answers.items()}
+    return {name: figures(half, labels) for name, half in halves.items() if half.predictions}
+
+
+def calibrate_radii(
+    answers: Mapping[str, Answers], labels: Sequence[str], calibration: Calibration
+) -> tuple[Calibration, dict[str, dict[str, float | None]]]:
+    """Radii fitted on all held-out places, and the figures of `unfitted_figures` with what `Radii.held` says of them.
+
+    Args:
+        answers: Of a model whose radii are not calibrated, by the name of the split.
+        labels: Countries that the model knows.
+        calibration: All the rest, already fitted.
+    """
+    measured = radii(answers)
+    held = measured.held()
+    metrics = {name: {**values, **held.get(name, {})} for name, values in unfitted_figures(answers, labels).items()}
+    return measured.calibrated(calibration), metrics
 
 
 def radii(answers: Mapping[str, Answers]) -> Radii:

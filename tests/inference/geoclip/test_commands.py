@@ -28,16 +28,6 @@ def run(
     return lambda *arguments: CliRunner().invoke(main, ["models", *map(str, arguments)])
 
 
-@pytest.fixture
-def hub(mirror: Any, hub_files: Path, tiny_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("HF_ENDPOINT", mirror.url)
-    named = release.release_of(tiny_card)
-    for file in named.files:
-        path = f"/{named.repository}/resolve/{named.revision}/{file.name}"
-        mirror.files[path] = (hub_files / file.name).read_bytes()
-    return mirror
-
-
 @pytest.mark.usefixtures("hub", "small_package")
 def test_from_the_list_to_a_checked_model(run: Run, tmp_path: Path) -> None:
     before = run("list").stdout

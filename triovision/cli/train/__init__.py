@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from triovision.cli.train.datasets import leakage, split, statistics
+from triovision.cli.train.ensembles import engines, ensemble
 from triovision.cli.train.gldv2 import gldv2
 from triovision.cli.train.gps import benchmark, gps
 from triovision.cli.train.manifests import manifest
@@ -35,6 +36,8 @@ for command in (
     tune,
     search,
     evaluate,
+    ensemble,
+    engines,
     gps,
     benchmark,
 ):

@@ -87,8 +87,8 @@ def read_classifier(name: str) -> Classifier:
         data = Data.model_validate(made.recipe["data"])
     except (KeyError, ValidationError):  # a card that was not made here
         data = None
-    temperature = card.calibration.temperature
-    return Classifier(name, engine.network, card.preprocessing, card.labels, temperature, made.manifest_sha256, data)
+    preprocessing, temperature = card.network_input, card.calibration.temperature
+    return Classifier(name, engine.network, preprocessing, card.labels, temperature, made.manifest_sha256, data)
 
 
 def learnt(classifier: Classifier, manifest: Manifest, task: Task) -> int | None:
