@@ -12,6 +12,7 @@ apply_style(say)
 page = st.navigation(
     [
         st.Page("screens/locate.py", title=say("Locate a photo"), default=True),
+        st.Page("screens/models.py", title=say("Models")),
         st.Page("screens/about.py", title=say("About")),
     ],
     position="top",

@@ -41,7 +41,8 @@ def main() -> None:
     for name, ms in times.items():
         print(f"{name:18} {ms:7.1f} ms   {ms / times['one pass']:5.2f} x one pass")
     added = times["position answer"] / times["country answer"] - 1
-    print(f"added to the country answer: {added:.0%} (wanted: at most {LIMIT:.0%}) {'ok' if added <= LIMIT else 'MISSED'}")
+    verdict = "ok" if added <= LIMIT else "MISSED"
+    print(f"added to the country answer: {added:.0%} (wanted: at most {LIMIT:.0%}) {verdict}")
 
 
 if __name__ == "__main__":

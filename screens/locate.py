@@ -3,12 +3,13 @@
 import streamlit as st
 
 from triovision.ui.answer import photo_picker, show_answer
+from triovision.ui.asking import bring_up_to_date, offer_the_rest
 from triovision.ui.details import show_details
 from triovision.ui.intake import drop_zone
 from triovision.ui.known import ask_what_is_known, offer_box, show_known
 from triovision.ui.leaflet import show_map
 from triovision.ui.probabilities import show_probabilities
-from triovision.ui.service import model_or_remedy
+from triovision.ui.service import model_of, model_or_remedy
 from triovision.ui.session import Answer, current
 from triovision.ui.why import show_why
 from triovision.ui.words import Words, words
@@ -17,24 +18,24 @@ from triovision.ui.words import Words, words
 @st.fragment
 def show_tabs(answer: Answer, say: Words) -> None:
     """Draw the open tab. A click inside reruns this part of the page and no other, and asks the model nothing again."""
+    model = model_of(answer, say)
     labels = [say("Map"), say("Probabilities"), say("Why"), say("Details")]
     if st.session_state.get("tab") not in labels:  # another language, or back from another page
         st.session_state["tab"] = labels[st.session_state.get("tab-number", 0)]
-    with model_or_remedy(say) as model:
-        tabs = places, charts, reasons, facts = st.tabs(labels, key="tab", on_change="rerun")
-        st.session_state["tab-number"] = [bool(tab.open) for tab in tabs].index(True)
-        with places:  # always drawn, so that the map keeps its zoom while another tab is open
-            box = show_map(answer.prediction, answer.photo.camera, say, key=f"map-{answer.key}")
-            offer_box(answer, box, model, say)
-        if charts.open:
-            with charts:
-                show_probabilities(answer, model, say)
-        if reasons.open:
-            with reasons:
-                show_why(answer, model, say)
-        if facts.open:
-            with facts:
-                show_details(answer, model, say)
+    tabs = places, charts, reasons, facts = st.tabs(labels, key="tab", on_change="rerun")
+    st.session_state["tab-number"] = [bool(tab.open) for tab in tabs].index(True)
+    with places:  # always drawn, so that the map keeps its zoom while another tab is open
+        box = show_map(answer.prediction, answer.photo.camera, say, key=f"map-{answer.id}")
+        offer_box(answer, box, model, say)
+    if charts.open:
+        with charts:
+            show_probabilities(answer, model, say)
+    if reasons.open:
+        with reasons:
+            show_why(answer, model, say)
+    if facts.open:
+        with facts:
+            show_details(answer, model, say)
 
 
 say = words()
@@ -42,9 +43,11 @@ st.title(say("Where was this photo taken?"), anchor=False)
 if current().answers:
     drop_zone(say)
     answer = photo_picker(say)
-    show_answer(answer, say)
-    show_known(answer, say)
     with model_or_remedy(say) as model:
+        bring_up_to_date([answer], model, say)
+        offer_the_rest(model, say)
+        show_answer(answer, say)
+        show_known(answer, say)
         ask_what_is_known(answer, model, say)
     show_tabs(answer, say)
 else:

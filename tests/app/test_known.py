@@ -20,9 +20,9 @@ def answered(app, china, monkeypatch):
 
 
 def field(app, name):
-    (key,) = app.session_state["triovision"].answers
+    (answer,) = app.session_state["triovision"].answers.values()
     boxes = {box.key: box for box in (*app.selectbox, *app.number_input)}
-    return boxes[f"known-{key}-{name}"]
+    return boxes[f"known-{answer.id}-{name}"]
 
 
 def take(app, **fields):

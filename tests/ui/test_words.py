@@ -73,6 +73,10 @@ def test_numbers_and_times_follow_the_language():
     assert speak("fr").number(1234.5, 1) == "1\u202f234,5"
     assert "6 mai 2024" in speak("fr").taken_at(taken)
     assert speak("en").taken_at(CameraFacts()) is None
+    assert [speak("en").size(n) for n in (1_710_545_415, 13_920_000, 4519)] == ["1.71 GB", "13.9 MB", "0.0 MB"]
+    assert speak("fr").size(1_710_545_415) == "1,71\u202fGo"
+    assert [speak("en").duration(s) for s in (1, 45, 200)] == ["1 second", "45 seconds", "3 minutes"]
+    assert speak("fr").duration(7200) == "2\u00a0heures"
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def photo_picker(say: Words) -> Answer:
         format_func=lambda key: _short(answers[key]),
         key="shown",
         required=True,
+        persist_state="session",
     )
     return answers[key or next(iter(answers))]
 
@@ -55,6 +56,7 @@ def show_answer(answer: Answer, say: Words) -> None:
             _say_not_sure(prediction, say)
         else:
             _say_place(prediction, say)
+        st.caption(say("Answered by {model}", model=plain(prediction.model)))
 
 
 def guess_words(guess: CountryGuess, say: Words) -> str:

@@ -13,10 +13,11 @@ import streamlit as st
 
 from triovision.errors import PhotoError
 from triovision.photo import read_photo
+from triovision.ui.asking import ask, show_turn
 from triovision.ui.reports import report
 from triovision.ui.service import model_or_remedy
 from triovision.ui.session import MAX_PHOTOS, Answer, clear, current, empty_uploads
-from triovision.ui.words import Words, plain
+from triovision.ui.words import Words
 
 EXAMPLE_CREDIT = (
     "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/), "
@@ -73,13 +74,8 @@ def _answer_all(files: Sequence[_File], say: Words) -> None:
     session.refusals.clear()
     place = st.empty()
     for number, file in enumerate(files, start=1):
-        with place.container(horizontal=True, vertical_alignment="center"):
-            st.progress(
-                (number - 1) / len(files),
-                say("Photo {number} of {count}: {name}", number=number, count=len(files), name=plain(file.name, 40)),
-            )
-            if len(files) > 1:
-                st.button(say("Stop"), key=f"stop-{number}", on_click=empty_uploads)
+        with place:
+            show_turn(number, len(files), file.name, say, on_stop=empty_uploads)
         _answer(file, say)
     place.empty()
     new = [key for key in (_key(file) for file in files) if key in session.answers]
@@ -107,7 +103,7 @@ def _answer(file: _File, say: Words) -> None:
             session.refusals[key] = error
             return
         with model_or_remedy(say) as model:
-            (prediction,) = model.predict([photo], top_k=len(model.card.labels))
+            prediction = ask(model, photo)
         session.answers[key] = Answer(key, photo, prediction, decode_ms, file.credit)
 
 

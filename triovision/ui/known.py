@@ -17,6 +17,7 @@ from triovision.viz import percent
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
+    from triovision.inference.card import Calibration
 
 _EDGES = {"south_deg": 90.0, "north_deg": 90.0, "west_deg": 180.0, "east_deg": 180.0}
 _NEAR_KM = 50.0
@@ -41,32 +42,34 @@ def show_known(answer: Answer, say: Words) -> None:
 
 def ask_what_is_known(answer: Answer, model: GeoModel, say: Words) -> None:
     """Draw the folded form, and what is wrong with what was said last."""
-    key = answer.key
-    misfit = current().misfits.get(key)
+    name = f"known-{answer.id}"
+    misfit = current().misfits.get(answer.id)
     if misfit is not None:
         st.error(report(misfit, say))
     with (
-        st.expander(say("What do you know about this photo?"), key=f"known-{key}-open"),
-        st.form(f"known-{key}-form", border=False),
+        st.expander(say("What do you know about this photo?"), key=f"{name}-open"),
+        st.form(f"{name}-form", border=False),
     ):
         _fields(_own(answer).posterior, answer, say)
-        st.form_submit_button(say("Take it as true"), on_click=_take_form, args=(key, model, say))
+        st.form_submit_button(
+            say("Take it as true"), on_click=_take_form, args=(answer.key, model.card.calibration, say)
+        )
 
 
 def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Words) -> None:
     """Offer to look in a rectangle that was drawn on the map only."""
     if box is None:
         return
-    name = f"known-{answer.key}-drawn"
+    arguments = (answer.key, box, model.card.calibration, say)  # not the model: a button must not keep it in memory
     if st.button(
-        say("Look inside the rectangle only"), key=name, on_click=_take_box, args=(answer.key, box, model, say)
+        say("Look inside the rectangle only"), key=f"known-{answer.id}-drawn", on_click=_take_box, args=arguments
     ):
         st.rerun()  # the whole page, not this part of it only
 
 
 def _fields(places: WeightedPlaces, answer: Answer, say: Words) -> None:
     _fill_in(answer)
-    key, language = answer.key, say.language
+    key, language = answer.id, say.language
     countries = sorted(places.by_country(), key=lambda code: country_name(code, language))
     continents = sorted({continent_code(code) for code in countries}, key=lambda code: continent_name(code, language))
     cities = sorted(range(len(places.names)), key=lambda i: places.names[i])
@@ -118,36 +121,39 @@ def _fill_in(answer: Answer) -> None:
             here = (places.lat_deg == near.lat_deg) & (places.lon_deg == near.lon_deg)
             known |= {"city": int(here.argmax()), "radius_km": near.radius_km}
     for name, value in known.items():
-        st.session_state.setdefault(_field(answer.key, name), value)
+        st.session_state.setdefault(_field(answer.id, name), value)
 
 
-def _take_box(key: str, box: Box, model: GeoModel, say: Words) -> None:
+def _take_box(key: str, box: Box, calibration: Calibration, say: Words) -> None:
+    answer = current().answers[key]
     for edge in _EDGES:
-        st.session_state[_field(key, edge)] = round(getattr(box, edge), 2)
-    _take_form(key, model, say)
+        st.session_state[_field(answer.id, edge)] = round(getattr(box, edge), 2)
+    _take_form(key, calibration, say)
 
 
-def _take_form(key: str, model: GeoModel, say: Words) -> None:
+def _take_form(key: str, calibration: Calibration, say: Words) -> None:
     session = current()
     answer, own = session.answers[key], _own(session.answers[key])
     from triovision.inference.answer import given  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
 
     said = say("What you know")
     try:
-        knowledge = _said(key, own.posterior)
+        knowledge = _said(answer.id, own.posterior)
         said = _words(knowledge, say)
-        prediction = given(own, knowledge, model.card.calibration)
+        prediction = given(own, knowledge, calibration)
     except KnowledgeError as error:
-        session.misfits[key] = KnowledgeError(said, error.reason, error.remedy)
+        session.misfits[answer.id] = KnowledgeError(said, error.reason, error.remedy)
     else:
-        session.misfits.pop(key, None)
+        session.misfits.pop(answer.id, None)
         session.answers[key] = replace(answer, prediction=prediction, unaided=own)
 
 
-def _said(key: str, places: WeightedPlaces) -> Knowledge:
+def _said(answer_id: str, places: WeightedPlaces) -> Knowledge:
     """What stands in the form's fields."""
-    value = {name: st.session_state.get(_field(key, name)) for name in ("continent", "country", "city", "radius_km")}
-    edges = {edge: st.session_state.get(_field(key, edge)) for edge in _EDGES}
+    value = {
+        name: st.session_state.get(_field(answer_id, name)) for name in ("continent", "country", "city", "radius_km")
+    }
+    edges = {edge: st.session_state.get(_field(answer_id, edge)) for edge in _EDGES}
     given_edges = {edge: float(degrees) for edge, degrees in edges.items() if degrees is not None}
     if 0 < len(given_edges) < len(_EDGES):
         raise KnowledgeError("box", "a box has four edges", "Fill in all four edges, or none")
@@ -172,9 +178,9 @@ def _forget(key: str) -> None:
     session = current()
     answer = session.answers[key]
     session.answers[key] = replace(answer, prediction=_own(answer), unaided=None)
-    session.misfits.pop(key, None)
+    session.misfits.pop(answer.id, None)
     for name in ("continent", "country", "city", "radius_km", *_EDGES):
-        st.session_state.pop(_field(key, name), None)
+        st.session_state.pop(_field(answer.id, name), None)
 
 
 def _own(answer: Answer) -> Prediction:
@@ -196,5 +202,5 @@ def _words(knowledge: Knowledge, say: Words) -> str:
     return " · ".join(parts)
 
 
-def _field(key: str, name: str) -> str:
-    return f"known-{key}-{name}"
+def _field(answer_id: str, name: str) -> str:
+    return f"known-{answer_id}-{name}"

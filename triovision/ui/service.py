@@ -1,4 +1,4 @@
-"""The one model of the process that all browser sessions share."""
+"""The models in memory, which all browser sessions share, and the one that answers in this session."""
 
 from __future__ import annotations
 
@@ -10,33 +10,67 @@ import streamlit as st
 
 from triovision.errors import ModelError
 from triovision.ui.reports import report
+from triovision.ui.session import Answer, current
 from triovision.ui.words import Words
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
 
+# Sessions that chose different models take turns without loading, and the worldwide one (1.2 GB) has one beside it.
+MOST_LOADED = 2
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def shared_model() -> tuple[GeoModel, ModelError | None]:
-    """The default model, loaded once for the whole process, and what is wrong with the one that it stands in for.
+
+@st.cache_resource(max_entries=MOST_LOADED, show_spinner=False)
+def shared_model(model_id: str) -> GeoModel:
+    """A model, loaded once for the whole process; the one used longest ago leaves memory when another comes.
 
     Raises:
-        ModelError: If its folder is missing or damaged; the next call tries again.
+        ModelError: If it is not here or is damaged; the next call tries again.
     """
-    from triovision.inference import load_default  # noqa: PLC0415 - brings in PyTorch
+    from triovision.inference import load_model  # noqa: PLC0415 - brings in PyTorch
 
-    return load_default()
+    return load_model(model_id)
+
+
+def answering_model() -> GeoModel:
+    """The model that the reader chose, or the default one, which the session then keeps.
+
+    Raises:
+        ModelError: If it is missing or damaged.
+    """
+    session = current()
+    if session.model is None:
+        from triovision.inference import load_default  # noqa: PLC0415 - brings in PyTorch
+
+        model, session.fault = load_default(load=shared_model)
+        session.model = model.card.id
+        return model
+    return shared_model(session.model)
 
 
 @contextmanager
 def model_or_remedy(say: Words) -> Iterator[GeoModel]:
-    """Give the shared model, or end the run with a page that says what is wrong with it and what to do."""
-    try:
-        with st.spinner(say("Waking up the model…")):
-            model, fault = shared_model()
-    except ModelError as error:
-        st.error(f"{say('The model cannot be used.')}\n\n{report(error, say)}")
-        st.stop()
+    """Give the answering model, or end the run with a page that says what is wrong with it and what to do."""
+    with _remedy(say):
+        model = answering_model()
+    fault = current().fault
     if fault is not None:
         st.warning(f"{say('The worldwide model cannot be used; the embedded one answers.')}\n\n{report(fault, say)}")
     yield model
+
+
+def model_of(answer: Answer, say: Words) -> GeoModel:
+    """The model that gave an answer; without it, the run ends as in `model_or_remedy`."""
+    with _remedy(say):
+        return shared_model(answer.prediction.model)
+
+
+@contextmanager
+def _remedy(say: Words) -> Iterator[None]:
+    try:
+        with st.spinner(say("Waking up the model…")):
+            yield
+    except ModelError as error:
+        st.error(f"{say('The model cannot be used.')}\n\n{report(error, say)}")
+        st.page_link("screens/models.py", label=say("Choose another model"))
+        st.stop()

@@ -11,7 +11,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from triovision.errors import KnowledgeError, PhotoError
+from triovision.errors import KnowledgeError, ModelError, PhotoError
 from triovision.results import Explanation, Photo, Prediction
 
 MAX_PHOTOS = 30  # a decoded photo takes some 9 MB
@@ -21,7 +21,7 @@ _KEY = "triovision"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """One photo and what the model said of it.
+    """One photo and what a model said of it.
 
     Attributes:
         key: SHA-256 of the file, so that a photo dropped twice is answered once.
@@ -39,24 +39,45 @@ class Answer:
     credit: str = ""
     unaided: Prediction | None = None
 
+    @property
+    def id(self) -> str:
+        """Tells it from all models' answers to all photos."""
+        return f"{self.key}-{self.prediction.model}"
+
 
 @dataclass(slots=True)
 class Session:
     """The memory of one browser session. Streamlit drops it when the session ends.
 
     Attributes:
-        answers: By key, in the order of arrival.
+        model: Id of the model that answers: the default one until the reader chooses; None before the first use.
+        fault: What is wrong with the model in whose place the default one answers.
+        answers: By key, in the order of arrival: what is shown of each photo.
+        set_aside: Answers of models that the reader turned away from, by photo key and model.
         refusals: Why a file was refused, by key.
-        misfits: Why what the reader said last of a photo cannot be used, by key.
-        explanations: By photo key, country and method; the one used longest ago goes first.
+        misfits: Why what the reader said last of a photo cannot be used, by the answer's id.
+        explanations: By the answer's id, country and method; the one used longest ago goes first.
         batch: Number of the current batch of uploads. Upload widgets carry it in their key: a new one is empty.
     """
 
+    model: str | None = None
+    fault: ModelError | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
+    set_aside: dict[tuple[str, str], Answer] = field(default_factory=dict)
     refusals: dict[str, PhotoError] = field(default_factory=dict)
     misfits: dict[str, KnowledgeError] = field(default_factory=dict)
     explanations: OrderedDict[tuple[str, str, str], Explanation] = field(default_factory=OrderedDict)
     batch: int = 0
+
+    def choose(self, model: str) -> None:
+        """Let another model answer from now on."""
+        self.model, self.fault = model, None
+
+    def show(self, answer: Answer) -> None:
+        """Show an answer in place of another model's to the same photo, which is set aside."""
+        before = self.answers[answer.key]
+        self.set_aside[before.key, before.prediction.model] = before
+        self.answers[answer.key] = answer
 
     def explanation(self, key: tuple[str, str, str]) -> Explanation | None:
         """A kept explanation, which becomes the last to be dropped."""
@@ -89,7 +110,8 @@ def empty_uploads() -> None:
 def clear() -> None:
     """Forget every photo and all that was computed from it."""
     empty_uploads()
-    st.session_state[_KEY] = Session(batch=current().batch)
+    session = current()
+    st.session_state[_KEY] = Session(session.model, session.fault, batch=session.batch)
     for name in [
         str(name) for name in st.session_state if str(name).startswith(("country-", "known-", "shown", "tab"))
     ]:

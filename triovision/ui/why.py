@@ -37,7 +37,7 @@ def show_why(answer: Answer, model: GeoModel, say: Words) -> None:
             say("Country"),
             choices,
             format_func=lambda code: guess_words(guesses[code], say),
-            key=f"country-{answer.key}",
+            key=f"country-{answer.id}",
             persist_state="session",
             width=300,
         )
@@ -54,7 +54,7 @@ def show_why(answer: Answer, model: GeoModel, say: Words) -> None:
 
 
 def _explanation(answer: Answer, model: GeoModel, country: str, method: str | None, say: Words) -> Explanation:
-    key = (answer.key, country, method or "")  # an engine without a method has none to choose
+    key = (answer.id, country, method or "")  # an engine without a method has none to choose
     kept = current().explanation(key)
     if kept is None:
         from triovision.explain import explain_country  # noqa: PLC0415 - as above
@@ -93,6 +93,8 @@ def _draw(answer: Answer, explanation: Explanation, opacity: float, say: Words) 
             milliseconds=say.number(explanation.elapsed_ms),
         )
     )
+    if explanation.model != answer.prediction.model:
+        st.caption(say("These are the reasons of {model}.", model=plain(explanation.model)))
     stem = f"{file_stem(answer.photo.name)}-{explanation.country}-{explanation.method.lower()}"
     with st.container(horizontal=True):
         _download(say("Overlay (PNG)"), f"{stem}-overlay.png", over)

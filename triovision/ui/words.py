@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gettext
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from io import BytesIO
 from pathlib import Path
 
 import streamlit as st
-from babel.dates import format_datetime
+from babel.dates import format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+from babel.units import format_unit
 
 from triovision.photo.names import clean_text
 from triovision.results import CameraFacts
@@ -46,6 +48,15 @@ class Words:
         """A number with the separators of the language."""
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return str(format_decimal(value, format=pattern, locale=self.language))
+
+    def size(self, n_bytes: float) -> str:
+        """An amount of bytes, such as `1.7 GB`."""
+        unit, scale, pattern = ("gigabyte", 1e9, "#,##0.00") if n_bytes >= 1e9 else ("megabyte", 1e6, "#,##0.0")
+        return str(format_unit(n_bytes / scale, f"digital-{unit}", "short", pattern, self.language))
+
+    def duration(self, seconds: float) -> str:
+        """A rough length of time, such as `3 minutes`."""
+        return str(format_timedelta(timedelta(seconds=seconds), threshold=1.5, locale=self.language))
 
     def taken_at(self, camera: CameraFacts) -> str | None:
         """The time of the shot on the camera's own clock, or None."""

@@ -1,0 +1,146 @@
+"""The models on this machine: what each is, how good it is, whether it is whole, and which one answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from triovision.errors import ModelError
+from triovision.ui.details import show_card
+from triovision.ui.reports import report
+from triovision.ui.session import current
+from triovision.ui.words import Words, plain
+from triovision.viz import percent
+
+if TYPE_CHECKING:
+    from triovision.inference import ModelCard
+
+_KEY_FIGURES = ("country_top1", "country_top5", "median_km")
+_KEY_PHOTOS = ("new_places", "known_places")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model on this machine.
+
+    Attributes:
+        card: Its card.
+        folder: Where it lies.
+    """
+
+    card: ModelCard
+    folder: Path
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all its files."""
+        return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+
+
+def models_here() -> tuple[dict[str, Model], list[ModelError]]:
+    """The models on this machine by id, and what is wrong with those whose card cannot be read."""
+    from triovision.inference import read_card  # noqa: PLC0415 - brings in PyTorch
+    from triovision.inference.registry import found_models  # noqa: PLC0415
+
+    models, faults = {}, []
+    for model_id, folder in found_models().items():
+        try:
+            models[model_id] = Model(read_card(folder), folder)
+        except ModelError as error:
+            faults.append(error)
+    return models, faults
+
+
+def answering_id() -> str:
+    """Id of the model that answers in this session, or will answer first."""
+    from triovision.inference import default_model  # noqa: PLC0415 - brings in PyTorch
+
+    return current().model or default_model()
+
+
+def choose_model(models: dict[str, Model], say: Words) -> None:
+    """Let the reader choose which model answers in this session."""
+    answering = answering_id()
+    st.session_state["model"] = answering if answering in models else None
+    st.radio(
+        say("Which model answers in this browser tab?"),
+        list(models),
+        index=None,
+        format_func=plain,
+        captions=[plain(model.card.summary, 300) for model in models.values()],
+        key="model",
+        on_change=_choose,
+    )
+
+
+def _choose() -> None:
+    model_id = st.session_state["model"]
+    if model_id is not None:
+        current().choose(model_id)
+
+
+def show_model(model: Model, say: Words) -> None:
+    """Draw what a model is and offer what can be done with it."""
+    card = model.card
+    with st.container(border=True, key=f"about-{card.id}"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(plain(card.id), anchor=False, width="content")
+            if card.id == answering_id():
+                st.badge(say("answers now"), color="primary")
+        countries = say.plural("{number} country", "{number} countries", len(card.labels))
+        size = say("{size} on disk", size=say.size(model.size_bytes))
+        st.caption(f"{countries} · {size} · {plain(card.licence)}")
+        _show_key_figures(card, say)
+        with st.expander(say("What it knows, its limits, its licence and all its figures")):
+            show_card(card, say)
+        _show_deeds(model, say)
+
+
+def _show_key_figures(card: ModelCard, say: Words) -> None:
+    rows = [
+        [plain(photos.replace("_", " ")), *(_figure(name, figures.get(name), say) for name in _KEY_FIGURES)]
+        for start in _KEY_PHOTOS
+        for photos, figures in card.metrics.items()
+        if photos.startswith(start)
+    ]
+    if rows:
+        columns = [say("Measured on"), *(name.replace("_", " ") for name in _KEY_FIGURES)]
+        st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True)
+    else:
+        st.write(say("Its card has no figures for new or known places."))
+
+
+def _figure(name: str, value: float | None, say: Words) -> str:
+    if value is None:
+        return "-"
+    return say.number(value) if name.endswith("_km") else percent(value, say.language)
+
+
+@st.fragment
+def _show_deeds(model: Model, say: Words) -> None:
+    card = model.card
+    with st.container(horizontal=True):
+        check = st.button(say("Check the files"), key=f"check-{card.id}")
+        st.download_button(
+            say("Card (JSON)"),
+            json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=2),
+            file_name=f"{card.id}.json",
+            mime="application/json",
+            key=f"card-{card.id}",
+            on_click="ignore",
+        )
+    if not check:
+        return
+    from triovision.inference.integrity import faults  # noqa: PLC0415 - brings in PyTorch
+
+    with st.spinner(say("Reading every file…")):
+        wrong = list(faults(model.folder, card))
+    for error in wrong:
+        st.error(report(error, say))
+    if not wrong:
+        st.success(say("All files are those that the card names."))
