@@ -52,7 +52,7 @@ def main() -> None:
     folder = os.environ.get("TRIOVISION_DATA")
     if folder is None:
         raise SystemExit("Set TRIOVISION_DATA to a folder with manifest.csv and its photos.")
-    engine = load_model(device="cpu")
+    engine = load_model("tf_efficientnet_lite0.places10k", device="cpu")
     assert isinstance(engine, CountryEngine)
     photos = held_out_photos(Path(folder))
     batch_nchw = engine.preprocess(photos)

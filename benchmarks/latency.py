@@ -27,7 +27,7 @@ LIMIT = 1.3
 def main() -> None:
     """Print the medians and their ratios to the bare limit."""
     data = jpeg(WIDTH_PX, HEIGHT_PX)
-    engine = load_model(device="cpu")
+    engine = load_model("tf_efficientnet_lite0.places10k", device="cpu")
     assert isinstance(engine, CountryEngine)
     photo = read_photo(data, "photo.jpg")
     height, width = photo.image_hwc.shape[:2]

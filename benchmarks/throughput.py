@@ -66,7 +66,7 @@ def measure(engine: CountryEngine, width_px: int, height_px: int, folder: Path) 
 
 def main() -> None:
     """Measure a folder of phone photos and one of photos made for the web."""
-    engine = load_model(device="cpu")
+    engine = load_model("tf_efficientnet_lite0.places10k", device="cpu")
     assert isinstance(engine, CountryEngine)
     print(f"{torch.get_num_threads()} threads, {engine.card.id}, {engine.precision}")
     for width_px, height_px in SIZES_PX:

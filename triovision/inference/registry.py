@@ -22,7 +22,7 @@ from triovision.inference.resnetgps import ResNetGpsEngine
 _logger = logging.getLogger(__name__)
 
 #: The model that answers when nobody names one and no other is installed.
-EMBEDDED_MODEL = "resnetgps_v1.places10k"
+EMBEDDED_MODEL = "ensemble.places10k"
 
 #: The model that answers in its place once it is installed.
 WORLDWIDE_MODEL = "geoclip.mp16"

@@ -19,9 +19,8 @@ SCALING = read_standardisation({"mean": [0.0, 0.0], "scale": [1.0, 1.0]})
 
 
 def test_the_recipes_differ_in_what_their_names_say() -> None:
-    assert RECIPES.names() == [*(f"resnetgps_{version}" for version in VERSIONS)][:1] + ["resnetgps_v1_layer4"] + [
-        f"resnetgps_{version}" for version in VERSIONS[1:]
-    ]
+    variants = ["resnetgps_v1_layer4", "resnetgps_v1_mixture"]
+    assert RECIPES.names() == sorted([*(f"resnetgps_{version}" for version in VERSIONS), *variants])
     recipes = [RECIPES.read(f"resnetgps_{version}") for version in VERSIONS]
     assert [recipe.version for recipe in recipes] == list(VERSIONS)
     alike = {"name", "description", "version"}
@@ -67,7 +66,7 @@ def test_a_wrong_field_is_named(override: str, words: str) -> None:
 
 
 def test_a_missing_recipe_names_those_there_are() -> None:
-    with pytest.raises(RecipeError, match="resnetgps_v1, resnetgps_v1_layer4, resnetgps_v2"):
+    with pytest.raises(RecipeError, match="resnetgps_v1, resnetgps_v1_layer4, resnetgps_v1_mixture, resnetgps_v2"):
         RECIPES.read("resnetgps_v9")
 
 
