@@ -93,8 +93,9 @@ def show_model(model: Model, say: Words) -> None:
             if card.id == answering_id():
                 st.badge(say("answers now"), color="primary")
         countries = say.plural("{number} country", "{number} countries", len(card.labels))
-        size = say("{size} on disk", size=say.size(model.size_bytes))
-        st.caption(f"{countries} · {size} · {plain(card.licence)}")
+        # An ensemble has no weights of its own.
+        size = [say("{size} on disk", size=say.size(model.size_bytes))] * (card.ensemble is None)
+        st.caption(" · ".join([countries, *size, plain(card.licence)]))
         _show_key_figures(card, say)
         with st.expander(say("What it knows, its limits, its licence and all its figures")):
             show_card(card, say)

@@ -21,7 +21,10 @@ def palette() -> Palette:
 def apply_style(say: Words) -> None:
     """Put the style sheet into the page, with the words that Streamlit's own drop zone lacks in other languages."""
     choose, limit = say("Choose photos"), say("or drop them here, up to 30 MB each")
-    st.html(f"<style>:root {{ --words-choose: '{choose}'; --words-limit: '{limit}' }} {_style_sheet()}</style>")
+    # Streamlit writes in white on the primary colour, which cannot be read where that is light.
+    ink = "#12201f" if st.context.theme.type == "dark" else "#ffffff"
+    names = f"--words-choose: '{choose}'; --words-limit: '{limit}'; --on-primary: {ink}"
+    st.html(f"<style>:root {{ {names} }} {_style_sheet()}</style>")
 
 
 @cache
