@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,19 +15,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from triovision.geo import CandidatePlaces, WeightedPlaces
-from triovision.inference.answer import answer
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard, read_card
+from triovision.inference.one_pass import OnePassEngine
 from triovision.inference.precision import choose_precision, forward
 from triovision.inference.preprocessing import centre_square
 from triovision.inference.weights import load_network
 from triovision.networks import class_vectors, last_grid
-from triovision.results import CountryGuess, Photo, Prediction
+from triovision.results import Photo
 
 _BATCH = 32
 
 
-class CountryEngine:
+class CountryEngine(OnePassEngine):
     """A country classifier behind the `GeoModel` protocol.
 
     Args:
@@ -49,11 +48,6 @@ class CountryEngine:
         self._batch_size = _BATCH
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Countries in the order of the logits."""
-        return self.card.labels
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
@@ -100,23 +94,6 @@ class CountryEngine:
             done += size
         return np.concatenate(rows) if rows else np.empty((0, width), dtype=np.float32)
 
-    def predict(self, photos: Sequence[Photo], top_k: int = 5) -> list[Prediction]:
-        """One prediction a photo, in order.
-
-        Args:
-            photos: Decoded photos.
-            top_k: Countries in each prediction, the most probable first; at most the number of labels.
-
-        Raises:
-            ValueError: If `top_k` is below 1.
-        """
-        if top_k < 1:
-            raise ValueError(f"`top_k` must be at least 1, got {top_k}")
-        start = time.perf_counter()
-        outputs = self._outputs(photos)
-        network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
-        return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, outputs, strict=True)]
-
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
         """Cosine similarity of the countries' class vectors, shape `(k, k)`.
 
@@ -129,28 +106,11 @@ class CountryEngine:
         return similarity
 
     def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
-        """What one pass gives, a row a photo: all that the answer depends on."""
         return self.logits(photos)
 
     def _weighed(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
-        """Probability of each label and of places, of one row of `_outputs`."""
         probability = probabilities(output[None], self.card.calibration.temperature)[0]
         return probability, self._places.weighted(probability)
-
-    def _prediction(self, photo: Photo, output: NDArray[np.float32], top_k: int, network_ms: float) -> Prediction:
-        start = time.perf_counter()
-        probability, posterior = self._weighed(output)
-        order = np.argsort(-probability, kind="stable")
-        countries = [CountryGuess(self.labels[i], float(probability[i])) for i in order]
-        answered = answer(countries, posterior, self.card.calibration, top_k)
-        return Prediction(
-            photo=photo.name,
-            model=self.card.id,
-            **answered,
-            elapsed_ms=network_ms + (time.perf_counter() - start) * 1000,
-            device=str(self.device),
-            precision=str(self.precision).removeprefix("torch."),
-        )
 
 
 def _out_of_memory(exc: RuntimeError) -> bool:

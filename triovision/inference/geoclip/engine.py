@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,12 +18,12 @@ from torch.nn import functional as F
 
 from triovision.geo import SPACING_KM, WeightedPlaces
 from triovision.geo.city_metadata import nearest_city
-from triovision.inference.answer import answer
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard, read_card
 from triovision.inference.geoclip.loading import Progress, load_gallery, load_image_processor, load_network
+from triovision.inference.one_pass import OnePassEngine
 from triovision.inference.preprocessing import centre_square
-from triovision.results import CountryGuess, Photo, Prediction
+from triovision.results import Photo
 
 _BATCH = 8
 
@@ -33,7 +32,7 @@ def _silent(done: int, total: int) -> None:
     """Tell nobody."""
 
 
-class GeoClipEngine:
+class GeoClipEngine(OnePassEngine):
     """The worldwide engine.
 
     It computes in `float32` on every device: among 100,000 positions, rounding to `bfloat16` changes their order.
@@ -51,6 +50,7 @@ class GeoClipEngine:
     attention_layers = "vision.vision_model.encoder.layers"
     #: It has no grid that class activation maps could read.
     explained_layer: str | None = None
+    precision = torch.float32
 
     def __init__(self, folder: Path, device: torch.device, on_progress: Progress = _silent) -> None:
         self.card: ModelCard = read_card(folder)
@@ -64,11 +64,6 @@ class GeoClipEngine:
         self._position_logits = network.position_logits
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Countries in the order of the logits."""
-        return self.card.labels
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
@@ -102,23 +97,6 @@ class GeoClipEngine:
             rows.append(probabilities(logits, temperature=1))  # the network's scale has the temperature in it
         return np.concatenate(rows)
 
-    def predict(self, photos: Sequence[Photo], top_k: int = 5) -> list[Prediction]:
-        """One prediction a photo, in order.
-
-        Args:
-            photos: Decoded photos.
-            top_k: Countries in each prediction, the most probable first; at most the number of labels.
-
-        Raises:
-            ValueError: If `top_k` is below 1.
-        """
-        if top_k < 1:
-            raise ValueError(f"`top_k` must be at least 1, got {top_k}")
-        start = time.perf_counter()
-        weights = self.position_probability(photos)
-        network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
-        return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, weights, strict=True)]
-
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
         """Cosine similarity `(k, k)` of the countries' mean embeddings; zero for a country without a position.
 
@@ -135,24 +113,16 @@ class GeoClipEngine:
         sums = torch.zeros(len(self.labels), network.gallery.shape[1], device=self.device)
         return F.normalize(sums.index_add_(0, network.country_index, network.gallery), dim=1)
 
-    def _prediction(self, photo: Photo, weight: NDArray[np.float64], top_k: int, network_ms: float) -> Prediction:
-        start = time.perf_counter()
+    def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
+        return self.position_probability(photos)
+
+    def _weighed(self, output: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightedPlaces]:
         posterior = WeightedPlaces(
             lat_deg=self.gallery.lat_deg,
             lon_deg=self.gallery.lon_deg,
-            weight=weight,
+            weight=output,
             countries=self._countries,
             names=self._names,
             resolution_km=SPACING_KM,  # neighbouring positions are one place to whoever reads them
         )
-        probability = np.bincount(self._country_index, weight, minlength=len(self.labels))
-        order = np.argsort(-probability, kind="stable")
-        countries = [CountryGuess(self.labels[i], float(probability[i])) for i in order]
-        return Prediction(
-            photo=photo.name,
-            model=self.card.id,
-            **answer(countries, posterior, self.card.calibration, top_k),
-            elapsed_ms=network_ms + (time.perf_counter() - start) * 1000,
-            device=str(self.device),
-            precision="float32",
-        )
+        return np.asarray(np.bincount(self._country_index, output, len(self.labels)), np.float64), posterior
