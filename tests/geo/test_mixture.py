@@ -76,6 +76,12 @@ def scaled(rows: list[tuple[float, float, float, str]]) -> WeightedPlaces:
     return places([(lat, lon, weight / total, country) for lat, lon, weight, country in rows])
 
 
+def test_a_tiny_weight_has_an_inverse() -> None:
+    smallest = places([(0, 0, 1.0, "JP"), (10, 10, 5e-324, "FR")])
+    mixed = mix([smallest], np.array([5e-324]), {"JP": 0.5, "FR": 0.5})
+    assert mixed.by_country() == {"JP": 0.5, "FR": 0.5}
+
+
 @settings(deadline=None, max_examples=60)
 @given(members=st.lists(SOME_PLACES, min_size=1, max_size=3), shares=st.tuples(*[st.floats(0, 1)] * 3), data=st.data())
 def test_the_marginal_by_country_is_what_was_asked_for_and_the_order_does_not_matter(

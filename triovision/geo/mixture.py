@@ -42,9 +42,10 @@ def mix(
         raise ValueError(f"no member has a place in {', '.join(without)}")
     share = np.where(has, np.asarray(shares, np.float64)[:, None], 0)
     share = np.where(share.sum(axis=0) > 0, share, has)
-    scale = np.divide(wanted * share, share.sum(axis=0) * total, out=np.zeros_like(total), where=has)
-    scale = np.pad(scale, ((0, 0), (0, 1)))
-    weights = [m.weight * row[c] for m, row, c in zip(members, scale, of_point, strict=True)]
+    part = np.divide(share, share.sum(axis=0), out=np.zeros_like(total), where=has) * wanted
+    # Of the country first: the inverse of a tiny total would be infinite.
+    total, part = np.pad(np.where(has, total, 1), ((0, 0), (0, 1)), constant_values=1), np.pad(part, ((0, 0), (0, 1)))
+    weights = [m.weight / t[c] * p[c] for m, t, p, c in zip(members, total, part, of_point, strict=True)]
     return _joined(members, weights)
 
 
