@@ -6,10 +6,21 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
+from sklearn.ensemble import RandomForestRegressor
 
 from triovision.cli import main
+from triovision.geo import distance_km
+from triovision.inference import load_model
+from triovision.inference.resnetgps import ResNetGpsEngine
+from triovision.inference.stream import read_photo_file
+from triovision.networks.positions import heaviest_positions_deg
+from triovision.train.gps.recipe import RECIPES, Data
+from triovision.train.gps.task import make_task
+from triovision.train.manifest import read_manifest
 
 DATA = os.environ.get("TRIOVISION_DATA")
 
@@ -33,3 +44,22 @@ def test_new_photos_of_known_places_are_recognised() -> None:
     assert found["answered_accuracy"] > 0.93
     assert found["expected_calibration_error"] < 0.12
     assert 0.4 < found["radius_holds"] < 0.7
+
+
+def test_metadata_without_the_photo_come_nowhere_near() -> None:
+    manifest = read_manifest(Path(str(DATA)) / "manifest.csv", columns=["place", *Data().validation_splits])
+    task = make_task(manifest, RECIPES.read("resnetgps_v1_mixture"))
+    rows = task.validation["known_places"][::6]
+    forest = RandomForestRegressor(60, random_state=0).fit(task.city[task.training], task.position[task.training])
+    engine = load_model("resnetgps_v1.places10k", "cpu")
+    assert isinstance(engine, ResNetGpsEngine)
+    position, regressor = engine.card.position, engine.network.get_submodule("regressor")
+    assert position is not None
+    city_nm = torch.from_numpy((task.city[rows] - position.city_mean) / position.city_scale).float()
+    photos = [read_photo_file(path) for path in np.array(task.photos.manifest.paths)[rows]]
+    with torch.inference_mode():
+        guess = heaviest_positions_deg(regressor(engine.preprocess(photos), city_nm)).numpy()
+    truth = task.position[rows].T
+    with_photo_km = float(np.median(distance_km(*truth, *guess.T)))
+    without_km = float(np.median(distance_km(*truth, *forest.predict(task.city[rows]).T)))
+    assert with_photo_km < without_km / 5
