@@ -90,7 +90,7 @@ class Provenance(_Section):
     Attributes:
         recipe: The recipe, every field.
         manifest_sha256: Hash of the table of photos.
-        photos: Number of training photos.
+        photos: Number of training photos; of an ensemble, those that its members were weighed on.
         command: The command that wrote the model folder, absolute paths shortened to their names.
         data: What the photos are, in plain words.
     """

@@ -39,11 +39,12 @@ def show_card(card: ModelCard, say: Words) -> None:
     st.write(f"**{say('Limits')}**. {plain(card.limits, 4000)}")
     with st.expander(say("What it knows")):  # a long list of countries and places
         st.write(plain(card.knows, 20_000))
+    learnt = say("Training photos") if card.ensemble is None else say("Photos that its members are weighed on")
     _facts(
         {
             say("Id"): card.id,
             say("Countries"): say.number(len(card.labels)),
-            say("Training photos"): say.number(card.provenance.photos),
+            learnt: say.number(card.provenance.photos),
             say("Not sure below"): percent(card.calibration.abstention_threshold, say.language),
             say("Licence"): card.licence,
         }
