@@ -7,6 +7,9 @@ from dataclasses import replace
 from math import pi
 from typing import Final, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from triovision.geo import EARTH_RADIUS_KM, Knowledge, WeightedPlaces, city_places
 from triovision.inference.card import Calibration
 from triovision.results import CountryGuess, PlaceGuess, Prediction
@@ -27,6 +30,22 @@ class Answer(TypedDict):
     places: tuple[PlaceGuess, ...]
     posterior: WeightedPlaces
     abstained: bool
+
+
+def check_top_k(top_k: int) -> None:
+    """ValueError unless at least one country is asked for."""
+    if top_k < 1:
+        raise ValueError(f"`top_k` must be at least 1, got {top_k}")
+
+
+def ranked(labels: Sequence[str], probability: NDArray[np.float64]) -> list[CountryGuess]:
+    """All countries, the most probable first, those of equal probability in the order of the labels.
+
+    Args:
+        labels: Countries.
+        probability: Of each, shape `(n_labels,)`.
+    """
+    return [CountryGuess(labels[i], float(probability[i])) for i in np.argsort(-probability, kind="stable")]
 
 
 def answer(

@@ -6,6 +6,7 @@ import copy
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,15 @@ class CountryEngine(OnePassEngine):
         self.device = device
         self.network: nn.Module = load_network(folder, self.card).to(device)
         self.explained_layer: str | None = last_grid(self.card.architecture)
-        self._places = CandidatePlaces(self.card.labels)
         self.precision = choose_precision(self.network, self.card.network_input.input_size, device)
         self._batch_size = _BATCH
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
+
+    @cached_property
+    def _places(self) -> CandidatePlaces:
+        """Only for an engine that has no places of its own."""
+        return CandidatePlaces(self.card.labels)
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from triovision.errors import ModelError
 from triovision.geo.mixture import mix
-from triovision.inference.answer import answer
+from triovision.inference.answer import answer, check_top_k, ranked
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import CARD, Member, ModelCard, read_card
 from triovision.inference.model import GeoModel
 from triovision.inference.pooling import log_pool, union
-from triovision.results import CountryGuess, Photo, Prediction
+from triovision.results import Photo, Prediction
 
 FIT_ANEW: Final = "Restore what is missing or changed, or fit the ensemble anew with `triovision train ensemble`"
 
@@ -67,8 +67,7 @@ class EnsembleEngine:
         Raises:
             ValueError: If `top_k` is below 1.
         """
-        if top_k < 1:
-            raise ValueError(f"`top_k` must be at least 1, got {top_k}")
+        check_top_k(top_k)
         told = [member.predict(photos, len(member.card.labels)) for member in self.members]
         return [self._prediction(of_photo, top_k) for of_photo in zip(*told, strict=True)]
 
@@ -95,14 +94,12 @@ class EnsembleEngine:
     def _prediction(self, told: Sequence[Prediction], top_k: int) -> Prediction:
         start = time.perf_counter()
         pooled = self._pooled(told)
-        order = np.argsort(-pooled, kind="stable")
-        countries = [CountryGuess(self.labels[i], float(pooled[i])) for i in order]
         posterior = mix(
             [prediction.posterior for prediction in told],
             self._place_weight,
             dict(zip(self.labels, pooled.tolist(), strict=True)),
         )
-        answered = answer(countries, posterior, self.card.calibration, top_k)
+        answered = answer(ranked(self.labels, pooled), posterior, self.card.calibration, top_k)
         own_ms = (time.perf_counter() - start) * 1000
         return Prediction(
             photo=told[0].photo,

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from triovision.geo import WeightedPlaces
-from triovision.inference.answer import answer
+from triovision.inference.answer import answer, check_top_k, ranked
 from triovision.inference.card import ModelCard
-from triovision.results import CountryGuess, Photo, Prediction
+from triovision.results import Photo, Prediction
 
 
 class OnePassEngine(ABC):
@@ -45,8 +45,7 @@ class OnePassEngine(ABC):
         Raises:
             ValueError: If `top_k` is below 1.
         """
-        if top_k < 1:
-            raise ValueError(f"`top_k` must be at least 1, got {top_k}")
+        check_top_k(top_k)
         start = time.perf_counter()
         outputs = self._outputs(photos)
         network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
@@ -63,9 +62,7 @@ class OnePassEngine(ABC):
     def _prediction(self, photo: Photo, output: NDArray[Any], top_k: int, network_ms: float) -> Prediction:
         start = time.perf_counter()
         probability, posterior = self._weighed(output)
-        order = np.argsort(-probability, kind="stable")
-        countries = [CountryGuess(self.labels[i], float(probability[i])) for i in order]
-        answered = answer(countries, posterior, self.card.calibration, top_k)
+        answered = answer(ranked(self.labels, probability), posterior, self.card.calibration, top_k)
         return Prediction(
             photo=photo.name,
             model=self.card.id,

@@ -19,7 +19,7 @@ from triovision.geo import country_name
 from triovision.inference.card import Calibration, ModelCard, Provenance
 from triovision.inference.registry import open_model
 from triovision.train.checkpoint import Run, read_run
-from triovision.train.evaluation import Answers, ask, figures
+from triovision.train.evaluation import Answers, ask, evaluate
 from triovision.train.export import fit_calibration, fit_half, held_out, write_model
 from triovision.train.manifest import Manifest
 from triovision.train.radii import calibrate_radii, unfitted_figures
@@ -27,7 +27,6 @@ from triovision.train.run_splits import split
 
 #: A place with this many training photos is one that the model can be said to know.
 _WELL_KNOWN = 20
-_ELSEWHERE = "elsewhere"
 
 
 class Description(BaseModel):
@@ -138,14 +137,12 @@ def export_run(
     calibration = fit_calibration(seen.where(fit_half(seen.place)), request.accuracy)
     with TemporaryDirectory() as scratch:
         draft = _card(calibrating, photos, words, request, calibration, {})
-        answers = _asked(write_model(calibrating.network, Path(scratch), draft), calibrating.run, photos)
-        answers, elsewhere = _known_and_elsewhere(answers, draft.labels)
+        answers, elsewhere = _asked(write_model(calibrating.network, Path(scratch), draft), calibrating.run, photos)
         calibration, metrics = calibrate_radii(answers, draft.labels, calibration)
         metrics |= elsewhere
         if made.run.folder != calibrating.run.folder:
             draft = _card(made, photos, words, request, calibration, {})
-            answers = _asked(write_model(made.network, Path(scratch), draft), made.run, photos)
-            answers, elsewhere = _known_and_elsewhere(answers, draft.labels)
+            answers, elsewhere = _asked(write_model(made.network, Path(scratch), draft), made.run, photos)
             own = {**unfitted_figures(answers, draft.labels), **elsewhere}
             metrics = {f"{name} (calibrating run)": values for name, values in metrics.items()}
             metrics |= {f"{name} (this model)": values for name, values in own.items()}
@@ -153,20 +150,14 @@ def export_run(
     return write_model(made.network, request.models, _card(made, photos, words, request, calibration, metrics))
 
 
-def _asked(folder: Path, run: Run, photos: Manifest) -> dict[str, Answers]:
-    """What a model says of all held-out photos, by the name of the split, and of the countries kept from training."""
+def _asked(folder: Path, run: Run, photos: Manifest) -> tuple[dict[str, Answers], dict[str, dict[str, float | None]]]:
+    """What a model says of held-out photos, by the split, and its figures on the countries kept from training."""
     model = open_model(folder, torch.device("cpu"))
     splits = split(photos, run.recipe.data)
-    parts = splits.validation | {_ELSEWHERE: splits.elsewhere}
-    return {name: ask(model, part) for name, part in parts.items() if len(part)}
-
-
-def _known_and_elsewhere(
-    answers: Mapping[str, Answers], labels: Sequence[str]
-) -> tuple[dict[str, Answers], dict[str, dict[str, float | None]]]:
-    """What a model says of held-out photos, and its figures on countries kept from training."""
-    known = {name: said for name, said in answers.items() if name != _ELSEWHERE}
-    return known, {name: figures(said, labels) for name, said in answers.items() if name == _ELSEWHERE}
+    answers = {name: ask(model, part) for name, part in splits.validation.items() if len(part)}
+    if not len(splits.elsewhere):
+        return answers, {}
+    return answers, {"elsewhere": evaluate(model, splits.elsewhere).metrics}
 
 
 def _card(
