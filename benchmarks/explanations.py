@@ -19,7 +19,7 @@ from triovision.explain import explain_country
 from triovision.inference import CountryEngine, load_model
 from triovision.inference.stream import read_photo_file
 from triovision.results import Photo
-from triovision.train.manifest import read_manifest
+from triovision.train.data.manifest import read_manifest
 
 #: Score-CAM is left out: a network pass for each of 1,280 channels.
 METHODS = ("LayerCAM", "Grad-CAM", "Grad-CAM++")

@@ -21,13 +21,13 @@ from benchmarks.pictures import jpeg
 from benchmarks.timing import in_turn
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
-from triovision.train.bad_photos import BadPhotos
-from triovision.train.data import Draw, TrainingPhotos, collate
-from triovision.train.manifest import Manifest
-from triovision.train.pixels import ShorterSide, open_cache, shorter_side
-from triovision.train.prefix import collate_features, cut_prefix, frozen_features, leading_modules
-from triovision.train.recipe import Recipe
-from triovision.train.recipe_sections import Augmentation
+from triovision.train.data.dataset import Draw, TrainingPhotos, collate
+from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
+from triovision.train.data.image_cache import ShorterSide, open_cache, shorter_side
+from triovision.train.data.manifest import Manifest
+from triovision.train.data.unreadable import BadPhotos
+from triovision.train.recipes.country_recipe import Recipe
+from triovision.train.recipes.sections import Augmentation
 
 PHOTOS, BATCH, VARIANTS, ROUNDS = 192, 32, 8, 3
 LIMIT = 3.0

@@ -27,15 +27,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from torch.utils.data import Dataset, Sampler
 
 from triovision.inference.preprocessing import Preprocessing
-from triovision.train.bad_photos import BadPhotos
-from triovision.train.classifier import CountryTraining
-from triovision.train.compiling import Compile
-from triovision.train.data import Draw, Sample, collate
-from triovision.train.loop import Guard, ResumableLoader, ResumePoints, WholeCheckpoints
-from triovision.train.losses import CountryLoss
-from triovision.train.memory import keep_freed_memory
-from triovision.train.recipe import Recipe
-from triovision.train.recipe_sections import Optimisation
+from triovision.train.data.dataset import Draw, Sample, collate
+from triovision.train.data.unreadable import BadPhotos
+from triovision.train.engine.callbacks import Guard, ResumableLoader, ResumePoints, WholeCheckpoints
+from triovision.train.engine.compiling import Compile
+from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.memory import keep_freed_memory
+from triovision.train.losses.country import CountryLoss
+from triovision.train.recipes.country_recipe import Recipe
+from triovision.train.recipes.sections import Optimisation
 
 STEPS = int(os.environ.get("TRIOVISION_STEPS", "12"))
 BATCH = int(os.environ.get("TRIOVISION_BATCH", "32"))

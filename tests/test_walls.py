@@ -24,12 +24,15 @@ WALLS = {
     | {"transformers", "geoclip"},
     "triovision.explain": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui"},
     "triovision.viz": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
+    "triovision.metrics": HEAVY | {"triovision.train", "triovision.viz", "triovision.ui"},
+    "triovision.train": {"streamlit", "triovision.viz", "triovision.ui"},
+    "triovision.reporting": {"streamlit", "triovision.ui"},
     "triovision.cli": HEAVY | {"timm", "lightning"},
-    "triovision.train.run": {"streamlit", "triovision.viz", "triovision.ui"},
-    "triovision.train.card": {"streamlit", "triovision.viz", "triovision.ui"},
-    "triovision.train.ensemble.making": {"streamlit", "triovision.viz", "triovision.ui"},
-    "triovision.train.engine_tables": {"streamlit", "triovision.viz", "triovision.ui"},
-    "triovision.train.baselines": {"streamlit", "triovision.viz", "triovision.ui"},
+    "triovision.train.engine.run": {"streamlit", "triovision.viz", "triovision.ui"},
+    "triovision.train.export.card": {"streamlit", "triovision.viz", "triovision.ui"},
+    "triovision.train.export.ensemble.making": {"streamlit", "triovision.viz", "triovision.ui"},
+    "triovision.train.evaluation.benchmark_tables": {"streamlit", "triovision.viz", "triovision.ui"},
+    "triovision.train.evaluation.baselines": {"streamlit", "triovision.viz", "triovision.ui"},
 }
 
 

@@ -19,8 +19,8 @@ from triovision.inference.card import CARD, WEIGHTS, Ensemble, Member, ModelCard
 from triovision.inference.ensemble import EnsembleEngine
 from triovision.inference.integrity import faults
 from triovision.results import CountryGuess, Photo, Prediction
-from triovision.train.embedding import model_network
-from triovision.train.gps.countries import read_classifier
+from triovision.train.evaluation.country_probabilities import read_classifier
+from triovision.train.evaluation.embedding import model_network
 
 pytestmark = pytest.mark.usefixtures("exact")
 

@@ -13,9 +13,9 @@ from triovision.explain import explain_country
 from triovision.inference import load_model, read_card
 from triovision.inference.card import CARD, Ensemble, Member, ModelCard
 from triovision.results import Photo
-from triovision.train.engine_tables import engine_tables
-from triovision.train.engines import Contest, standings
-from triovision.train.manifest import Manifest
+from triovision.train.data.manifest import Manifest
+from triovision.train.evaluation.benchmark import Contest, standings
+from triovision.train.evaluation.benchmark_tables import engine_tables
 
 pytestmark = pytest.mark.usefixtures("exact")
 

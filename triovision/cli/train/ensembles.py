@@ -48,10 +48,10 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     The photos are those that no MODEL learnt from, as the cards say. One half of their places is for the weights and
     the calibration, the other for the figures. Kill it at any time and give the same command to go on.
     """
-    from triovision.train.card import read_description  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.ensemble.making import make_ensemble  # noqa: PLC0415
-    from triovision.train.ensemble.members import EnsembleRequest  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.export.card import read_description  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.export.ensemble.making import make_ensemble  # noqa: PLC0415
+    from triovision.train.export.ensemble.members import EnsembleRequest  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, ["place"])
     words = read_description(describe)
@@ -106,9 +106,9 @@ def engines(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     A model that cannot be used is named and left out. Exit status 0 when all models and photos could be used, else 1.
     """
     from triovision.inference import list_models, load_model  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train import engine_tables as t  # noqa: PLC0415
-    from triovision.train.engines import contest, standings  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.evaluation import benchmark_tables as t  # noqa: PLC0415
+    from triovision.train.evaluation.benchmark import contest, standings  # noqa: PLC0415
 
     if out is not None:
         t.check_out(out)

@@ -19,7 +19,7 @@ def gps() -> None:
 @gps.command()
 def recipes() -> None:
     """List the recipes."""
-    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in RECIPES.names():
         click.echo(f"{name}: {RECIPES.read(name).description}")
@@ -53,13 +53,13 @@ def run(
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.train.gps.checkpoint import read_gps_run  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.gps.countries import read_classifier  # noqa: PLC0415
-    from triovision.train.gps.measuring import scores_text, write_metrics  # noqa: PLC0415
-    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.gps.run import run as run_recipe  # noqa: PLC0415
-    from triovision.train.loading import Reading  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.loaders import Reading  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.engine.position_run import run as run_recipe  # noqa: PLC0415
+    from triovision.train.engine.position_run_folder import read_gps_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.evaluation.country_probabilities import read_classifier  # noqa: PLC0415
+    from triovision.train.evaluation.position import scores_text, write_metrics  # noqa: PLC0415
+    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
 
     recipe, how = RECIPES.read(recipe_name, overrides), Reading(**reading)
     photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
@@ -106,14 +106,14 @@ def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.train import tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.gps import study as s  # noqa: PLC0415
-    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.loading import Reading  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.search_space import read_space  # noqa: PLC0415
-    from triovision.train.study import opened  # noqa: PLC0415
-    from triovision.train.study_outputs import write_outputs  # noqa: PLC0415
+    from triovision.reporting.study import write_outputs  # noqa: PLC0415
+    from triovision.train.data.loaders import Reading  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
+    from triovision.train.tuning import position_study as s  # noqa: PLC0415
+    from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
+    from triovision.train.tuning.study import opened  # noqa: PLC0415
 
     recipe = RECIPES.read(recipe_name, overrides)
     if metric not in s.objectives(recipe):
@@ -167,12 +167,12 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.train.cross_validation import fold_manifest  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.gps import benchmark as b  # noqa: PLC0415
-    from triovision.train.gps.photos import located  # noqa: PLC0415
-    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.loading import Reading  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.loaders import Reading  # noqa: PLC0415
+    from triovision.train.data.located import located  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
+    from triovision.train.tuning import position_benchmark as b  # noqa: PLC0415
+    from triovision.train.tuning.cross_validation import fold_manifest  # noqa: PLC0415 - `--help` must not wait for torch
 
     chosen = [
         RECIPES.read(recipe_name, [*overrides, f"version={version}", f"name=resnetgps_{version}"])

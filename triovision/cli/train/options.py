@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from triovision.train.manifest import Manifest
-    from triovision.train.recipe import Recipe
+    from triovision.train.data.manifest import Manifest
+    from triovision.train.recipes.country_recipe import Recipe
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -71,8 +71,8 @@ def inputs(
     recipe_name: str, manifest: Path, root: Path | None, overrides: Sequence[str] = ()
 ) -> tuple[Recipe, Manifest]:
     """The recipe, and the manifest with the columns that it needs."""
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.recipe import read_recipe  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
 
     recipe = read_recipe(recipe_name, overrides)
     return recipe, read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
@@ -80,7 +80,7 @@ def inputs(
 
 def photos_where(manifest: Path, root: Path | None, where: Sequence[str]) -> tuple[Manifest, Manifest]:
     """A manifest, and its rows that meet every `COLUMN=VALUE`."""
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
 
     conditions = [condition.partition("=") for condition in where]
     if not all(column and equals for column, equals, _ in conditions):

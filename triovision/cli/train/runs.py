@@ -13,7 +13,7 @@ from triovision.cli.train.options import FOLDER, MANIFEST, OVERRIDES, ROOT, WEIG
 @click.command()
 def recipes() -> None:
     """List the recipes."""
-    from triovision.train.recipe import read_recipe, recipe_names  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.recipes.country_recipe import read_recipe, recipe_names  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in recipe_names():
         click.echo(f"{name}: {read_recipe(name).description}")
@@ -59,11 +59,11 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     """
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415 - `--help` must not wait for torch
 
-    from triovision.train.checkpoint import read_run  # noqa: PLC0415
-    from triovision.train.execution import Execution  # noqa: PLC0415
-    from triovision.train.loading import Loading  # noqa: PLC0415
-    from triovision.train.memory import keep_freed_memory  # noqa: PLC0415
-    from triovision.train.run import run as run_recipe  # noqa: PLC0415
+    from triovision.train.data.loaders import Loading  # noqa: PLC0415
+    from triovision.train.engine.memory import keep_freed_memory  # noqa: PLC0415
+    from triovision.train.engine.run import run as run_recipe  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415
+    from triovision.train.engine.trainer import Execution  # noqa: PLC0415
 
     if weights is not None and go_on_from is not None:
         raise click.UsageError("Give --weights or --go-on-from, not both.")
