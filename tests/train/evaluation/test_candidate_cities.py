@@ -8,12 +8,12 @@ from typing import cast
 import numpy as np
 import pytest
 
-from triovision.geo.asked_cities import AskedCities
+from triovision.geo.city_queries import CityQueries
 from triovision.inference.regressor import Regressor
 from triovision.train.evaluation.candidate_cities import SCALES_KM, best_scale, cross_fitted, guess
 from triovision.train.recipes.position_recipe import Candidates
 
-CITIES = AskedCities(("FR", "JP"), per_country=3)
+CITIES = CityQueries(("FR", "JP"), per_country=3)
 PARIS = (CITIES.cities.lat_deg[0], CITIES.cities.lon_deg[0])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.geo import distance_km
-from triovision.geo.asked_cities import AskedCities
+from triovision.geo.city_queries import CityQueries
 from triovision.inference.regressor import Regressor
 from triovision.train.recipes.position_recipe import Candidates
 
@@ -36,7 +36,7 @@ def guess(
     regressor: Regressor,
     features: NDArray[np.float32],
     probability: Floats,
-    cities: AskedCities,
+    cities: CityQueries,
     candidates: Candidates,
 ) -> Guesses:
     """Ask a regressor about candidate cities and answer with the best point of each weighted set.
@@ -86,7 +86,7 @@ def best_scale(error_km: Floats) -> int:
 
 
 def _answers(
-    regressor: Regressor, features: NDArray[np.float32], asked: list[NDArray[np.intp]], cities: AskedCities
+    regressor: Regressor, features: NDArray[np.float32], asked: list[NDArray[np.intp]], cities: CityQueries
 ) -> Iterator[Floats]:
     """The regressor's positions for the cities of each photo, `(n_asked, 2)`; several photos are asked at once."""
     for start in range(0, len(asked), _PHOTOS):

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from triovision.errors import RecipeError
 from triovision.files import write_whole
 from triovision.geo import distance_km
-from triovision.geo.asked_cities import AskedCities
 from triovision.geo.city_metadata import CITY_METADATA
+from triovision.geo.city_queries import CityQueries
 from triovision.inference.registry import choose_device
 from triovision.inference.regressor import Regressor
 from triovision.metrics.country import METRICS
@@ -126,7 +126,7 @@ def _guesses(
     regressor: Regressor, task: Task, features: NDArray[np.float32], countries: CountryProbabilities, run: GpsRun
 ) -> dict[str, Guesses]:
     candidates = run.recipe.candidates
-    cities = AskedCities(countries.labels, candidates.per_country)
+    cities = CityQueries(countries.labels, candidates.per_country)
     splits = tqdm(task.validation.items(), "candidate cities", unit="split", disable=None)
     return {
         name: guess(regressor, features[rows], countries.of_split[name], cities, candidates) for name, rows in splits

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triovision.geo import distance_km
-from triovision.geo.asked_cities import AskedCities
 from triovision.geo.city_metadata import CITY_METADATA
+from triovision.geo.city_queries import CityQueries
 
 DEGREE_KM = np.pi / 180 * 6371.0088
-CITIES = AskedCities(("FR", "JP", "IS"), per_country=2)
+CITIES = CityQueries(("FR", "JP", "IS"), per_country=2)
 
 
 def test_the_cities_of_the_most_probable_countries_are_asked() -> None:
@@ -70,4 +70,4 @@ def test_wrong_values_are_refused() -> None:
     with pytest.raises(ValueError, match="positive, got 0"):
         CITIES.weights(np.array([0.5, 0.5, 0.0]), none, none, none, 0)
     with pytest.raises(ValueError, match="repeat"):
-        AskedCities(("FR", "FR"))
+        CityQueries(("FR", "FR"))

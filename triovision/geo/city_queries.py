@@ -15,7 +15,7 @@ from triovision.geo.posterior import WeightedPlaces, check_weights
 Floats = NDArray[np.float64]
 
 
-class AskedCities:
+class CityQueries:
     """The candidate cities of a fixed set of countries, with their metadata worked out once for all photos.
 
     A regressor that wants a city's metadata beside the photo is asked about the cities of the most probable countries.
