@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from triovision.geo import Knowledge, WeightedPlaces
+    from triovision.geo import Evidence, WeightedPlaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +115,13 @@ class Prediction:
         radius_km: Radius around `place` that holds the truth half of the time, as calibrated.
         radius_90_km: Radius around `place` that holds the truth 90 % of the time, as calibrated.
         places: Weighted candidate places, most probable first.
-        posterior: All weighted places, for a density and for what a person adds to the model's knowledge.
+        posterior: All weighted places, for a density and for what a person adds to the model's evidence.
         abstained: True when the model is below its calibrated threshold: "not sure".
         elapsed_ms: Wall time of this photo's share of the batch, from pixels to answer.
         device: Device that ran the network, such as `"cpu"`.
         precision: Number format of the network, such as `"bfloat16"`.
-        knowledge: What a person said, and all of the above takes as true; None for the model's own answer.
-        agreement: Probability that the model gave to what the person said.
+        evidence: What a person said, and all of the above takes as true; None for the model's own answer.
+        evidence_probability: Probability that the model gave to what the person said.
     """
 
     photo: str
@@ -137,8 +137,8 @@ class Prediction:
     elapsed_ms: float
     device: str
     precision: str
-    knowledge: Knowledge | None = None
-    agreement: float = 1.0
+    evidence: Evidence | None = None
+    evidence_probability: float = 1.0
 
     def __post_init__(self) -> None:
         """Hold the order that readers rely on."""
@@ -165,7 +165,7 @@ class Prediction:
             "elapsed_ms": round(self.elapsed_ms, 3),
             "device": self.device,
             "precision": self.precision,
-            "given": self.knowledge and {**self.knowledge.to_dict(), "probability": round(self.agreement, 6)},
+            "given": self.evidence and {**self.evidence.to_dict(), "probability": round(self.evidence_probability, 6)},
         }
 
 

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from triovision.errors import KnowledgeError
+from triovision.errors import EvidenceError
 from triovision.geo.density import Density, density
 from triovision.geo.distances import distance_km
-from triovision.geo.knowledge import Knowledge
+from triovision.geo.evidence import Evidence
 from triovision.geo.sphere import Objective, best_point, coarse, expected_cost, position_deg, unit_vectors
 from triovision.results import PlaceGuess
 
@@ -141,20 +141,20 @@ class WeightedPlaces:
         """Probability of cells of equal area, smoothed with a kernel of that width; see `triovision.geo.density`."""
         return density(self._xyz, self.weight, width_km)
 
-    def probability_of(self, knowledge: Knowledge) -> float:
+    def probability_of(self, evidence: Evidence) -> float:
         """How probable it is, by this set, that what a person says is so."""
-        return min(1.0, float(self.weight[knowledge.holds(self.lat_deg, self.lon_deg, self.countries)].sum()))
+        return min(1.0, float(self.weight[evidence.holds(self.lat_deg, self.lon_deg, self.countries)].sum()))
 
-    def given(self, knowledge: Knowledge) -> WeightedPlaces:
+    def given(self, evidence: Evidence) -> WeightedPlaces:
         """The points that agree with what a person knows, their weights scaled to sum to one (Bayes' rule).
 
         Raises:
-            KnowledgeError: If nothing that has any probability agrees.
+            EvidenceError: If nothing that has any probability agrees.
         """
-        agrees = knowledge.holds(self.lat_deg, self.lon_deg, self.countries) & (self.weight > 0)
+        agrees = evidence.holds(self.lat_deg, self.lon_deg, self.countries) & (self.weight > 0)
         if not agrees.any():
-            raise KnowledgeError(
-                str(knowledge), "no place that the model considers agrees with it", "Say less, or draw a larger box"
+            raise EvidenceError(
+                str(evidence), "no place that the model considers agrees with it", "Say less, or draw a larger box"
             )
         return replace(
             self,

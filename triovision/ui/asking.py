@@ -62,4 +62,4 @@ def _of_others(answers: Sequence[Answer], model: GeoModel) -> list[Answer]:
 def _show(answer: Answer, model: GeoModel) -> None:
     session = current()
     kept = session.set_aside.get((answer.key, model.card.id))
-    session.show(kept or replace(answer, prediction=ask(model, answer.photo), unaided=None))
+    session.show(kept or replace(answer, prediction=ask(model, answer.photo), unconditioned=None))

@@ -158,8 +158,8 @@ def _add_density(plot: folium.Map, prediction: Prediction, look: MapLook) -> Non
     lon_deg, accent = prediction.place.lon_deg, colours(look.theme)["accent"]
     group = folium.FeatureGroup(look.translate("Density of the probability"), show=False).add_to(plot)
     ShadedCells(shading(prediction.posterior.density(), lon_deg), accent).add_to(group)
-    if prediction.knowledge and prediction.knowledge.box:
-        corners = box_corners(prediction.knowledge.box, lon_deg)
+    if prediction.evidence and prediction.evidence.box:
+        corners = box_corners(prediction.evidence.box, lon_deg)
         folium.Rectangle(corners, color=accent, weight=2, fill=False, interactive=False).add_to(plot)
 
 

@@ -35,7 +35,7 @@ def test_the_answer_that_agrees_with_its_city_is_taken() -> None:
         regressor, np.zeros((1, 4), np.float32), np.array([[1.0, 0.0]]), CITIES, Candidates(countries=1, per_country=3)
     )
     assert found.by_scale.shape == (len(SCALES_KM), 1, 2)
-    np.testing.assert_allclose(found.by_scale[0, 0], PARIS)  # the smallest scale believes in agreement alone
+    np.testing.assert_allclose(found.by_scale[0, 0], PARIS)  # the smallest scale believes in evidence_probability alone
     np.testing.assert_allclose(found.by_scale[-1, 0], (30.0, 5.0))  # at 3,200 km, two weigh more than one
     assert found.countries_alone[0] in np.column_stack([CITIES.cities.lat_deg[:3], CITIES.cities.lon_deg[:3]])
 

@@ -14,7 +14,7 @@ from triovision.inference.regressor import Regressor
 from triovision.train.recipes.position_recipe import Candidates
 
 Floats = NDArray[np.float64]
-#: Scales of the agreement to choose from, in km.
+#: Scales of the evidence_probability to choose from, in km.
 SCALES_KM = (25.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0)
 _PHOTOS = 64
 

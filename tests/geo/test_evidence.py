@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from triovision.errors import KnowledgeError
-from triovision.geo import Box, Knowledge, Near
+from triovision.errors import EvidenceError
+from triovision.geo import Box, Evidence, Near
 
 
 def inside(box, *positions):
@@ -50,20 +50,20 @@ def test_a_box_goes_all_round_or_is_a_meridian():
     ],
 )
 def test_a_box_that_is_none_is_refused_with_words(edges, reason):
-    with pytest.raises(KnowledgeError, match=reason):
+    with pytest.raises(EvidenceError, match=reason):
         Box(**dict(zip(("south_deg", "north_deg", "west_deg", "east_deg"), edges, strict=True)))
 
 
 @pytest.mark.parametrize("radius_km", [0, -1, math.nan, math.inf])
 def test_a_distance_that_is_none_is_refused(radius_km):
-    with pytest.raises(KnowledgeError, match=r"Paris.*above 0 km"):
+    with pytest.raises(EvidenceError, match=r"Paris.*above 0 km"):
         Near(name="Paris", lat_deg=48.85, lon_deg=2.35, radius_km=radius_km)
 
 
 @pytest.mark.parametrize("said", [{}, {"continent": "XX"}, {"country": "ZZ"}, {"country": "fr"}])
 def test_knowledge_that_says_nothing_or_names_nothing_is_refused(said):
-    with pytest.raises(KnowledgeError):
-        Knowledge(**said)
+    with pytest.raises(EvidenceError):
+        Evidence(**said)
 
 
 PLACES = (
@@ -89,11 +89,11 @@ PLACES = (
     ],
 )
 def test_all_that_is_said_holds_together(said, agrees):
-    assert Knowledge(**said).holds(*PLACES).tolist() == [bool(yes) for yes in agrees]
+    assert Evidence(**said).holds(*PLACES).tolist() == [bool(yes) for yes in agrees]
 
 
 def test_what_is_said_as_plain_values_and_words():
-    said = Knowledge(
+    said = Evidence(
         country="FJ",
         box=Box(south_deg=-20, north_deg=-15, west_deg=177, east_deg=-178.5),
         near=Near(name="Suva", lat_deg=-18.1, lon_deg=178.4, radius_km=50),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from triovision.errors import KnowledgeError
+from triovision.errors import EvidenceError
 from triovision.geo.continents import CONTINENTS, continent_code
 from triovision.geo.countries import is_country
 from triovision.geo.distances import distance_km
@@ -26,7 +26,7 @@ class Box:
         east_deg: Eastern edge, from -180 to 180.
 
     Raises:
-        KnowledgeError: If an edge lies nowhere, or south lies north of north.
+        EvidenceError: If an edge lies nowhere, or south lies north of north.
     """
 
     south_deg: float
@@ -37,11 +37,11 @@ class Box:
     def __post_init__(self) -> None:
         """Refuse what is no box."""
         if not all(-180 <= lon_deg <= 180 for lon_deg in (self.west_deg, self.east_deg)):
-            raise KnowledgeError(str(self), "west and east must lie within ±180°", "Correct the box")
+            raise EvidenceError(str(self), "west and east must lie within ±180°", "Correct the box")
         if not (-90 <= self.south_deg <= 90 and -90 <= self.north_deg <= 90):
-            raise KnowledgeError(str(self), "south and north must lie within ±90°", "Correct the box")
+            raise EvidenceError(str(self), "south and north must lie within ±90°", "Correct the box")
         if self.south_deg > self.north_deg:
-            raise KnowledgeError(str(self), "its south lies north of its north", "Correct the box")
+            raise EvidenceError(str(self), "its south lies north of its north", "Correct the box")
 
     def holds(self, lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
         """True for the positions that lie in the box."""
@@ -65,7 +65,7 @@ class Near:
     """What lies within a distance of a city.
 
     Raises:
-        KnowledgeError: If the radius is no positive number.
+        EvidenceError: If the radius is no positive number.
     """
 
     name: str
@@ -76,11 +76,11 @@ class Near:
     def __post_init__(self) -> None:
         """Refuse what is no radius."""
         if not 0 < self.radius_km < math.inf:
-            raise KnowledgeError(self.name, "the distance from it must be above 0 km", "Correct the distance")
+            raise EvidenceError(self.name, "the distance from it must be above 0 km", "Correct the distance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
+class Evidence:
     """What is known of a photo's place. Several things hold together; None says nothing.
 
     Attributes:
@@ -90,7 +90,7 @@ class Knowledge:
         near: How far from which city at most.
 
     Raises:
-        KnowledgeError: If there is no such continent or country, or nothing is said.
+        EvidenceError: If there is no such continent or country, or nothing is said.
     """
 
     continent: str | None = None
@@ -101,11 +101,11 @@ class Knowledge:
     def __post_init__(self) -> None:
         """Refuse what says nothing or names nothing on Earth."""
         if self.continent is not None and self.continent not in CONTINENTS:
-            raise KnowledgeError(self.continent, "is no continent", f"Choose one of {', '.join(CONTINENTS)}")
+            raise EvidenceError(self.continent, "is no continent", f"Choose one of {', '.join(CONTINENTS)}")
         if self.country is not None and not is_country(self.country):
-            raise KnowledgeError(self.country, "is no country", "Give its code of two letters, such as FR")
+            raise EvidenceError(self.country, "is no country", "Give its code of two letters, such as FR")
         if all(said is None for said in (self.continent, self.country, self.box, self.near)):
-            raise KnowledgeError("knowledge", "says nothing", "Name a continent, a country, a box or a city")
+            raise EvidenceError("evidence", "says nothing", "Name a continent, a country, a box or a city")
 
     def holds(
         self, lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64], countries: NDArray[np.str_]
