@@ -64,10 +64,10 @@ class AttendingModel(ExplainableModel, Protocol):
 
 
 @runtime_checkable
-class Represented(Protocol):
+class CompositeModel(Protocol):
     """An engine of several models, one of which gives the reasons for all."""
 
     @property
-    def spokesmen(self) -> Sequence[ExplainableModel]:
+    def members_by_weight(self) -> Sequence[ExplainableModel]:
         """The models, the one to ask first."""
         ...
