@@ -211,9 +211,9 @@ def test_the_heavier_member_gives_the_reasons_and_is_named(make_photos: MakePhot
 def test_a_member_that_cannot_be_explained_leaves_the_reasons_to_the_next(make_photos: MakePhotos) -> None:
     engine = load_model(BOTH, "cpu")
     (photo,) = make_photos(1)
-    engine.members[1].explained_layer = None
+    engine.members[1].target_layer = None
     assert explain_country(engine, photo, "US").model == A
-    engine.members[0].explained_layer = None
+    engine.members[0].target_layer = None
     with pytest.raises(ExplanationError, match=B):
         explain_country(engine, photo, "IT")
 

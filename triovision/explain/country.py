@@ -20,7 +20,7 @@ def methods_for(model: ExplainableModel | CompositeModel) -> tuple[str, ...]:
     model = _explained_member(model)
     if isinstance(model, AttendingModel):
         return attention.METHODS
-    return () if model.explained_layer is None else cam.METHODS
+    return () if model.target_layer is None else cam.METHODS
 
 
 def explain_country(
@@ -30,7 +30,7 @@ def explain_country(
 
     A convolutional network by LayerCAM (Jiang et al., 2021), Grad-CAM (Selvaraju et al., 2017), Grad-CAM++
     (Chattopadhay et al., 2018) or Score-CAM (Wang et al., 2020; one forward pass a channel, hence slow) on the layer
-    `model.explained_layer`; a transformer that shows its attention by gradient-weighted attention (Chefer et al.,
+    `model.target_layer`; a transformer that shows its attention by gradient-weighted attention (Chefer et al.,
     2021). Hooks are put on a private copy of the network and removed whatever happens; the network that answers never
     has any.
 
@@ -61,7 +61,7 @@ def explain_country(
     if country not in model.labels:
         known = ", ".join(sorted(model.labels))
         raise ExplanationError(country, f"is no country that {model.card.id} knows", f"Choose one of {known}")
-    layer = model.attention_layers if isinstance(model, AttendingModel) else cast(str, model.explained_layer)
+    layer = model.attention_layers if isinstance(model, AttendingModel) else cast(str, model.target_layer)
     with model.private_network() as network:
         start = time.perf_counter()
         heatmap_hw = _heatmap(model, network, photo, model.labels.index(country), chosen, layer)

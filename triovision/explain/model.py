@@ -24,10 +24,10 @@ class ExplainableModel(Protocol):
     """An engine with a network inside.
 
     Attributes:
-        explained_layer: Dotted name of the layer whose grid is read; None where the network has none.
+        target_layer: Dotted name of the layer whose grid is read; None where the network has none.
     """
 
-    explained_layer: str | None
+    target_layer: str | None
 
     @property
     def card(self) -> Identified:

@@ -22,7 +22,7 @@ from triovision.inference.one_pass import OnePassEngine
 from triovision.inference.precision import choose_precision, forward
 from triovision.inference.preprocessing import centre_square
 from triovision.inference.weights import load_network
-from triovision.networks import class_vectors, last_grid
+from triovision.networks import class_vectors, target_layer
 from triovision.results import Photo
 
 _BATCH = 32
@@ -43,7 +43,7 @@ class CountryEngine(OnePassEngine):
         self.card: ModelCard = read_card(folder)
         self.device = device
         self.network: nn.Module = load_network(folder, self.card).to(device)
-        self.explained_layer: str | None = last_grid(self.card.architecture)
+        self.target_layer: str | None = target_layer(self.card.architecture)
         self.precision = choose_precision(self.network, self.card.network_input.input_size, device)
         self._batch_size = _BATCH
         self._turn = threading.Lock()

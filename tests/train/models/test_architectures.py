@@ -145,7 +145,7 @@ def test_an_exported_model_carries_its_arguments(name: str, photos: Manifest, tm
     with torch.inference_mode():
         expected = finished.network(engine.preprocess([photo])).numpy()
     np.testing.assert_allclose(engine.logits([photo]), expected, atol=0.05, rtol=0.05)
-    if engine.explained_layer is None:
+    if engine.target_layer is None:
         with pytest.raises(ExplanationError, match="transformer"):
             explain_country(engine, photo, "FR")
     else:

@@ -49,7 +49,7 @@ class GeoClipEngine(OnePassEngine):
     #: Dotted name of the layers whose attention explains an answer.
     attention_layers = "vision.vision_model.encoder.layers"
     #: It has no grid that class activation maps could read.
-    explained_layer: str | None = None
+    target_layer: str | None = None
     precision = torch.float32
 
     def __init__(self, folder: Path, device: torch.device, on_progress: Progress = _silent) -> None:
