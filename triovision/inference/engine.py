@@ -110,10 +110,10 @@ class CountryEngine(OnePassEngine):
         similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
         return similarity
 
-    def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
+    def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         return self.logits(photos)
 
-    def _weighed(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
         probability = probabilities(output[None], self.card.calibration.temperature)[0]
         return probability, self._places.weighted(probability)
 

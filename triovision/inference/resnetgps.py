@@ -52,12 +52,12 @@ class ResNetGpsEngine(CountryEngine):
         self._regressor = Regressor(self._network.regressor, _answers_deg(self._position, device), scaling, device)
         self._cities = CityQueries(self.card.labels, self._position.cities_per_country)
 
-    def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
+    def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         """Image features, shape `(n, n_image_features)`."""
         regressor = self._network.regressor
         return self._passed(regressor.resnet, photos, regressor.n_image_features)
 
-    def _weighed(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
         features_nc = output[None]
         with torch.inference_mode():
             logits = self._network.countries(torch.from_numpy(features_nc).to(self.device)).cpu().numpy()

@@ -113,10 +113,10 @@ class GeoClipEngine(OnePassEngine):
         sums = torch.zeros(len(self.labels), network.gallery.shape[1], device=self.device)
         return F.normalize(sums.index_add_(0, network.country_index, network.gallery), dim=1)
 
-    def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
+    def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
         return self.position_probability(photos)
 
-    def _weighed(self, output: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightedPlaces]:
         posterior = WeightedPlaces(
             lat_deg=self.gallery.lat_deg,
             lon_deg=self.gallery.lon_deg,
