@@ -29,7 +29,7 @@ from torch.utils.data import Dataset, Sampler
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.data.dataset import Draw, Sample, collate
 from triovision.train.data.unreadable import BadPhotos
-from triovision.train.engine.callbacks import Guard, ResumableLoader, ResumePoints, WholeCheckpoints
+from triovision.train.engine.callbacks import AtomicCheckpointIO, FiniteLossGuard, ResumableLoader, StepCheckpoint
 from triovision.train.engine.compiling import Compile
 from triovision.train.engine.country_module import CountryTraining
 from triovision.train.engine.memory import keep_freed_memory
@@ -163,10 +163,10 @@ def ours(folder: Path, compiled: bool = False) -> float:
             clock,
             *([Compile()] if compiled else []),
             EMAWeightAveraging(decay=RECIPE.optimisation.ema_decay),
-            Guard(0, facts, BadPhotos(folder / "bad.csv", 0)),
-            ResumePoints(folder, 200),
+            FiniteLossGuard(0, facts, BadPhotos(folder / "bad.csv", 0)),
+            StepCheckpoint(folder, 200),
         ],
-        plugins=[WholeCheckpoints()],
+        plugins=[AtomicCheckpointIO()],
     )
     with contextlib.redirect_stdout(None):
         trainer.fit(module(), loader())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes) -> None:
     """Write a file beside the old one and then put it in its place."""
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(content)

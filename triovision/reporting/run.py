@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 import triovision
-from triovision.files import write_whole
+from triovision.files import atomic_write
 from triovision.inference.card import Calibration
 from triovision.metrics.country import METRICS, Cost, Epoch, RunMetrics
 from triovision.reporting.thumbnails import thumbnails
@@ -52,9 +52,9 @@ def write_report(run: Run, manifest: Manifest, wanted_accuracy: float, workers: 
         RecipeError: See `measure`.
     """
     metrics = measure(run, manifest, wanted_accuracy, workers)
-    write_whole(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
+    atomic_write(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
     pictures = thumbnails(metrics, manifest.root) if show_photos else {}
-    write_whole(run.folder / REPORT, run_page(metrics, pictures).encode())
+    atomic_write(run.folder / REPORT, run_page(metrics, pictures).encode())
     return run.folder / REPORT
 
 

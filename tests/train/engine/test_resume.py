@@ -19,7 +19,7 @@ from PIL import Image
 
 from triovision.errors import RecipeError
 from triovision.train.data.manifest import read_manifest
-from triovision.train.engine.callbacks import WholeCheckpoints
+from triovision.train.engine.callbacks import AtomicCheckpointIO
 from triovision.train.engine.run import run
 from triovision.train.engine.run_folder import read_run
 from triovision.train.recipes.country_recipe import read_recipe
@@ -172,12 +172,12 @@ def test_labels_that_the_begun_model_does_not_know_are_named(study: Path, whole:
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
-    WholeCheckpoints().save_checkpoint({"weights": torch.zeros(10)}, path)
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(10)}, path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the system refuses to write more than this
     try:
         with pytest.raises(RecipeError, match=os.strerror(errno.EFBIG)):
-            WholeCheckpoints().save_checkpoint({"weights": torch.zeros(100_000)}, path)
+            AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert torch.equal(torch.load(path, weights_only=True)["weights"], torch.zeros(10))

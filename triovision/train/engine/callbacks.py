@@ -72,7 +72,7 @@ class ResumableLoader(DataLoader[Sample | None]):
         self._seen = dict(state)
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside the old one and then puts it in its place."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ANN401, ARG002 - Lightning's signature
@@ -98,7 +98,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             raise RecipeError(str(target), reason, "Free some space and give the same command to go on") from exc
 
 
-class ResumePoints(Checkpoint):
+class StepCheckpoint(Checkpoint):
     """Keeps `resume.ckpt`, from within an epoch, and `last.ckpt`, from the end of one.
 
     The first is written after the first step of each epoch and every so many steps, but not after an epoch's last
@@ -135,7 +135,7 @@ class ResumePoints(Checkpoint):
         trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
 
 
-class Guard(Callback):
+class FiniteLossGuard(Callback):
     """Makes each step depend on the seed and its number alone, and stops a run that can come to nothing.
 
     Where several processes train, they stop together: one alone would leave the others waiting for it.

@@ -24,7 +24,7 @@ from triovision.train.data.position_features import KeptFeatures, kept_features
 from triovision.train.data.samplers import RepeatedDraws
 from triovision.train.data.task import Task, make_task
 from triovision.train.data.unreadable import FILE, BadPhotos, allowed_photos
-from triovision.train.engine.callbacks import Guard, ResumableLoader, ResumePoints
+from triovision.train.engine.callbacks import FiniteLossGuard, ResumableLoader, StepCheckpoint
 from triovision.train.engine.position_module import PositionTraining
 from triovision.train.engine.position_run_folder import run_facts, write_finished
 from triovision.train.engine.run_folder import FACTS, FINISHED, claim, resume_point
@@ -81,7 +81,7 @@ def run(
     training, held_out = _loaders(task, recipe, store)
     checkpoints, steps = folder / "checkpoints", math.ceil(len(training) / recipe.optimisation.accumulation)
     best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/median_km", enable_version_counter=False)
-    own = [best, Guard(recipe.seed, folder / FACTS, bad), ResumePoints(checkpoints, reading.save_every)]
+    own = [best, FiniteLossGuard(recipe.seed, folder / FACTS, bad), StepCheckpoint(checkpoints, reading.save_every)]
     trainer = Execution().trainer(recipe, folder, steps, [*own, *callbacks])
     module = PositionTraining(recipe, network, task, criterion, steps)
     # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.

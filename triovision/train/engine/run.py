@@ -20,7 +20,7 @@ from triovision.train.data.run_splits import Splits, split
 from triovision.train.data.samplers import sampler
 from triovision.train.data.sharing import Share, TrainingBatches
 from triovision.train.data.unreadable import FILE, BadPhotos, allowed_photos
-from triovision.train.engine.callbacks import Guard, ResumePoints
+from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.country_module import CountryTraining
 from triovision.train.engine.datamodule import Plan, Preparation
 from triovision.train.engine.finishing import finish
@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     bad = BadPhotos(folder / FILE, allowed_photos(loading.max_bad_photos, len(manifest)))
     checkpoints = folder / "checkpoints"
     best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/loss", enable_version_counter=False)
-    own = [best, Guard(recipe.seed, folder / FACTS, bad), ResumePoints(checkpoints, loading.save_every)]
+    own = [best, FiniteLossGuard(recipe.seed, folder / FACTS, bad), StepCheckpoint(checkpoints, loading.save_every)]
     trainer = execution.trainer(recipe, folder, steps, [*own, *callbacks])
     if trainer.is_global_zero:
         recipe = measured(recipe, splits.training, folder, workers)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from triovision.errors import RecipeError
-from triovision.files import write_whole
+from triovision.files import atomic_write
 from triovision.train.models.build import recipe_network
 from triovision.train.recipes.country_recipe import Recipe
 
@@ -53,7 +53,7 @@ def read_run(folder: Path) -> Run:
 
 def write_weights(network: nn.Module, path: Path) -> None:
     """Write a network's weights, whole or not at all."""
-    write_whole(path, save({name: value.contiguous() for name, value in network.state_dict().items()}))
+    atomic_write(path, save({name: value.contiguous() for name, value in network.state_dict().items()}))
 
 
 def claim(folder: Path, facts: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def claim(folder: Path, facts: dict[str, Any]) -> None:
     path = folder / FACTS
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, (json.dumps(facts, indent=2) + "\n").encode())
+        atomic_write(path, (json.dumps(facts, indent=2) + "\n").encode())
         return
     begun = json.loads(path.read_text(encoding="utf-8"))
     if begun == facts:

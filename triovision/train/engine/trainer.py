@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from triovision.errors import RecipeError
 from triovision.train.data.sharing import Share
 from triovision.train.engine.averaging import MovingAverage
-from triovision.train.engine.callbacks import WholeCheckpoints
+from triovision.train.engine.callbacks import AtomicCheckpointIO
 from triovision.train.engine.compiling import Compile
 from triovision.train.engine.country_module import LOG_EVERY
 from triovision.train.engine.progress import EpochLines, RunBar
@@ -77,7 +77,7 @@ class Execution:
                     RunBar() if bar else EpochLines(),
                     *callbacks,
                 ],
-                plugins=[WholeCheckpoints()],
+                plugins=[AtomicCheckpointIO()],
                 enable_progress_bar=bar,
                 enable_model_summary=False,
                 num_sanity_val_steps=0,

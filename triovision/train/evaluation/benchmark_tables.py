@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from triovision.files import write_whole
+from triovision.files import atomic_write
 from triovision.train.data.manifest import check_suffix, write_table
 from triovision.train.evaluation.benchmark import Standing
 
@@ -69,7 +69,7 @@ def write_standings(found: Sequence[Standing], path: Path) -> None:
         for one in found
     ]
     if path.suffix.lower() == ".json":
-        write_whole(path, json.dumps(records, indent=1).encode())
+        atomic_write(path, json.dumps(records, indent=1).encode())
     else:
         write_table(pd.DataFrame(records), path)
 

@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestRegressor
 from tqdm import tqdm
 
 from triovision.errors import RecipeError
-from triovision.files import write_whole
+from triovision.files import atomic_write
 from triovision.geo import distance_km
 from triovision.geo.city_metadata import CITY_METADATA
 from triovision.geo.city_queries import CityQueries
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 def write_metrics(run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: Reading) -> PositionMetrics:
     """Measure a run and write `metrics.json` into its folder; see `measure`."""
     metrics = measure(run, manifest, classifier, reading)
-    write_whole(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
+    atomic_write(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
     return metrics
 
 

@@ -244,15 +244,15 @@ def test_a_strange_checksum_file_is_a_failure(fetch: Shards, mirror: Any, tar_of
 def test_a_full_disk_is_counted_and_the_same_command_mends_it(
     fetch: Shards, write_manifest: Any, photo_id: Any, monkeypatch: pytest.MonkeyPatch, mirror: Any, tmp_path: Path
 ) -> None:
-    manifest, write_whole = write_manifest(12), resize.write_whole
+    manifest, atomic_write = write_manifest(12), resize.atomic_write
 
     def full(path: Path, data: bytes) -> None:
         if path.stem == photo_id(5):
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        write_whole(path, data)
+        atomic_write(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(resize, "write_whole", full)
+        patch.setattr(resize, "atomic_write", full)
         outcome = fetch(manifest, range(3))
     (failure,) = outcome.failures
     assert failure.item == "images_001"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from triovision.train.data.gldv2.resize import SmallJpeg, write_whole
+from triovision.train.data.gldv2.resize import SmallJpeg, atomic_write
 from triovision.transfer import DownloadError
 
 FAILURES = "failures.csv"
@@ -79,7 +79,7 @@ class PhotoFolder:
 
     def finish(self, shard: str, failures: Sequence[Failure]) -> None:
         """Note that all that can be had of a shard is here, and what of it cannot."""
-        write_whole(self._note(shard), json.dumps(failures).encode())
+        atomic_write(self._note(shard), json.dumps(failures).encode())
 
     def finished(self, shard: str) -> tuple[Failure, ...] | None:
         """What failed of a finished shard; None while it is not finished."""
@@ -104,7 +104,7 @@ class PhotoFolder:
         writer = csv.writer(text)
         writer.writerow(Failure._fields)
         writer.writerows(failures)
-        write_whole(self.root / FAILURES, text.getvalue().encode())
+        atomic_write(self.root / FAILURES, text.getvalue().encode())
 
     def _note(self, shard: str) -> Path:
         return self.root / _STATE / f"{shard}.json"
@@ -119,7 +119,7 @@ class PhotoFolder:
         try:
             begun = json.loads(path.read_bytes())
         except FileNotFoundError:
-            write_whole(path, json.dumps(settings).encode())
+            atomic_write(path, json.dumps(settings).encode())
             return
         except ValueError as exc:
             raise DownloadError(str(path), "is damaged", "Remove it if the folder is for the same photos") from exc

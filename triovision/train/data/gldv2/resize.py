@@ -43,10 +43,10 @@ class SmallJpeg:
             image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=self.quality)
-        write_whole(path, buffer.getvalue())
+        atomic_write(path, buffer.getvalue())
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes) -> None:
     """Write a file so that a kill leaves the old one or the new one under its name, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from triovision.files import write_whole
+from triovision.files import atomic_write
 from triovision.inference import ModelCard, load_model
 from triovision.inference.card import CARD, Calibration, Ensemble, Provenance
 from triovision.inference.ensemble import EnsembleEngine
@@ -70,7 +70,7 @@ def make_ensemble(
     card = card.model_copy(update={"calibration": calibration, "metrics": metrics})
     folder = request.models / card.id
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
+    atomic_write(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
     shutil.rmtree(kept)
     return card
 
