@@ -21,7 +21,7 @@ from benchmarks.pictures import jpeg
 from benchmarks.timing import in_turn
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
-from triovision.train.data.dataset import Draw, TrainingPhotos, collate
+from triovision.train.data.dataset import SampleKey, TrainingPhotos, collate
 from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
 from triovision.train.data.image_cache import ShorterSide, open_cache, shorter_side
 from triovision.train.data.manifest import Manifest
@@ -65,7 +65,7 @@ def through(loader: DataLoader[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[
     return epoch
 
 
-def draws(epoch: int) -> list[Draw]:
+def draws(epoch: int) -> list[SampleKey]:
     """Every photo once, with a seed of its own."""
     return [(row, epoch * PHOTOS + row) for row in range(PHOTOS)]
 

@@ -27,7 +27,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from torch.utils.data import Dataset, Sampler
 
 from triovision.inference.preprocessing import Preprocessing
-from triovision.train.data.dataset import Draw, Sample, collate
+from triovision.train.data.dataset import Sample, SampleKey, collate
 from triovision.train.data.unreadable import BadPhotos
 from triovision.train.engine.callbacks import AtomicCheckpointIO, FiniteLossGuard, ResumableLoader, StepCheckpoint
 from triovision.train.engine.compiling import Compile
@@ -61,12 +61,12 @@ class Kept(Dataset[Sample | None]):
         """Photos of an epoch."""
         return STEPS * BATCH
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, draw: SampleKey) -> Sample:
         """One picture and its country."""
         return self.pictures[draw[0] % len(self.pictures)], draw[0] % len(LABELS)
 
 
-class InOrder(Sampler[Draw]):
+class InOrder(Sampler[SampleKey]):
     """Every photo once."""
 
     epoch = 0
@@ -75,7 +75,7 @@ class InOrder(Sampler[Draw]):
         """Photos of an epoch."""
         return STEPS * BATCH
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[SampleKey]:
         """Rows with a seed that nothing reads."""
         return ((row, 0) for row in range(len(self)))
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.samplers import RepeatedDraws, WeightedDraws, draw_weights, draws_an_epoch, sampler
+from triovision.train.data.samplers import RepeatSampler, WeightedSampler, build_sampler, draw_weights, draws_per_epoch
 from triovision.train.recipes.sections import Data
 
 
@@ -35,7 +35,7 @@ def test_countries_without_a_label_are_drawn_as_one() -> None:
 
 
 def test_draws_depend_on_seed_and_epoch_alone() -> None:
-    draws = WeightedDraws(np.array([0.5, 0.25, 0.25]), seed=7)
+    draws = WeightedSampler(np.array([0.5, 0.25, 0.25]), seed=7)
     first = list(draws)
     draws.set_epoch(1)
     second = list(draws)
@@ -48,10 +48,10 @@ def test_draws_depend_on_seed_and_epoch_alone() -> None:
 def test_few_photos_are_drawn_more_often() -> None:
     manifest = table(*rows("FR", "x", 5), *rows("JP", "x", 2), *rows("US", "x", 3), *rows("AD", "x", 1))
     data = Data(oversampling=((3, 3), (5, 2)))
-    times = draws_an_epoch(manifest, ("FR", "JP", "US"), data)
+    times = draws_per_epoch(manifest, ("FR", "JP", "US"), data)
     # Five are no fewer than five; AD has no label, so that its photo stays rare.
     assert times.tolist() == [1] * 5 + [3] * 2 + [2] * 3 + [1]
-    draws = sampler(manifest, ("FR", "JP", "US"), data.model_copy(update={"sampler": "oversample"}), seed=0)
+    draws = build_sampler(manifest, ("FR", "JP", "US"), data.model_copy(update={"sampler": "oversample"}), seed=0)
     drawn = Counter(row for row, _ in draws)
     assert [drawn[row] for row in range(len(manifest))] == times.tolist()
     assert len(draws) == 18
@@ -60,23 +60,23 @@ def test_few_photos_are_drawn_more_often() -> None:
 
 def test_the_thresholds_of_the_report_hold_by_default() -> None:
     manifest = table(*rows("FR", "x", 99), *rows("JP", "x", 100), *rows("US", "x", 499), *rows("DE", "x", 500))
-    times = draws_an_epoch(manifest, ("DE", "FR", "JP", "US"), Data())
+    times = draws_per_epoch(manifest, ("DE", "FR", "JP", "US"), Data())
     assert dict(zip(manifest.table["country"], times.tolist(), strict=True)) == {"FR": 3, "JP": 2, "US": 2, "DE": 1}
 
 
 def test_natural_draws_show_each_photo_once_in_another_order_each_epoch() -> None:
     manifest = table(*rows("FR", "x", 40))
-    draws = sampler(manifest, ("FR",), Data(sampler="natural"), seed=3)
+    draws = build_sampler(manifest, ("FR",), Data(sampler="natural"), seed=3)
     first = list(draws)
     assert sorted(row for row, _ in first) == list(range(40))
     assert len({seed for _, seed in first}) == 40
     draws.set_epoch(1)
     assert [row for row, _ in draws] != [row for row, _ in first]
-    assert list(sampler(manifest, ("FR",), Data(sampler="natural"), seed=3)) == first
+    assert list(build_sampler(manifest, ("FR",), Data(sampler="natural"), seed=3)) == first
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("tempered", WeightedDraws), ("natural", RepeatedDraws), ("oversample", RepeatedDraws)]
+    ("name", "kind"), [("tempered", WeightedSampler), ("natural", RepeatSampler), ("oversample", RepeatSampler)]
 )
 def test_each_sampler_has_a_name(name: str, kind: type) -> None:
-    assert type(sampler(table(*rows("FR", "x", 4)), ("FR",), Data.model_validate({"sampler": name}), 0)) is kind
+    assert type(build_sampler(table(*rows("FR", "x", 4)), ("FR",), Data.model_validate({"sampler": name}), 0)) is kind

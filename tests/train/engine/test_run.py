@@ -121,7 +121,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, photos: Man
     folder = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         # The second epoch never begins, as when the process is gone.
-        patch.setattr("triovision.train.data.samplers.WeightedDraws.set_epoch", lambda _, epoch: epoch == 1 and kill())
+        patch.setattr(
+            "triovision.train.data.samplers.WeightedSampler.set_epoch", lambda _, epoch: epoch == 1 and kill()
+        )
         with pytest.raises(KilledError):
             run(recipe, photos, folder, None, workers=0)
     first = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)

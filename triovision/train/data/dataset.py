@@ -17,7 +17,7 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.photo import read_photo
 from triovision.train.data.image_cache import PictureCache
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.samplers import Draw
+from triovision.train.data.samplers import SampleKey
 from triovision.train.data.transforms import rare_transform, training_transform
 from triovision.train.data.unreadable import BadPhotos
 from triovision.train.recipes.country_recipe import Recipe
@@ -71,7 +71,7 @@ class TrainingPhotos(Dataset[Sample | None]):
         """Number of photos."""
         return len(self.files)
 
-    def __getitem__(self, draw: Draw) -> Sample | None:
+    def __getitem__(self, draw: SampleKey) -> Sample | None:
         """`uint8` picture `(3, train_size, train_size)` and target."""
         row, seed = draw
         image_hwc = _pixels(self, row)

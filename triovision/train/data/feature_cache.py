@@ -20,7 +20,7 @@ from triovision.errors import RecipeError
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import Sample, TrainingPhotos, ValidationPhotos
 from triovision.train.data.image_cache import cache_folder, check_space
-from triovision.train.data.samplers import Draw
+from triovision.train.data.samplers import SampleKey
 
 #: What a timm family calls its stem and its stages; a name with a dot-star stands for the children of a module.
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
@@ -100,7 +100,7 @@ class FrozenFeatures(Dataset[Sample | None]):
         """Number of photos."""
         return len(self.targets)
 
-    def __getitem__(self, draw: Draw | int) -> Sample | None:
+    def __getitem__(self, draw: SampleKey | int) -> Sample | None:
         """Output of the frozen part, float16 of shape `(c, h, w)`, and target; None for an unreadable photo."""
         row, seed = draw if isinstance(draw, tuple) else (draw, 0)
         found = self.store.get(row * self.views + seed % self.views)

@@ -17,7 +17,7 @@ from triovision.train.data.feature_cache import FrozenFeatures, collate_features
 from triovision.train.data.image_cache import NetworkInput, ShorterSide, open_cache, shorter_side
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.run_splits import Splits
-from triovision.train.data.samplers import Draws
+from triovision.train.data.samplers import PhotoSampler
 from triovision.train.data.sharing import Share, ValidationBatches
 from triovision.train.data.unreadable import BadPhotos
 from triovision.train.engine.callbacks import ResumableLoader
@@ -106,7 +106,7 @@ def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: Loading
 
 
 def loaders(
-    recipe: Recipe, draws: Draws, photos: Photos, loading: Loading, share: Share
+    recipe: Recipe, draws: PhotoSampler, photos: Photos, loading: Loading, share: Share
 ) -> tuple[ResumableLoader, list[Loader]]:
     """The training loader and one for each validation split, of this process's share."""
     make = _arguments(loading.workers) | {"collate_fn": collate(recipe.preprocessing)}
@@ -118,7 +118,13 @@ def loaders(
 
 
 def frozen_loaders(
-    recipe: Recipe, splits: Splits, draws: Draws, photos: Photos, network: nn.Module, loading: Loading, share: Share
+    recipe: Recipe,
+    splits: Splits,
+    draws: PhotoSampler,
+    photos: Photos,
+    network: nn.Module,
+    loading: Loading,
+    share: Share,
 ) -> tuple[ResumableLoader, list[Loader]]:
     """The same of the frozen part's output, which is computed now where the cache lacks it.
 

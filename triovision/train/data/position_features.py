@@ -18,7 +18,7 @@ from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import Sample, ValidationPhotos
 from triovision.train.data.feature_cache import collate_features, frozen_features
 from triovision.train.data.located import LocatedPhotos
-from triovision.train.data.samplers import Draw
+from triovision.train.data.samplers import SampleKey
 from triovision.train.data.unreadable import BadPhotos
 from triovision.train.recipes.position_recipe import GpsRecipe
 
@@ -42,7 +42,7 @@ class KeptFeatures(Dataset[Sample | None]):
         """Number of photos."""
         return len(self.rows)
 
-    def __getitem__(self, draw: Draw | int) -> Sample | None:
+    def __getitem__(self, draw: SampleKey | int) -> Sample | None:
         """Output of the frozen part, float16 of shape `(c, h, w)`, and number of the photo."""
         row = int(self.rows[draw[0] if isinstance(draw, tuple) else draw])
         found = self.store.get(row)

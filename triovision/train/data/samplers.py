@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 from triovision.train.data.manifest import Manifest
 from triovision.train.recipes.sections import Data
 
-Draw = tuple[int, int]
+SampleKey = tuple[int, int]
 
 
 def draw_weights(manifest: Manifest, labels: Sequence[str], data: Data) -> NDArray[np.float64]:
@@ -37,14 +37,14 @@ def draw_weights(manifest: Manifest, labels: Sequence[str], data: Data) -> NDArr
     return shares
 
 
-def draws_an_epoch(manifest: Manifest, labels: Sequence[str], data: Data) -> NDArray[np.int64]:
+def draws_per_epoch(manifest: Manifest, labels: Sequence[str], data: Data) -> NDArray[np.int64]:
     """How often oversampling draws each photo: more often where the country has few, once where it has no label."""
     counts = Counter(manifest.table["country"])
     times = {c: next((t for below, t in data.oversampling if counts[c] < below), 1) for c in labels}
     return np.array([times.get(country, 1) for country in manifest.table["country"]], dtype=np.int64)
 
 
-class Draws(Sampler[Draw], ABC):
+class PhotoSampler(Sampler[SampleKey], ABC):
     """The draws of an epoch: `(row, seed of its random changes)`.
 
     They depend on the seed and the epoch alone, so a resumed run sees what an uninterrupted one would.
@@ -64,13 +64,13 @@ class Draws(Sampler[Draw], ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Draws in an epoch."""
+        """PhotoSampler in an epoch."""
 
     @abstractmethod
     def rows(self, random: np.random.Generator) -> NDArray[np.int64]:
         """The rows of one epoch, in their order."""
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[SampleKey]:
         """The draws of the current epoch."""
         random = np.random.default_rng((self.seed, self.epoch))
         rows = self.rows(random)
@@ -78,7 +78,7 @@ class Draws(Sampler[Draw], ABC):
         return iter(list(zip(rows.tolist(), seeds.tolist(), strict=True)))
 
 
-class WeightedDraws(Draws):
+class WeightedSampler(PhotoSampler):
     """As many draws as there are photos, with replacement.
 
     Args:
@@ -90,7 +90,7 @@ class WeightedDraws(Draws):
         super().__init__(weights, seed)
 
     def __len__(self) -> int:
-        """Draws in an epoch."""
+        """PhotoSampler in an epoch."""
         return len(self.shares)
 
     def rows(self, random: np.random.Generator) -> NDArray[np.int64]:
@@ -98,11 +98,11 @@ class WeightedDraws(Draws):
         return random.choice(len(self.shares), size=len(self.shares), p=self.shares)
 
 
-class RepeatedDraws(Draws):
+class RepeatSampler(PhotoSampler):
     """Each photo a fixed number of times, shuffled.
 
     Args:
-        times: Draws of each photo, shape `(n,)`.
+        times: PhotoSampler of each photo, shape `(n,)`.
         seed: Seed of the order.
     """
 
@@ -111,7 +111,7 @@ class RepeatedDraws(Draws):
         self.times = times
 
     def __len__(self) -> int:
-        """Draws in an epoch."""
+        """PhotoSampler in an epoch."""
         return int(self.times.sum())
 
     def rows(self, random: np.random.Generator) -> NDArray[np.int64]:
@@ -119,12 +119,12 @@ class RepeatedDraws(Draws):
         return random.permutation(np.repeat(np.arange(len(self.times)), self.times))
 
 
-def sampler(manifest: Manifest, labels: Sequence[str], data: Data, seed: int) -> Draws:
+def build_sampler(manifest: Manifest, labels: Sequence[str], data: Data, seed: int) -> PhotoSampler:
     """The sampler that the recipe names."""
     match data.sampler:
         case "tempered":
-            return WeightedDraws(draw_weights(manifest, labels, data), seed)
+            return WeightedSampler(draw_weights(manifest, labels, data), seed)
         case "natural":
-            return RepeatedDraws(np.ones(len(manifest), dtype=np.int64), seed)
+            return RepeatSampler(np.ones(len(manifest), dtype=np.int64), seed)
         case "oversample":
-            return RepeatedDraws(draws_an_epoch(manifest, labels, data), seed)
+            return RepeatSampler(draws_per_epoch(manifest, labels, data), seed)

@@ -45,7 +45,7 @@ class TrainingBatches(BatchSampler):
 
     Args:
         draws: The draws of an epoch, the same in every process.
-        batch_size: Draws a batch, over all processes.
+        batch_size: PhotoSampler a batch, over all processes.
         share: This process.
 
     Raises:

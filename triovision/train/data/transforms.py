@@ -29,7 +29,7 @@ class LoseResolution(v2.Transform):  # type: ignore[misc] # torchvision ships no
         self.min_resolution = min_resolution
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw the share that is kept."""
+        """SampleKey the share that is kept."""
         height, width = flat_inputs[0].shape[-2:]
         share = torch.empty(()).uniform_(self.min_resolution, 1).item()
         return {"small": [max(8, round(height * share)), max(8, round(width * share))], "full": [height, width]}
@@ -53,7 +53,7 @@ class CompressJpeg(v2.Transform):  # type: ignore[misc] # torchvision ships no t
         self.quality = quality
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002 - torchvision's signature
-        """Draw the quality."""
+        """SampleKey the quality."""
         low, high = self.quality
         return {"quality": int(torch.randint(low, high + 1, ()))}
 

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from triovision.errors import RecipeError
 from triovision.train.data.dataset import Sample
-from triovision.train.data.samplers import Draw
+from triovision.train.data.samplers import SampleKey
 from triovision.train.data.sharing import Share, TrainingBatches
 from triovision.train.data.unreadable import BadPhotos
 
@@ -39,7 +39,7 @@ class ResumableLoader(DataLoader[Sample | None]):
     def __init__(
         self,
         dataset: Dataset[Sample | None],
-        draws: Sampler[Draw],
+        draws: Sampler[SampleKey],
         batch_size: int,
         share: Share = Share(),  # noqa: B008 - immutable
         **arguments: Any,  # noqa: ANN401 - DataLoader's own

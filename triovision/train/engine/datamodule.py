@@ -15,7 +15,7 @@ from triovision.train.data.loaders import Loader, Loading, frozen_loaders, loade
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
 from triovision.train.data.run_splits import Splits
-from triovision.train.data.samplers import Draws
+from triovision.train.data.samplers import PhotoSampler
 from triovision.train.data.unreadable import BadPhotos
 from triovision.train.engine.callbacks import ResumableLoader
 from triovision.train.engine.country_module import CountryTraining
@@ -44,7 +44,7 @@ class Plan:
     recipe: Recipe
     manifest: Manifest
     splits: Splits
-    draws: Draws
+    draws: PhotoSampler
     folder: Path
     source: Path | Run | None
     resumed: Path | None

@@ -21,7 +21,7 @@ from triovision.train.data.feature_cache import collate_features, weights_sha256
 from triovision.train.data.loaders import Reading
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.position_features import KeptFeatures, kept_features
-from triovision.train.data.samplers import RepeatedDraws
+from triovision.train.data.samplers import RepeatSampler
 from triovision.train.data.task import Task, make_task
 from triovision.train.data.unreadable import FILE, BadPhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, ResumableLoader, StepCheckpoint
@@ -104,7 +104,7 @@ def _loaders(
 ) -> tuple[ResumableLoader, list[DataLoader[Sample | None]]]:
     """Batches of frozen features and numbers of photos: shuffled to learn from, in order to validate on."""
     size = recipe.optimisation.batch_size
-    draws = RepeatedDraws(np.ones(len(task.training), dtype=np.int64), recipe.seed)
+    draws = RepeatSampler(np.ones(len(task.training), dtype=np.int64), recipe.seed)
     training = ResumableLoader(KeptFeatures(store, task.training), draws, size, collate_fn=collate_features)
     held_out = [
         DataLoader(KeptFeatures(store, rows), size, collate_fn=collate_features) for rows in task.validation.values()
