@@ -6,13 +6,13 @@ import pytest
 from torch.utils.data import SequentialSampler
 
 from triovision.errors import RecipeError
-from triovision.train.data.sharing import Share, TrainingBatches, ValidationBatches
+from triovision.train.data.sharing import RankInfo, TrainingBatches, ValidationBatches
 
 
 def training(n: int, batch_size: int, processes: int) -> list[list[list[int]]]:
     """The batches of each process."""
     return [
-        list(TrainingBatches(SequentialSampler(range(n)), batch_size, Share(rank, processes)))
+        list(TrainingBatches(SequentialSampler(range(n)), batch_size, RankInfo(rank, processes)))
         for rank in range(processes)
     ]
 
@@ -32,7 +32,7 @@ def test_an_epoch_of_less_than_a_batch_is_cut_to_parts_of_one_size() -> None:
 
 
 def test_each_process_goes_on_at_the_same_batch() -> None:
-    batches = TrainingBatches(SequentialSampler(range(8)), 4, Share(1, 2))
+    batches = TrainingBatches(SequentialSampler(range(8)), 4, RankInfo(1, 2))
     batches.skip = 1
     assert list(batches) == [[5, 7]]
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_shared_is_an_error_in_words(n: int, processes: int, word
 @pytest.mark.parametrize("n", [4, 5, 8, 9, 13, 17])
 @pytest.mark.parametrize("processes", [1, 2, 4])
 def test_each_validation_photo_is_in_one_process_and_all_have_as_many_batches(n: int, processes: int) -> None:
-    parts = [ValidationBatches(n, 4, Share(rank, processes)) for rank in range(processes)]
+    parts = [ValidationBatches(n, 4, RankInfo(rank, processes)) for rank in range(processes)]
     batches = [list(part) for part in parts]
     assert sorted(row for part in batches for batch in part for row in batch) == list(range(n))
     assert {len(part) for part in batches} == {len(part) for part in parts} == {len(parts[0])}
@@ -54,4 +54,4 @@ def test_each_validation_photo_is_in_one_process_and_all_have_as_many_batches(n:
 
 
 def test_fewer_validation_photos_than_processes_count_alike_in_all() -> None:
-    assert [list(ValidationBatches(2, 4, Share(rank, 4))) for rank in range(4)] == [[[0], [1]]] * 4
+    assert [list(ValidationBatches(2, 4, RankInfo(rank, 4))) for rank in range(4)] == [[[0], [1]]] * 4

@@ -18,7 +18,7 @@ from triovision.train.data.image_cache import NetworkInput, ShorterSide, open_ca
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.run_splits import Splits
 from triovision.train.data.samplers import PhotoSampler
-from triovision.train.data.sharing import Share, ValidationBatches
+from triovision.train.data.sharing import RankInfo, ValidationBatches
 from triovision.train.data.unreadable import BadPhotos
 from triovision.train.engine.callbacks import ResumableLoader
 from triovision.train.recipes.country_recipe import Recipe
@@ -106,7 +106,7 @@ def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: Loading
 
 
 def loaders(
-    recipe: Recipe, draws: PhotoSampler, photos: Photos, loading: Loading, share: Share
+    recipe: Recipe, draws: PhotoSampler, photos: Photos, loading: Loading, share: RankInfo
 ) -> tuple[ResumableLoader, list[Loader]]:
     """The training loader and one for each validation split, of this process's share."""
     make = _arguments(loading.workers) | {"collate_fn": collate(recipe.preprocessing)}
@@ -124,7 +124,7 @@ def frozen_loaders(
     photos: Photos,
     network: nn.Module,
     loading: Loading,
-    share: Share,
+    share: RankInfo,
 ) -> tuple[ResumableLoader, list[Loader]]:
     """The same of the frozen part's output, which is computed now where the cache lacks it.
 
@@ -168,7 +168,7 @@ def frozen_loaders(
     )
 
 
-def _held_out(photos: ValidationPhotos | FrozenFeatures, batch: int, share: Share, make: dict[str, Any]) -> Loader:
+def _held_out(photos: ValidationPhotos | FrozenFeatures, batch: int, share: RankInfo, make: dict[str, Any]) -> Loader:
     return DataLoader(photos, batch_sampler=ValidationBatches(len(photos), batch, share), **make)
 
 

@@ -1,4 +1,4 @@
-"""How the batches of an epoch are shared between the processes of a run."""
+"""How the batches of an epoch are shared between the world_size of a run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from triovision.errors import RecipeError
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Which of a run's processes this one is.
+class RankInfo:
+    """Which of a run's world_size this one is.
 
     Attributes:
         rank: Its number, from 0.
-        processes: How many there are, on all machines.
+        world_size: How many there are, on all machines.
     """
 
     rank: int = 0
-    processes: int = 1
+    world_size: int = 1
 
     def of_batch(self, batch_size: int) -> int:
         """Photos of a batch that each process has.
@@ -31,62 +31,62 @@ class Share:
         Raises:
             RecipeError: If the batch cannot be shared evenly.
         """
-        if batch_size % self.processes:
-            reason = f"is {batch_size}, which {self.processes} processes cannot share evenly"
-            raise RecipeError("`optimisation.batch_size`", reason, "Give a multiple of the number of processes")
-        return batch_size // self.processes
+        if batch_size % self.world_size:
+            reason = f"is {batch_size}, which {self.world_size} world_size cannot share evenly"
+            raise RecipeError("`optimisation.batch_size`", reason, "Give a multiple of the number of world_size")
+        return batch_size // self.world_size
 
 
 class TrainingBatches(BatchSampler):
     """This process's part of each batch of an epoch, from the first batch that is still to be seen.
 
-    The batches are those that one process alone would see; of each, a process has every `processes`-th draw. An
+    The batches are those that one process alone would see; of each, a process has every `world_size`-th draw. An
     epoch shorter than one batch is one batch, cut so that all parts are of one size.
 
     Args:
         draws: The draws of an epoch, the same in every process.
-        batch_size: PhotoSampler a batch, over all processes.
+        batch_size: PhotoSampler a batch, over all world_size.
         share: This process.
 
     Raises:
-        RecipeError: If a batch cannot be shared evenly, or an epoch has fewer draws than there are processes.
+        RecipeError: If a batch cannot be shared evenly, or an epoch has fewer draws than there are world_size.
     """
 
     skip = 0
 
-    def __init__(self, draws: Sampler[Any], batch_size: int, share: Share) -> None:
+    def __init__(self, draws: Sampler[Any], batch_size: int, share: RankInfo) -> None:
         n_draws = len(draws)  # type: ignore[arg-type] # torch's own type of a sampler has no length
         super().__init__(draws, batch_size, drop_last=n_draws > batch_size)
         share.of_batch(batch_size)
-        if n_draws < share.processes:
-            reason = f"an epoch draws {n_draws} photos, fewer than there are processes"
+        if n_draws < share.world_size:
+            reason = f"an epoch draws {n_draws} photos, fewer than there are world_size"
             raise RecipeError("--devices", reason, "Give fewer devices")
         self.share = share
 
     def __iter__(self) -> Iterator[list[Any]]:
         """The batches that are left."""
-        rank, processes = self.share.rank, self.share.processes
+        rank, world_size = self.share.rank, self.share.world_size
         for batch in islice(super().__iter__(), self.skip, None):
-            yield batch[rank : len(batch) // processes * processes : processes]
+            yield batch[rank : len(batch) // world_size * world_size : world_size]
 
 
 class ValidationBatches(Sampler[list[int]]):
     """This process's part of the validation photos, each photo in one process, the same number of batches in all.
 
     Processes wait for each other in every batch, so that one must not have more. Where there are fewer photos than
-    processes, every process has all of them, which leaves means as they are.
+    world_size, every process has all of them, which leaves means as they are.
 
     Args:
         n_photos: Number of photos, at least one.
-        batch_size: Photos a batch, over all processes; the last may be larger by one in each process.
+        batch_size: Photos a batch, over all world_size; the last may be larger by one in each process.
         share: This process.
     """
 
-    def __init__(self, n_photos: int, batch_size: int, share: Share) -> None:
-        alone = n_photos < share.processes
-        self.rows = np.arange(n_photos) if alone else np.arange(share.rank, n_photos, share.processes)
+    def __init__(self, n_photos: int, batch_size: int, share: RankInfo) -> None:
+        alone = n_photos < share.world_size
+        self.rows = np.arange(n_photos) if alone else np.arange(share.rank, n_photos, share.world_size)
         self.size = share.of_batch(batch_size)
-        smallest_part = n_photos if alone else n_photos // share.processes
+        smallest_part = n_photos if alone else n_photos // share.world_size
         self.count = -(-smallest_part // self.size)
 
     def __len__(self) -> int:

@@ -69,8 +69,8 @@ def divide(
         table: A manifest's table.
         groups: See `whole_groups`.
         by: What the groups are.
-        val_share: Share of the photos to validate on.
-        test_share: Share of the photos to test on; may be 0.
+        val_share: RankInfo of the photos to validate on.
+        test_share: RankInfo of the photos to test on; may be 0.
         seed: Seed of the choice.
 
     Raises:

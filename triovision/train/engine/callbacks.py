@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from triovision.errors import RecipeError
 from triovision.train.data.dataset import Sample
 from triovision.train.data.samplers import SampleKey
-from triovision.train.data.sharing import Share, TrainingBatches
+from triovision.train.data.sharing import RankInfo, TrainingBatches
 from triovision.train.data.unreadable import BadPhotos
 
 
@@ -41,7 +41,7 @@ class ResumableLoader(DataLoader[Sample | None]):
         dataset: Dataset[Sample | None],
         draws: Sampler[SampleKey],
         batch_size: int,
-        share: Share = Share(),  # noqa: B008 - immutable
+        share: RankInfo = RankInfo(),  # noqa: B008 - immutable
         **arguments: Any,  # noqa: ANN401 - DataLoader's own
     ) -> None:
         self.batches = TrainingBatches(draws, batch_size, share)

@@ -20,7 +20,7 @@ from triovision.train.data.unreadable import BadPhotos
 from triovision.train.engine.callbacks import ResumableLoader
 from triovision.train.engine.country_module import CountryTraining
 from triovision.train.engine.run_folder import START, Run, write_weights
-from triovision.train.engine.trainer import share_of
+from triovision.train.engine.trainer import rank_info
 from triovision.train.models.init_weights import start
 from triovision.train.recipes.country_recipe import Recipe
 
@@ -104,7 +104,7 @@ class Preparation(lightning.LightningDataModule):
         return self.held_out
 
     def _make(self) -> tuple[ResumableLoader, list[Loader]]:
-        plan, share = self.plan, share_of(self.module.trainer)
+        plan, share = self.plan, rank_info(self.module.trainer)
         recipe = measured(plan.recipe, plan.splits.training, plan.folder, plan.loading.workers)
         photos = prepare(recipe, plan.manifest, plan.splits, plan.loading, plan.bad)
         if plan.resumed is None:

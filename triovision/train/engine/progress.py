@@ -88,5 +88,5 @@ class EpochLines(Callback):
 
 
 def share_done(trainer: lightning.Trainer, batches: int) -> float:
-    """Share of a run's epochs that is done after so many batches of the present one."""
+    """RankInfo of a run's epochs that is done after so many batches of the present one."""
     return (trainer.current_epoch + batches / trainer.num_training_batches) / (trainer.max_epochs or 1)

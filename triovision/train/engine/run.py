@@ -18,7 +18,7 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
 from triovision.train.data.run_splits import Splits, split
 from triovision.train.data.samplers import build_sampler
-from triovision.train.data.sharing import Share, TrainingBatches
+from triovision.train.data.sharing import RankInfo, TrainingBatches
 from triovision.train.data.unreadable import FILE, BadPhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.country_module import CountryTraining
@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     splits, o = split(manifest, recipe.data), recipe.optimisation
     labels, names = splits.labels, _checked(recipe, splits, loading)
     draws = build_sampler(splits.training, labels, recipe.data, recipe.seed)
-    batches = TrainingBatches(draws, o.batch_size, Share(processes=execution.devices * execution.nodes))
+    batches = TrainingBatches(draws, o.batch_size, RankInfo(world_size=execution.devices * execution.nodes))
     steps = math.ceil(len(batches) / o.accumulation)
     bad = BadPhotos(folder / FILE, allowed_photos(loading.max_bad_photos, len(manifest)))
     checkpoints = folder / "checkpoints"

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from triovision.errors import RecipeError
-from triovision.train.data.sharing import Share
+from triovision.train.data.sharing import RankInfo
 from triovision.train.engine.averaging import MovingAverage
 from triovision.train.engine.callbacks import AtomicCheckpointIO
 from triovision.train.engine.compiling import Compile
@@ -100,6 +100,6 @@ def loggers(folder: Path) -> list[Logger]:
     return [table, TensorBoardLogger(folder, name="logs", version=table.version, default_hp_metric=False)]
 
 
-def share_of(trainer: lightning.Trainer) -> Share:
+def rank_info(trainer: lightning.Trainer) -> RankInfo:
     """This process among those of a run."""
-    return Share(trainer.global_rank, trainer.world_size)
+    return RankInfo(trainer.global_rank, trainer.world_size)
