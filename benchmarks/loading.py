@@ -25,7 +25,7 @@ from triovision.train.data.dataset import SampleKey, TrainingPhotos, collate
 from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
 from triovision.train.data.image_cache import ShorterSide, open_cache, shorter_side
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Augmentation
 
@@ -73,7 +73,7 @@ def draws(epoch: int) -> list[SampleKey]:
 def pictures(manifest: Manifest, scratch: Path) -> None:
     """Print photos a second of the three ways to load."""
     workers = os.cpu_count() or 1
-    bad = BadPhotos(scratch / "bad.csv", 0)
+    bad = UnreadablePhotos(scratch / "bad.csv", 0)
     resize = ShorterSide(shorter_side(LIGHT))
     start = time.perf_counter()
     cache = open_cache(scratch / "cache", manifest, list(manifest.table["file"]), resize, workers, bad)
@@ -127,7 +127,7 @@ def frozen(manifest: Manifest, scratch: Path, n_blocks: int) -> None:
     """Print photos a second of an epoch that computes the frozen part, and of one that reads it."""
     cache = open_cache(
         scratch / "cache", manifest, list(manifest.table["file"]), ShorterSide(shorter_side(LIGHT)), 0,
-        BadPhotos(scratch / "bad.csv", 0),
+        UnreadablePhotos(scratch / "bad.csv", 0),
     )  # fmt: skip
     photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE, cache)
     whole, rest = frozen_network(n_blocks), frozen_network(n_blocks)

@@ -28,7 +28,7 @@ from torch.utils.data import Dataset, Sampler
 
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.data.dataset import Sample, SampleKey, collate
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.callbacks import AtomicCheckpointIO, FiniteLossGuard, ResumableLoader, StepCheckpoint
 from triovision.train.engine.compiling import Compile
 from triovision.train.engine.country_module import CountryTraining
@@ -163,7 +163,7 @@ def ours(folder: Path, compiled: bool = False) -> float:
             clock,
             *([Compile()] if compiled else []),
             EMAWeightAveraging(decay=RECIPE.optimisation.ema_decay),
-            FiniteLossGuard(0, facts, BadPhotos(folder / "bad.csv", 0)),
+            FiniteLossGuard(0, facts, UnreadablePhotos(folder / "bad.csv", 0)),
             StepCheckpoint(folder, 200),
         ],
         plugins=[AtomicCheckpointIO()],

@@ -32,7 +32,7 @@ from triovision.train.data.image_cache import (
     shorter_side,
 )
 from triovision.train.data.manifest import Manifest, read_manifest
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Augmentation
 
@@ -51,12 +51,12 @@ def manifest(photo_folder: Path) -> Manifest:
 
 
 @pytest.fixture
-def bad(tmp_path: Path) -> BadPhotos:
-    return BadPhotos(tmp_path / "bad_photos.csv", allowed=1)
+def bad(tmp_path: Path) -> UnreadablePhotos:
+    return UnreadablePhotos(tmp_path / "unreadable.csv", allowed=1)
 
 
 @pytest.fixture
-def opened(manifest: Manifest, tmp_path: Path, bad: BadPhotos) -> Callable[..., PictureCache]:
+def opened(manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos) -> Callable[..., PictureCache]:
     def open_it(files: list[str] = FILES, side: int = 60, workers: int = 0) -> PictureCache:
         return open_cache(tmp_path / "cache", manifest, files, ShorterSide(side), workers, bad)
 
@@ -92,7 +92,7 @@ def test_training_sees_from_the_cache_what_it_would_decode(
 
 
 def test_validation_pictures_from_the_cache_are_those_of_inference(
-    manifest: Manifest, tmp_path: Path, bad: BadPhotos
+    manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos
 ) -> None:
     cache = open_cache(tmp_path / "cache", manifest, FILES, NetworkInput(SQUARE), 0, bad)
     for cached, decoded in zip(
@@ -112,7 +112,7 @@ def test_nothing_is_decoded_twice(opened: Callable[..., PictureCache], photo_fol
 
 
 def test_another_size_or_manifest_or_folder_is_another_cache(
-    opened: Callable[..., PictureCache], manifest: Manifest, tmp_path: Path, bad: BadPhotos
+    opened: Callable[..., PictureCache], manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos
 ) -> None:
     first = opened()
     assert opened(side=40).picture("0.jpg").shape == (40, 50, 3)  # type: ignore[union-attr] # it fails on None
@@ -128,7 +128,7 @@ def test_another_size_or_manifest_or_folder_is_another_cache(
 
 
 def test_an_unreadable_photo_is_listed_and_tried_again(
-    opened: Callable[..., PictureCache], photo_folder: Path, bad: BadPhotos
+    opened: Callable[..., PictureCache], photo_folder: Path, bad: UnreadablePhotos
 ) -> None:
     assert opened([*FILES, "note.jpg"]).picture("note.jpg") is None
     assert bad.listed() == {"note.jpg"}
@@ -140,7 +140,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import triovision.train.data.array_store as stores
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.data.manifest import read_manifest
 from triovision.train.data.image_cache import ShorterSide, open_cache
 append = stores._append
@@ -155,7 +155,7 @@ stores._append = die_in_the_middle
 folder = Path(sys.argv[1])
 manifest = read_manifest(folder / "manifest.csv")
 files = list(manifest.table["file"])
-open_cache(folder / "cache", manifest, files, ShorterSide(20), 0, BadPhotos(folder / "bad.csv", 0))
+open_cache(folder / "cache", manifest, files, ShorterSide(20), 0, UnreadablePhotos(folder / "bad.csv", 0))
 """
 
 
@@ -174,7 +174,9 @@ def test_a_killed_build_goes_on_and_half_a_picture_is_never_read(tmp_path: Path,
     whole = 16 if half_written == "arrays.bin" else 24
     assert len(store) == whole
     manifest = read_manifest(tmp_path / "manifest.csv")
-    cache = open_cache(tmp_path / "cache", manifest, files, ShorterSide(20), 0, BadPhotos(tmp_path / "bad.csv", 0))
+    cache = open_cache(
+        tmp_path / "cache", manifest, files, ShorterSide(20), 0, UnreadablePhotos(tmp_path / "bad.csv", 0)
+    )
     assert cache.store.folder == folder
     for file in files:
         np.testing.assert_array_equal(cache.picture(file), np.asarray(Image.open(tmp_path / file)))

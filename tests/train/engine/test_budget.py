@@ -13,7 +13,7 @@ from PIL import Image
 from triovision.errors import RecipeError
 from triovision.train.data.loaders import Loading
 from triovision.train.data.manifest import read_manifest
-from triovision.train.data.unreadable import BadPhotos, allowed_photos
+from triovision.train.data.unreadable import UnreadablePhotos, allowed_photos
 from triovision.train.engine.country_module import CountryTraining
 from triovision.train.engine.run import run
 from triovision.train.engine.run_folder import read_run
@@ -76,8 +76,8 @@ def test_a_run_goes_on_without_the_photos_that_its_budget_allows(study: Path, st
     # Of the validation photos, which are all read in each epoch.
     (study / "16.png").unlink()
     (study / "17.png").write_text("no picture")
-    folder = start(max_bad_photos="2", cache=study / "cache" if cached else None)
-    lines = (folder / "bad_photos.csv").read_text().splitlines()
+    folder = start(max_unreadable="2", cache=study / "cache" if cached else None)
+    lines = (folder / "unreadable.csv").read_text().splitlines()
     assert lines[0] == "file,reason"
     assert sorted(line.split(",")[0] for line in lines[1:]) == ["16.png", "17.png"]
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1
@@ -87,12 +87,12 @@ def test_a_run_goes_on_without_the_photos_that_its_budget_allows(study: Path, st
 def test_above_the_budget_it_stops_and_goes_on_when_they_are_back(study: Path, start: Start, cached: bool) -> None:
     good = (study / "17.png").read_bytes()
     (study / "17.png").unlink()
-    loading = {"max_bad_photos": "0", "cache": study / "cache" if cached else None}
-    with pytest.raises(RecipeError, match=r"lists 1 photos that cannot be read, 0 are allowed.*--max-bad-photos"):
+    loading = {"max_unreadable": "0", "cache": study / "cache" if cached else None}
+    with pytest.raises(RecipeError, match=r"lists 1 photos that cannot be read, 0 are allowed.*--max-unreadable"):
         start(**loading)
     (study / "17.png").write_bytes(good)
     assert (start(**loading) / "finished.safetensors").exists()
-    assert not (study / "run" / "bad_photos.csv").exists()
+    assert not (study / "run" / "unreadable.csv").exists()
 
 
 def test_every_photo_gone_is_the_budgets_error(study: Path, start: Start) -> None:
@@ -108,12 +108,12 @@ def test_limits_by_hand() -> None:
     assert allowed_photos("0.5 %", 1000) == 5
     assert allowed_photos("0", 1000) == 0
     for wrong in ("", "-1", "1.5", "101%", "nan%", "many"):
-        with pytest.raises(RecipeError, match="--max-bad-photos"):
+        with pytest.raises(RecipeError, match="--max-unreadable"):
             allowed_photos(wrong, 1000)
 
 
 def test_a_photo_is_listed_once_by_every_process(tmp_path: Path) -> None:
-    here, there = (BadPhotos(tmp_path / "bad.csv", 1) for _ in range(2))
+    here, there = (UnreadablePhotos(tmp_path / "bad.csv", 1) for _ in range(2))
     here.add('a, "b".jpg', "it is, in a word, gone")
     there.add('a, "b".jpg', "gone")
     assert here.listed() == there.listed() == {'a, "b".jpg'}

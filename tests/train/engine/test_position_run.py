@@ -180,7 +180,7 @@ def test_photos_that_cannot_be_read_are_counted_and_left_out(towns: Path, recipe
     short = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"epochs": 1})})
     with pytest.raises(RecipeError, match=r"lists 2 photos that cannot be read, 0 are allowed"):
         run(short, photos, tmp_path / "run", None, Reading(workers=0))
-    allowed = Reading(workers=0, max_bad_photos="2")
+    allowed = Reading(workers=0, max_unreadable="2")
     run(short, photos, tmp_path / "run", None, allowed)
     metrics = measure(read_gps_run(tmp_path / "run"), photos, None, allowed)
     assert (metrics.photos.training, metrics.photos.validation) == (31, {"new_places": 15})

@@ -30,7 +30,7 @@ OVERRIDES = click.option(
     help="Replace a field of the recipe, as in TOML: optimisation.epochs=3. May be given many times.",
 )
 _READING = (
-    click.option("--max-bad-photos", default="1%", help="Most photos that may be unreadable: a number or a share."),
+    click.option("--max-unreadable", default="1%", help="Most photos that may be unreadable: a number or a share."),
     click.option(
         "--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints to resume."
     ),

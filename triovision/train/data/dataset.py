@@ -19,7 +19,7 @@ from triovision.train.data.image_cache import PictureCache
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.samplers import SampleKey
 from triovision.train.data.transforms import rare_transform, training_transform
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.recipes.country_recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class TrainingPhotos(Dataset[Sample | None]):
         labels: Sequence[str],
         recipe: Recipe,
         cache: PictureCache | None = None,
-        bad: BadPhotos | None = None,
+        bad: UnreadablePhotos | None = None,
     ) -> None:
         self.root, self.files = manifest.root, list(manifest.table["file"])
         self.targets = targets(manifest, labels)
@@ -93,7 +93,7 @@ class ValidationPhotos(Dataset[Sample | None]):
         labels: Sequence[str],
         preprocessing: Preprocessing,
         cache: PictureCache | None = None,
-        bad: BadPhotos | None = None,
+        bad: UnreadablePhotos | None = None,
     ) -> None:
         self.root, self.files = manifest.root, list(manifest.table["file"])
         self.targets = targets(manifest, labels)

@@ -111,7 +111,7 @@ def collate_features(samples: Sequence[Sample | None]) -> tuple[Tensor, Tensor]:
     """Stack what could be read into channels-last float32 features and targets."""
     read = [sample for sample in samples if sample is not None]
     if not read:
-        raise RecipeError("A whole batch", "could not be read", "See bad_photos.csv; check the photos' folder")
+        raise RecipeError("A whole batch", "could not be read", "See unreadable.csv; check the photos' folder")
     batch = torch.stack([features for features, _ in read]).float().contiguous(memory_format=torch.channels_last)
     return batch, torch.tensor([target for _, target in read])
 

@@ -29,7 +29,7 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.photo import read_photo
 from triovision.train.data.array_store import Appender, ArrayStore
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.recipes.sections import Augmentation
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class PictureCache:
 
 
 def open_cache(
-    folder: Path, manifest: Manifest, files: Sequence[str], resize: Resize, workers: int, bad: BadPhotos
+    folder: Path, manifest: Manifest, files: Sequence[str], resize: Resize, workers: int, bad: UnreadablePhotos
 ) -> PictureCache:
     """The cache of a manifest's pictures at one size, after adding what it lacks; a killed build goes on.
 
@@ -186,7 +186,7 @@ def check_space(folder: Path, needed: int) -> None:
 
 
 def _add(
-    appender: Appender, outcomes: Iterator[list[_Outcome]], files: Sequence[str], n_photos: int, bad: BadPhotos
+    appender: Appender, outcomes: Iterator[list[_Outcome]], files: Sequence[str], n_photos: int, bad: UnreadablePhotos
 ) -> None:
     with tqdm(total=n_photos, desc="decoding once", unit="photo", disable=None) as bar:
         for chunk in outcomes:

@@ -19,7 +19,7 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.data.run_splits import Splits
 from triovision.train.data.samplers import PhotoSampler
 from triovision.train.data.sharing import RankInfo, ValidationBatches
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.callbacks import ResumableLoader
 from triovision.train.recipes.country_recipe import Recipe
 
@@ -31,13 +31,13 @@ class Reading:
     Attributes:
         workers: Processes that prepare pictures, for each process that trains; 0 prepares them in that one.
         cache: Folder of what is kept of the photos, shared by runs; None for what the run does without one.
-        max_bad_photos: Photos that may be unreadable: a number, or a share such as `"1%"`.
+        max_unreadable: Photos that may be unreadable: a number, or a share such as `"1%"`.
         save_every: Optimiser steps between two checkpoints to resume from.
     """
 
     workers: int = 2
     cache: Path | None = None
-    max_bad_photos: str = "1%"
+    max_unreadable: str = "1%"
     save_every: int = 200
 
 
@@ -86,7 +86,7 @@ class Photos:
 Loader = DataLoader[Sample | None]
 
 
-def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: Loading, bad: BadPhotos) -> Photos:
+def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: Loading, bad: UnreadablePhotos) -> Photos:
     """The photos of a run; with a cache, those that it lacks are decoded now.
 
     Raises:

@@ -19,7 +19,7 @@ from triovision.train.data.dataset import Sample, ValidationPhotos
 from triovision.train.data.feature_cache import collate_features, frozen_features
 from triovision.train.data.located import LocatedPhotos
 from triovision.train.data.samplers import SampleKey
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.recipes.position_recipe import GpsRecipe
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class KeptFeatures(Dataset[Sample | None]):
 
 
 def kept_features(
-    frozen: nn.Module, photos: LocatedPhotos, recipe: GpsRecipe, cache: Path, workers: int, bad: BadPhotos
+    frozen: nn.Module, photos: LocatedPhotos, recipe: GpsRecipe, cache: Path, workers: int, bad: UnreadablePhotos
 ) -> ArrayStore:
     """Pass every photo with a position through the frozen part, unless that was done; a killed build goes on.
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from triovision.errors import PhotoError, RecipeError
 from triovision.photo import read_photo
 
-FILE = "bad_photos.csv"
+FILE = "unreadable.csv"
 _HEADER = ("file", "reason")
 
 
-class BadPhotos:
+class UnreadablePhotos:
     """A run's list, which every process that reads photos appends to.
 
     Args:
@@ -81,7 +81,7 @@ class BadPhotos:
             RecipeError: If more photos are listed than are allowed.
         """
         if self.too_many():
-            remedy = "Restore the photos and give the same command to go on, or allow more with --max-bad-photos"
+            remedy = "Restore the photos and give the same command to go on, or allow more with --max-unreadable"
             reason = f"lists {len(self._listed)} photos that cannot be read, {self.allowed} are allowed"
             raise RecipeError(str(self.path), reason, remedy)
 
@@ -102,5 +102,5 @@ def allowed_photos(limit: str, photos: int) -> int:
     except ValueError:
         value = -1
     if value < 0 or (percent and not value <= 100):  # a NaN is neither
-        raise RecipeError("--max-bad-photos", f"is {limit!r}", "Give a number such as 20, or a share such as 1%")
+        raise RecipeError("--max-unreadable", f"is {limit!r}", "Give a number such as 20, or a share such as 1%")
     return int(photos * value / 100) if percent else int(value)

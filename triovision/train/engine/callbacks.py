@@ -22,7 +22,7 @@ from triovision.errors import RecipeError
 from triovision.train.data.dataset import Sample
 from triovision.train.data.samplers import SampleKey
 from triovision.train.data.sharing import RankInfo, TrainingBatches
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 
 
 class ResumableLoader(DataLoader[Sample | None]):
@@ -146,7 +146,7 @@ class FiniteLossGuard(Callback):
         bad: List of the photos that could not be read.
     """
 
-    def __init__(self, seed: int, facts: Path, bad: BadPhotos) -> None:
+    def __init__(self, seed: int, facts: Path, bad: UnreadablePhotos) -> None:
         self.seed = seed
         self.facts = facts
         self.bad = bad

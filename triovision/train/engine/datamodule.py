@@ -16,7 +16,7 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
 from triovision.train.data.run_splits import Splits
 from triovision.train.data.samplers import PhotoSampler
-from triovision.train.data.unreadable import BadPhotos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.callbacks import ResumableLoader
 from triovision.train.engine.country_module import CountryTraining
 from triovision.train.engine.run_folder import START, Run, write_weights
@@ -49,7 +49,7 @@ class Plan:
     source: Path | Run | None
     resumed: Path | None
     loading: Loading
-    bad: BadPhotos
+    bad: UnreadablePhotos
 
 
 class Preparation(lightning.LightningDataModule):

@@ -23,7 +23,7 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.data.position_features import KeptFeatures, kept_features
 from triovision.train.data.samplers import RepeatSampler
 from triovision.train.data.task import Task, make_task
-from triovision.train.data.unreadable import FILE, BadPhotos, allowed_photos
+from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, ResumableLoader, StepCheckpoint
 from triovision.train.engine.position_module import PositionTraining
 from triovision.train.engine.position_run_folder import run_facts, write_finished
@@ -72,7 +72,7 @@ def run(
     claim(folder, run_facts(recipe, task, weights_sha256(whole.resnet)))
     if (folder / FINISHED).exists():
         return folder / FINISHED
-    bad = BadPhotos(folder / FILE, allowed_photos(reading.max_bad_photos, len(task.photos.manifest)))
+    bad = UnreadablePhotos(folder / FILE, allowed_photos(reading.max_unreadable, len(task.photos.manifest)))
     bad.forget_restored(manifest.root)
     network = copy.deepcopy(whole)
     frozen = cut_frozen_part(network, recipe)
@@ -94,7 +94,7 @@ def run(
 def _not_empty(task: Task, recipe: GpsRecipe) -> Task:
     """The task, or an error where too few of its photos can be read."""
     if len(task.training) < 2 or not task.validation:
-        remedy = "Restore the photos that bad_photos.csv lists"
+        remedy = "Restore the photos that unreadable.csv lists"
         raise RecipeError(recipe.name, "too few photos with a position can be read to train and to validate", remedy)
     return task
 

@@ -19,7 +19,7 @@ from triovision.train.data.normalisation import measured
 from triovision.train.data.run_splits import Splits, split
 from triovision.train.data.samplers import build_sampler
 from triovision.train.data.sharing import RankInfo, TrainingBatches
-from triovision.train.data.unreadable import FILE, BadPhotos, allowed_photos
+from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.country_module import CountryTraining
 from triovision.train.engine.datamodule import Plan, Preparation
@@ -71,7 +71,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     draws = build_sampler(splits.training, labels, recipe.data, recipe.seed)
     batches = TrainingBatches(draws, o.batch_size, RankInfo(world_size=execution.devices * execution.nodes))
     steps = math.ceil(len(batches) / o.accumulation)
-    bad = BadPhotos(folder / FILE, allowed_photos(loading.max_bad_photos, len(manifest)))
+    bad = UnreadablePhotos(folder / FILE, allowed_photos(loading.max_unreadable, len(manifest)))
     checkpoints = folder / "checkpoints"
     best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/loss", enable_version_counter=False)
     own = [best, FiniteLossGuard(recipe.seed, folder / FACTS, bad), StepCheckpoint(checkpoints, loading.save_every)]

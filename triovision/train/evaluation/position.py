@@ -23,7 +23,7 @@ from triovision.train.data.loaders import Reading
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.position_features import image_features, kept_features
 from triovision.train.data.task import Task, make_task
-from triovision.train.data.unreadable import FILE, BadPhotos, allowed_photos
+from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.position_run import CACHE
 from triovision.train.engine.position_run_folder import GpsRun
 from triovision.train.evaluation.candidate_cities import SCALES_KM, Guesses, best_scale, cross_fitted, guess
@@ -90,7 +90,7 @@ def _seen(run: GpsRun, manifest: Manifest, reading: Reading) -> tuple[Task, NDAr
     """
     task = make_task(manifest, run.recipe)
     network, photos = copy.deepcopy(run.network), len(task.photos.manifest)
-    bad = BadPhotos(run.folder / FILE, allowed_photos(reading.max_bad_photos, photos))
+    bad = UnreadablePhotos(run.folder / FILE, allowed_photos(reading.max_unreadable, photos))
     frozen, cache = cut_frozen_part(network, run.recipe), reading.cache or run.folder / CACHE
     store = kept_features(frozen, task.photos, run.recipe, cache, reading.workers, bad)
     there = np.flatnonzero(store.has(np.arange(photos)))
