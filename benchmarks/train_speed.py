@@ -31,7 +31,7 @@ from triovision.train.data.dataset import Sample, SampleKey, collate
 from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.callbacks import AtomicCheckpointIO, FiniteLossGuard, ResumableLoader, StepCheckpoint
 from triovision.train.engine.compiling import Compile
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.memory import keep_freed_memory
 from triovision.train.losses.country import CountryLoss
 from triovision.train.recipes.country_recipe import Recipe
@@ -92,11 +92,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def module() -> CountryTraining:
+def module() -> CountryModule:
     """A network of a fixed seed."""
     torch.manual_seed(0)
     even = np.full(len(LABELS), 1 / len(LABELS))
-    return CountryTraining(RECIPE, LABELS, (), STEPS, CountryLoss(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
+    return CountryModule(RECIPE, LABELS, (), STEPS, CountryLoss(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
 
 
 def bare(folder: Path) -> float:  # noqa: ARG001 - as `ours`

@@ -19,7 +19,7 @@ from triovision.train.data.dataset import TrainingPhotos, ValidationPhotos
 from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
 from triovision.train.data.loaders import Loading
 from triovision.train.data.manifest import Manifest
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.run import run
 from triovision.train.engine.run_folder import read_run
 from triovision.train.recipes.country_recipe import Recipe
@@ -126,7 +126,7 @@ def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
         for part in leading_modules(module.network, RECIPE.freeze_blocks):  # type: ignore[arg-type] # a network
             part.eval().requires_grad_(False)
 
-    monkeypatch.setattr(CountryTraining, "on_train_epoch_start", freeze)
+    monkeypatch.setattr(CountryModule, "on_train_epoch_start", freeze)
     torch.manual_seed(RECIPE.seed)
     loading = Loading(cache=tmp_path / "cache", views=2)
     run(RECIPE, manifest, tmp_path / "run", None, workers=0, loading=loading)

@@ -24,8 +24,8 @@ from triovision.photo import read_photo
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import TrainingPhotos, ValidationPhotos
 from triovision.train.data.image_cache import (
+    ImageCache,
     NetworkInput,
-    PictureCache,
     ShorterSide,
     check_space,
     open_cache,
@@ -56,8 +56,8 @@ def bad(tmp_path: Path) -> UnreadablePhotos:
 
 
 @pytest.fixture
-def opened(manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos) -> Callable[..., PictureCache]:
-    def open_it(files: list[str] = FILES, side: int = 60, workers: int = 0) -> PictureCache:
+def opened(manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos) -> Callable[..., ImageCache]:
+    def open_it(files: list[str] = FILES, side: int = 60, workers: int = 0) -> ImageCache:
         return open_cache(tmp_path / "cache", manifest, files, ShorterSide(side), workers, bad)
 
     return open_it
@@ -65,7 +65,7 @@ def opened(manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos) -> Callabl
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_kept_picture_is_the_decoded_one_resized(
-    opened: Callable[..., PictureCache], photo_folder: Path, workers: int
+    opened: Callable[..., ImageCache], photo_folder: Path, workers: int
 ) -> None:
     cache = opened(workers=workers)
     for file in FILES:
@@ -78,7 +78,7 @@ def test_a_kept_picture_is_the_decoded_one_resized(
 
 
 def test_training_sees_from_the_cache_what_it_would_decode(
-    opened: Callable[..., PictureCache], manifest: Manifest
+    opened: Callable[..., ImageCache], manifest: Manifest
 ) -> None:
     # Pictures of 80 x 100 are not enlarged: a cache of 200 keeps what is decoded, pixel by pixel.
     cached = TrainingPhotos(manifest, ("FR",), RECIPE, opened(side=200))
@@ -104,7 +104,7 @@ def test_validation_pictures_from_the_cache_are_those_of_inference(
         assert torch.equal(cached[0], decoded[0])
 
 
-def test_nothing_is_decoded_twice(opened: Callable[..., PictureCache], photo_folder: Path, manifest: Manifest) -> None:
+def test_nothing_is_decoded_twice(opened: Callable[..., ImageCache], photo_folder: Path, manifest: Manifest) -> None:
     opened()
     for file in FILES:
         (photo_folder / file).unlink()
@@ -112,7 +112,7 @@ def test_nothing_is_decoded_twice(opened: Callable[..., PictureCache], photo_fol
 
 
 def test_another_size_or_manifest_or_folder_is_another_cache(
-    opened: Callable[..., PictureCache], manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos
+    opened: Callable[..., ImageCache], manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos
 ) -> None:
     first = opened()
     assert opened(side=40).picture("0.jpg").shape == (40, 50, 3)  # type: ignore[union-attr] # it fails on None
@@ -128,7 +128,7 @@ def test_another_size_or_manifest_or_folder_is_another_cache(
 
 
 def test_an_unreadable_photo_is_listed_and_tried_again(
-    opened: Callable[..., PictureCache], photo_folder: Path, bad: UnreadablePhotos
+    opened: Callable[..., ImageCache], photo_folder: Path, bad: UnreadablePhotos
 ) -> None:
     assert opened([*FILES, "note.jpg"]).picture("note.jpg") is None
     assert bad.listed() == {"note.jpg"}

@@ -14,7 +14,7 @@ from triovision.errors import RecipeError
 from triovision.train.data.loaders import Loading
 from triovision.train.data.manifest import read_manifest
 from triovision.train.data.unreadable import UnreadablePhotos, allowed_photos
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.run import run
 from triovision.train.engine.run_folder import read_run
 from triovision.train.recipes.country_recipe import Recipe
@@ -128,13 +128,13 @@ def test_a_photo_is_listed_once_by_every_process(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(
     study: Path, start: Start, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    step = CountryTraining.training_step
+    step = CountryModule.training_step
 
-    def diverge(self: CountryTraining, batch: tuple[torch.Tensor, torch.Tensor], number: int) -> torch.Tensor:
+    def diverge(self: CountryModule, batch: tuple[torch.Tensor, torch.Tensor], number: int) -> torch.Tensor:
         loss = step(self, batch, number)
         return loss * value if (self.current_epoch, number) == (1, 2) else loss
 
-    monkeypatch.setattr(CountryTraining, "training_step", diverge)
+    monkeypatch.setattr(CountryModule, "training_step", diverge)
     with pytest.raises(RecipeError, match=r"Step 6 \(epoch 2, learning rate .*\): the loss is .*learning_rate"):
         start()
     last = torch.load(study / "run" / "checkpoints" / "last.ckpt", weights_only=True)
@@ -145,12 +145,12 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(
 
 
 def test_weights_that_are_no_numbers_are_never_kept(study: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ruin(self: CountryTraining) -> None:
+    def ruin(self: CountryModule) -> None:
         if self.current_epoch == 1:
             with torch.no_grad():
                 next(self.network.parameters()).fill_(float("nan"))
 
-    monkeypatch.setattr(CountryTraining, "on_validation_epoch_start", ruin)
+    monkeypatch.setattr(CountryModule, "on_validation_epoch_start", ruin)
     with pytest.raises(RecipeError, match="a weight is no finite number"):
         start()
     last = torch.load(study / "run" / "checkpoints" / "last.ckpt", weights_only=True)

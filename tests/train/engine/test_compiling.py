@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from triovision.train.engine.compiling import Compile
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 from triovision.train.losses.country import CountryLoss
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Loss
@@ -22,7 +22,7 @@ BATCH = torch.zeros(2, 3, 32, 32), torch.tensor([0, 1])
 
 
 @pytest.fixture
-def module() -> CountryTraining:
+def module() -> CountryModule:
     recipe = Recipe.model_validate(
         {
             "name": "tiny",
@@ -33,11 +33,11 @@ def module() -> CountryTraining:
         }
     )
     loss = CountryLoss(Loss(), np.array([1, 1]), np.array([0.5, 0.5]))
-    return CountryTraining(recipe, ("FR", "JP"), ("held_out",), 1, loss)
+    return CountryModule(recipe, ("FR", "JP"), ("held_out",), 1, loss)
 
 
 def test_a_compiled_network_keeps_its_names_and_learns_nothing_from_the_trial(
-    module: CountryTraining, monkeypatch: pytest.MonkeyPatch
+    module: CountryModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Tensor] = []
 
@@ -58,7 +58,7 @@ def test_a_compiled_network_keeps_its_names_and_learns_nothing_from_the_trial(
 
 
 def test_where_nothing_can_be_compiled_the_network_is_trained_as_it_is(
-    module: CountryTraining, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    module: CountryModule, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("No working C++ compiler\nand a long trace")

@@ -7,7 +7,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 
 from triovision.errors import RecipeError
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 from triovision.train.losses.country import CountryLoss
 from triovision.train.models.build import freeze_blocks, recipe_network, rest_frozen
 from triovision.train.recipes.country_recipe import Recipe
@@ -53,9 +53,9 @@ def recipe(**fields: object) -> Recipe:
     )
 
 
-def training(of: Recipe) -> CountryTraining:
+def training(of: Recipe) -> CountryModule:
     loss = CountryLoss(Loss(), np.array([1, 1, 1]), np.array([1.0, 1, 1]) / 3)
-    return CountryTraining(of, LABELS, ("held_out",), 2, loss)
+    return CountryModule(of, LABELS, ("held_out",), 2, loss)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

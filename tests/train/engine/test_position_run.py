@@ -20,7 +20,7 @@ from triovision.metrics.position import WAYS, read_position_metrics
 from triovision.train.data.feature_cache import weights_sha256
 from triovision.train.data.loaders import Reading
 from triovision.train.data.manifest import Manifest, read_manifest
-from triovision.train.engine.position_module import PositionTraining
+from triovision.train.engine.position_module import PositionModule
 from triovision.train.engine.position_run import run
 from triovision.train.engine.position_run_folder import read_gps_run
 from triovision.train.evaluation.country_probabilities import read_classifier
@@ -94,18 +94,18 @@ def test_the_frozen_backbone_is_the_one_that_it_started_from(finished: Path) -> 
 def test_a_killed_run_ends_bit_for_bit_as_one_that_was_left_alone(
     finished: Path, photos: Manifest, recipe: GpsRecipe, reading: Reading, tmp_path: Path
 ) -> None:
-    step = PositionTraining.training_step
+    step = PositionModule.training_step
     for kill in ((0, 3), (1, 1)):
 
         def step_or_die(
-            self: PositionTraining, batch: tuple[torch.Tensor, torch.Tensor], number: int, at: tuple[int, int] = kill
+            self: PositionModule, batch: tuple[torch.Tensor, torch.Tensor], number: int, at: tuple[int, int] = kill
         ) -> torch.Tensor:
             if (self.current_epoch, number) == at:
                 raise KilledError
             return step(self, batch, number)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(PositionTraining, "training_step", step_or_die)
+            patch.setattr(PositionModule, "training_step", step_or_die)
             with pytest.raises(KilledError):
                 run(recipe, photos, tmp_path / "run", None, reading)
     assert (tmp_path / "run" / "checkpoints" / "resume.ckpt").exists()
@@ -118,7 +118,7 @@ def test_a_killed_run_ends_bit_for_bit_as_one_that_was_left_alone(
 def test_a_finished_run_is_not_trained_on(
     finished: Path, photos: Manifest, recipe: GpsRecipe, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PositionTraining, "training_step", None)
+    monkeypatch.setattr(PositionModule, "training_step", None)
     assert run(recipe, photos, finished, None, reading) == finished / "finished.safetensors"
 
 

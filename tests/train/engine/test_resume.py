@@ -54,21 +54,21 @@ import os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 from triovision.train.data.loaders import Loading
 from triovision.train.data.manifest import read_manifest
 from triovision.train.recipes.country_recipe import read_recipe
 from triovision.train.engine.run import run
 
 study, out, kill_epoch, kill_batch, workers = Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:])
-step = CountryTraining.training_step
+step = CountryModule.training_step
 
 def step_or_die(self, batch, number):
     if (self.current_epoch, number) == (kill_epoch, kill_batch):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self, batch, number)
 
-CountryTraining.training_step = step_or_die
+CountryModule.training_step = step_or_die
 photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
 run(read_recipe(str(study / "tiny.toml")), photos, out, None, workers, Loading(save_every=3))
 """

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from triovision.errors import PhotoError
 from triovision.inference.preprocessing import Preprocessing
 from triovision.photo import read_photo
-from triovision.train.data.image_cache import PictureCache
+from triovision.train.data.image_cache import ImageCache
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.samplers import SampleKey
 from triovision.train.data.transforms import rare_transform, training_transform
@@ -56,7 +56,7 @@ class TrainingPhotos(Dataset[Sample | None]):
         manifest: Manifest,
         labels: Sequence[str],
         recipe: Recipe,
-        cache: PictureCache | None = None,
+        cache: ImageCache | None = None,
         bad: UnreadablePhotos | None = None,
     ) -> None:
         self.root, self.files = manifest.root, list(manifest.table["file"])
@@ -92,7 +92,7 @@ class ValidationPhotos(Dataset[Sample | None]):
         manifest: Manifest,
         labels: Sequence[str],
         preprocessing: Preprocessing,
-        cache: PictureCache | None = None,
+        cache: ImageCache | None = None,
         bad: UnreadablePhotos | None = None,
     ) -> None:
         self.root, self.files = manifest.root, list(manifest.table["file"])

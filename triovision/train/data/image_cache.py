@@ -96,7 +96,7 @@ def shorter_side(augmentation: Augmentation) -> int:
 
 
 @dataclass(frozen=True)
-class PictureCache:
+class ImageCache:
     """Pictures of a manifest's photos by file name.
 
     Attributes:
@@ -120,7 +120,7 @@ class PictureCache:
 
 def open_cache(
     folder: Path, manifest: Manifest, files: Sequence[str], resize: Resize, workers: int, bad: UnreadablePhotos
-) -> PictureCache:
+) -> ImageCache:
     """The cache of a manifest's pictures at one size, after adding what it lacks; a killed build goes on.
 
     A photo that cannot be read is listed and left out, and tried again when the cache is next opened. Photos are told
@@ -139,7 +139,7 @@ def open_cache(
     """
     about = {"manifest_sha256": manifest.sha256, "root": str(manifest.root.resolve()), "pictures": repr(resize)}
     store = ArrayStore(cache_folder(folder, about), np.uint8)
-    cache = PictureCache(store, tuple(manifest.table["file"]))
+    cache = ImageCache(store, tuple(manifest.table["file"]))
     needed = np.unique([cache.rows[file] for file in files]).astype(np.int64)
     if not store.has(needed).all():
         with store.writing() as appender:

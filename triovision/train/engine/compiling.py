@@ -10,7 +10,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Compile(Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Try forwards and backwards; a network that cannot be compiled is trained as it is."""
-        if self._tried or not isinstance(pl_module, CountryTraining):
+        if self._tried or not isinstance(pl_module, CountryModule):
             return
         self._tried = True
         torch.compiler.reset()  # it compiles one function only so many times, and runs before this one may have

@@ -24,7 +24,7 @@ from triovision.train.recipes.country_recipe import Recipe
 LOG_EVERY = 20
 
 
-class CountryTraining(lightning.LightningModule):
+class CountryModule(lightning.LightningModule):
     """Trains a country classifier, all layers but those that the recipe freezes.
 
     Args:

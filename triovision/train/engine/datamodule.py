@@ -18,7 +18,7 @@ from triovision.train.data.run_splits import Splits
 from triovision.train.data.samplers import PhotoSampler
 from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.callbacks import ResumableLoader
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.run_folder import START, Run, write_weights
 from triovision.train.engine.trainer import rank_info
 from triovision.train.models.init_weights import start
@@ -66,7 +66,7 @@ class Preparation(lightning.LightningDataModule):
     training: ResumableLoader
     held_out: list[Loader]
 
-    def __init__(self, plan: Plan, module: CountryTraining) -> None:
+    def __init__(self, plan: Plan, module: CountryModule) -> None:
         super().__init__()
         self.prepare_data_per_node = False
         self.plan = plan

@@ -19,7 +19,7 @@ from triovision.train.losses.position import PositionLoss
 from triovision.train.recipes.position_recipe import GpsRecipe
 
 
-class PositionTraining(lightning.LightningModule):
+class PositionModule(lightning.LightningModule):
     """Trains what is left of a network when its frozen part was taken out.
 
     Args:

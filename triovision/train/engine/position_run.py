@@ -25,7 +25,7 @@ from triovision.train.data.samplers import RepeatSampler
 from triovision.train.data.task import Task, make_task
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, ResumableLoader, StepCheckpoint
-from triovision.train.engine.position_module import PositionTraining
+from triovision.train.engine.position_module import PositionModule
 from triovision.train.engine.position_run_folder import run_facts, write_finished
 from triovision.train.engine.run_folder import FACTS, FINISHED, claim, resume_point
 from triovision.train.engine.trainer import Execution
@@ -83,7 +83,7 @@ def run(
     best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/median_km", enable_version_counter=False)
     own = [best, FiniteLossGuard(recipe.seed, folder / FACTS, bad), StepCheckpoint(checkpoints, reading.save_every)]
     trainer = Execution().trainer(recipe, folder, steps, [*own, *callbacks])
-    module = PositionTraining(recipe, network, task, criterion, steps)
+    module = PositionModule(recipe, network, task, criterion, steps)
     # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.
     trainer.fit(module, training, held_out, ckpt_path=resume_point(checkpoints), weights_only=True)
     write_finished(Path(best.best_model_path), folder, whole)

@@ -21,7 +21,7 @@ from triovision.train.data.samplers import build_sampler
 from triovision.train.data.sharing import RankInfo, TrainingBatches
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
-from triovision.train.engine.country_module import CountryTraining
+from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.datamodule import Plan, Preparation
 from triovision.train.engine.finishing import finish
 from triovision.train.engine.run_folder import FACTS, FINISHED, Run, claim, resume_point
@@ -85,7 +85,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     resumed = resume_point(checkpoints)
     plan = Plan(recipe, manifest, splits, draws, folder, source, resumed, loading, bad)
     criterion = country_loss(recipe.loss, labels, targets(splits.training, labels), draws.shares)
-    _fit(trainer, CountryTraining(recipe, labels, names, steps, criterion), plan)
+    _fit(trainer, CountryModule(recipe, labels, names, steps, criterion), plan)
     if trainer.is_global_zero:
         finish(Path(best.best_model_path), folder, recipe, splits, workers)
         (checkpoints / "resume.ckpt").unlink(missing_ok=True)
@@ -106,7 +106,7 @@ def _checked(recipe: Recipe, splits: Splits, loading: Loading) -> tuple[str, ...
     return names
 
 
-def _fit(trainer: lightning.Trainer, module: CountryTraining, plan: Plan) -> None:
+def _fit(trainer: lightning.Trainer, module: CountryModule, plan: Plan) -> None:
     try:
         # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.
         trainer.fit(module, datamodule=Preparation(plan, module), ckpt_path=plan.resumed, weights_only=True)
