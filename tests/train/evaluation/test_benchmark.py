@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from triovision.train.evaluation.benchmark import Standing
-from triovision.train.evaluation.benchmark_tables import engine_tables, write_standings
+from triovision.train.evaluation.benchmark import BenchmarkResult
+from triovision.train.evaluation.benchmark_tables import benchmark_tables, write_results
 from triovision.train.evaluation.predict import Evaluation
 
 METRICS = {
@@ -25,15 +25,15 @@ METRICS = {
 }
 
 
-def standing(split: str, model: str, learnt: int | None) -> Standing:
-    return Standing(split, Evaluation(model, METRICS, ()), learnt, 12.34)
+def standing(split: str, model: str, learnt: int | None) -> BenchmarkResult:
+    return BenchmarkResult(split, Evaluation(model, METRICS, ()), learnt, 12.34)
 
 
 FOUND = [standing("new_places", "x.a", 0), standing("known_places", "x.a", 7), standing("new_places", "x.bcd", None)]
 
 
 def test_the_tables_by_hand() -> None:
-    markdown = engine_tables(FOUND, 100, markdown=True)
+    markdown = benchmark_tables(FOUND, 100, markdown=True)
     row = "1,200 | 36.3% | 50.0% | 1,352 | 1.0% | 8.5% | 14.0% | \N{EN DASH} | 100.0% | 2,082 | 8.1% | 12.3 |"
     lines = markdown.splitlines()
     assert lines[0] == "new places:"
@@ -47,20 +47,20 @@ def test_the_tables_by_hand() -> None:
 
 
 def test_the_terminal_has_columns() -> None:
-    lines = engine_tables(FOUND, 100, markdown=False).splitlines()
+    lines = benchmark_tables(FOUND, 100, markdown=False).splitlines()
     assert lines[0] == "new places"
     assert len({len(line) for line in lines[1:4]}) == 1
     assert lines[3].split()[:3] == ["x.bcd†", "1,200", "36.3%"]
 
 
 def test_without_marks_nothing_is_explained_about_them() -> None:
-    assert "†" not in engine_tables(FOUND[:1], 100, markdown=True)
+    assert "†" not in benchmark_tables(FOUND[:1], 100, markdown=True)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv"])
 def test_all_figures_are_written(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"engines{suffix}"
-    write_standings(FOUND, path)
+    write_results(FOUND, path)
     rows = json.loads(path.read_text()) if suffix == ".json" else pd.read_csv(path).to_dict("records")
     assert [(row["split"], row["model"]) for row in rows] == [(one.split, one.evaluation.model) for one in FOUND]
     assert rows[1]["learnt"] == 7

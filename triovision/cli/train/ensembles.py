@@ -108,24 +108,24 @@ def engines(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.inference import list_models, load_model  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.evaluation import benchmark_tables as t  # noqa: PLC0415
-    from triovision.train.evaluation.benchmark import contest, standings  # noqa: PLC0415
+    from triovision.train.evaluation.benchmark import build_benchmark, run_benchmark  # noqa: PLC0415
 
     if out is not None:
         t.check_out(out)
-    photos = contest(read_manifest(manifest, root, ["place", *columns]), columns, timed)
+    photos = build_benchmark(read_manifest(manifest, root, ["place", *columns]), columns, timed)
     wanted = list(dict.fromkeys(model_ids or [card.id for card in list_models()]))
     found, faults = [], []
     with tqdm(total=len(wanted) * sum(map(len, photos.parts.values())), unit="photo", disable=None) as bar:
         for model_id in wanted:
             try:
-                found += standings(load_model(model_id, device), photos, bar.update)
+                found += run_benchmark(load_model(model_id, device), photos, bar.update)
             except ModelError as error:
                 faults.append(str(error))
     unreadable = dict(pair for one in found for pair in one.evaluation.unreadable)
     if found:
-        click.echo(t.engine_tables(found, len(photos.timed), markdown=markdown))
+        click.echo(t.benchmark_tables(found, len(photos.timed), markdown=markdown))
     if found and out is not None:
-        t.write_standings(found, out)
+        t.write_results(found, out)
         click.echo(f"wrote {out}", err=True)
     for fault in (*faults, *(f"unreadable: {reason}" for reason in unreadable.values())):
         click.echo(fault, err=True)

@@ -22,7 +22,7 @@ from triovision.train.export.calibration import fit_half
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contest:
+class Benchmark:
     """The photos that all engines are measured on.
 
     Attributes:
@@ -37,7 +37,7 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BenchmarkResult:
     """One engine on one split.
 
     Attributes:
@@ -53,7 +53,7 @@ class Standing:
     photo_ms: float
 
 
-def contest(manifest: Manifest, columns: Sequence[str], timed: int) -> Contest:
+def build_benchmark(manifest: Manifest, columns: Sequence[str], timed: int) -> Benchmark:
     """Gather the photos to measure on.
 
     The half of the places is left out that `train export` and `train ensemble` fit calibrations on.
@@ -76,21 +76,21 @@ def contest(manifest: Manifest, columns: Sequence[str], timed: int) -> Contest:
     photos = tuple(photo for i in chosen if (photo := _read(paths[i])) is not None)
     if not photos:
         raise RecipeError(str(manifest.root), "holds not one readable photo among those to time", "Check --root")
-    return Contest(manifest, parts, photos)
+    return Benchmark(manifest, parts, photos)
 
 
-def standings(model: GeoModel, photos: Contest, on_photo: Callable[[], object]) -> list[Standing]:
+def run_benchmark(model: GeoModel, photos: Benchmark, on_photo: Callable[[], object]) -> list[BenchmarkResult]:
     """Measure an engine on every split.
 
     Args:
         model: Any engine.
-        photos: See `Contest`.
+        photos: See `Benchmark`.
         on_photo: Called after each photo that is not only timed.
     """
     photo_ms = _photo_ms(model, photos.timed)
     cards = [member.card for member in model.members] if isinstance(model, EnsembleEngine) else [model.card]
     return [
-        Standing(name, evaluate(model, part, on_photo), learnt_of(cards, photos.manifest, part), photo_ms)
+        BenchmarkResult(name, evaluate(model, part, on_photo), learnt_of(cards, photos.manifest, part), photo_ms)
         for name, part in photos.parts.items()
     ]
 

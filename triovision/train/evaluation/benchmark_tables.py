@@ -11,7 +11,7 @@ import pandas as pd
 
 from triovision.files import atomic_write
 from triovision.train.data.manifest import check_suffix, write_table
-from triovision.train.evaluation.benchmark import Standing
+from triovision.train.evaluation.benchmark import BenchmarkResult
 
 _UNKNOWN: Final = "\N{EN DASH}"
 _MARK: Final = "\N{DAGGER}"
@@ -32,7 +32,7 @@ _COLUMNS: Final = (
 )
 
 
-def engine_tables(found: Sequence[Standing], timed: int, *, markdown: bool) -> str:
+def benchmark_tables(found: Sequence[BenchmarkResult], timed: int, *, markdown: bool) -> str:
     """One table a split, and under all of them what the columns mean and which figures are too good.
 
     Args:
@@ -48,7 +48,7 @@ def engine_tables(found: Sequence[Standing], timed: int, *, markdown: bool) -> s
 
 
 def check_out(path: Path) -> None:
-    """Refuse a name that `write_standings` cannot write to.
+    """Refuse a name that `write_results` cannot write to.
 
     Raises:
         ManifestError: If it is that of no JSON, CSV or Parquet file.
@@ -57,7 +57,7 @@ def check_out(path: Path) -> None:
         check_suffix(path)
 
 
-def write_standings(found: Sequence[Standing], path: Path) -> None:
+def write_results(found: Sequence[BenchmarkResult], path: Path) -> None:
     """Write all figures, one record for each engine and split, as JSON, CSV or Parquet, told by the suffix.
 
     Raises:
@@ -74,7 +74,7 @@ def write_standings(found: Sequence[Standing], path: Path) -> None:
         write_table(pd.DataFrame(records), path)
 
 
-def _table(split: str, found: Sequence[Standing], *, markdown: bool) -> str:
+def _table(split: str, found: Sequence[BenchmarkResult], *, markdown: bool) -> str:
     rows = [["model", *(heading for heading, _, _ in _COLUMNS), "ms"], *(_cells(one) for one in found)]
     if markdown:
         rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
@@ -87,14 +87,14 @@ def _table(split: str, found: Sequence[Standing], *, markdown: bool) -> str:
     return "\n".join([_words(split), *lines])
 
 
-def _cells(one: Standing) -> list[str]:
+def _cells(one: BenchmarkResult) -> list[str]:
     figures = [(one.evaluation.metrics[name], form) for _, name, form in _COLUMNS]
     mark = "" if one.learnt == 0 else _MARK
     shown = [_UNKNOWN if value is None else form.format(value) for value, form in figures]
     return [f"{one.evaluation.model}{mark}", *shown, f"{one.photo_ms:,.1f}"]
 
 
-def _notes(found: Sequence[Standing], timed: int) -> list[str]:
+def _notes(found: Sequence[BenchmarkResult], timed: int) -> list[str]:
     """What a reader must know, one paragraph each."""
     notes = [
         "No photo is of a place that thresholds or the weights of members were fitted on; the one scale of a "

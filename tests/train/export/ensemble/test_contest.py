@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from triovision.cli import main
 from triovision.inference import load_model
 from triovision.inference.card import CARD
-from triovision.train.evaluation.benchmark import contest, standings
+from triovision.train.evaluation.benchmark import build_benchmark, run_benchmark
 from triovision.train.evaluation.predict import evaluate
 from triovision.train.export.calibration import fit_half
 
@@ -43,7 +43,7 @@ def test_every_engine_is_measured_on_the_same_photos(study: Study) -> None:
         assert rows[name, A]["country_top1"] == pytest.approx(expected["country_top1"])
         assert rows[name, A]["geo_score"] == pytest.approx(expected["geo_score"])
     learnt = {key: row["learnt"] for key, row in rows.items()}
-    new = len(contest(study.manifest, [NEW], 1).parts["new_places"])
+    new = len(build_benchmark(study.manifest, [NEW], 1).parts["new_places"])
     assert learnt["new_places", A] == learnt["known_places", B] == learnt["known_places", "ensemble.noise"] == 0
     assert learnt["new_places", B] == learnt["new_places", "ensemble.noise"] == new > 0
     assert f"| {A} |" in result.stdout
@@ -54,9 +54,9 @@ def test_models_are_timed_one_photo_at_a_time(study: Study, monkeypatch: pytest.
     model, sizes = load_model(A, "cpu"), []
     real = model.predict
     monkeypatch.setattr(model, "predict", lambda photos, top_k=5: (sizes.append(len(photos)), real(photos, top_k))[1])
-    photos = contest(study.manifest, [NEW, KNOWN], 4)
+    photos = build_benchmark(study.manifest, [NEW, KNOWN], 4)
     assert len(photos.timed) == 4
-    found = standings(model, photos, lambda: None)
+    found = run_benchmark(model, photos, lambda: None)
     assert sizes[:5] == [1] * 5  # one to warm up
     assert found[0].photo_ms == found[1].photo_ms
 
