@@ -28,7 +28,7 @@ from triovision.train.engine.run import run
 from triovision.train.engine.run_folder import read_run
 from triovision.train.evaluation.baselines import score
 from triovision.train.export.calibration import HeldOut, fit_calibration, fit_half
-from triovision.train.models.init_weights import go_on_from, start_from
+from triovision.train.models.init_weights import finetune_from, start_from
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe, read_recipe
 from triovision.train.recipes.sections import LastLayer
@@ -219,7 +219,7 @@ def test_a_run_goes_on_from_another_with_the_labels_that_both_have(
     first = read_run(finished)
     labels = ("DE", "NA", "JP")
     network = build_classifier("test_efficientnet", 3)
-    go_on_from(first, network, labels)
+    finetune_from(first, network, labels)
     assert "does not know ['DE']" in caplog.text
     torch.testing.assert_close(
         network.get_submodule("conv_stem").weight, first.network.get_submodule("conv_stem").weight
@@ -229,7 +229,7 @@ def test_a_run_goes_on_from_another_with_the_labels_that_both_have(
         torch.testing.assert_close(new.weight[row], old.weight[first.labels.index(label)])
         torch.testing.assert_close(new.bias[row], old.bias[first.labels.index(label)])
     with pytest.raises(RecipeError, match="is a run of test_efficientnet"):
-        go_on_from(first, build_classifier("test_resnet", 3), labels)
+        finetune_from(first, build_classifier("test_resnet", 3), labels)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, recipe: Recipe) -> None:

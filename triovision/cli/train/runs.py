@@ -27,7 +27,7 @@ def recipes() -> None:
 @WORKERS
 @OVERRIDES
 @click.option("--out", required=True, type=FOLDER, help="Folder of the run; one that was begun is resumed.")
-@click.option("--go-on-from", type=FOLDER, help="Finished run whose weights, last layer included, to start from.")
+@click.option("--finetune-from", type=FOLDER, help="Finished run whose weights, last layer included, to start from.")
 @loading_options
 @click.option("--accelerator", default="auto", type=click.Choice(["auto", "cpu", "gpu"]), help="auto: a GPU if any.")
 @click.option("--devices", default=1, type=click.IntRange(min=1), help="Devices (on a CPU: processes) a machine.")
@@ -42,7 +42,7 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     workers: int,
     overrides: tuple[str, ...],
     out: Path,
-    go_on_from: Path | None,
+    finetune_from: Path | None,
     accelerator: Literal["auto", "cpu", "gpu"],
     devices: int,
     nodes: int,
@@ -65,9 +65,9 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.engine.run_folder import read_run  # noqa: PLC0415
     from triovision.train.engine.trainer import Execution  # noqa: PLC0415
 
-    if weights is not None and go_on_from is not None:
-        raise click.UsageError("Give --weights or --go-on-from, not both.")
-    start = read_run(go_on_from) if go_on_from else weights
+    if weights is not None and finetune_from is not None:
+        raise click.UsageError("Give --weights or --finetune-from, not both.")
+    start = read_run(finetune_from) if finetune_from else weights
     recipe, photos = inputs(recipe_name, manifest, root, overrides)
     keep_freed_memory()
     execution = Execution(accelerator, devices, nodes, strategy, compiled)

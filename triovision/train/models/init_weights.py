@@ -37,7 +37,7 @@ def start(network: nn.Module, recipe: Recipe, splits: Splits, source: Path | Run
         RecipeError: If the weights cannot be had, cannot be read or do not fit.
     """
     if isinstance(source, Run):
-        go_on_from(source, network, splits.labels)
+        finetune_from(source, network, splits.labels)
     else:
         start_from(network, recipe, source)
     if recipe.last_layer.at_start:
@@ -87,7 +87,7 @@ def _from_file(weights: Path) -> dict[str, torch.Tensor]:
         raise RecipeError(str(weights), f"is no safetensors file that can be read ({exc})", "Check --weights") from exc
 
 
-def go_on_from(run: Run, network: nn.Module, labels: Sequence[str]) -> None:
+def finetune_from(run: Run, network: nn.Module, labels: Sequence[str]) -> None:
     """Start a network from another run's weights; a country that the run had no label for starts at random.
 
     Args:
