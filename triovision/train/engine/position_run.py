@@ -26,8 +26,8 @@ from triovision.train.data.task import Task, make_task
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, ResumableLoader, StepCheckpoint
 from triovision.train.engine.position_module import PositionModule
-from triovision.train.engine.position_run_folder import run_facts, write_finished
-from triovision.train.engine.run_folder import FACTS, FINISHED, claim, resume_point
+from triovision.train.engine.position_run_folder import run_config, write_finished
+from triovision.train.engine.run_folder import FINISHED, RUN_CONFIG, resume_point, write_run_config
 from triovision.train.engine.trainer import Execution
 from triovision.train.models.init_weights import start_from
 from triovision.train.models.position_network import cut_frozen_part, recipe_loss, recipe_network
@@ -69,7 +69,7 @@ def run(
     criterion = recipe_loss(recipe, task.target_scaling)
     whole = recipe_network(recipe, len(CITY_METADATA), criterion.n_outputs)
     start_from(whole.resnet, recipe, weights)
-    claim(folder, run_facts(recipe, task, weights_sha256(whole.resnet)))
+    write_run_config(folder, run_config(recipe, task, weights_sha256(whole.resnet)))
     if (folder / FINISHED).exists():
         return folder / FINISHED
     bad = UnreadablePhotos(folder / FILE, allowed_photos(reading.max_unreadable, len(task.photos.manifest)))
@@ -81,7 +81,11 @@ def run(
     training, held_out = _loaders(task, recipe, store)
     checkpoints, steps = folder / "checkpoints", math.ceil(len(training) / recipe.optimisation.accumulation)
     best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/median_km", enable_version_counter=False)
-    own = [best, FiniteLossGuard(recipe.seed, folder / FACTS, bad), StepCheckpoint(checkpoints, reading.save_every)]
+    own = [
+        best,
+        FiniteLossGuard(recipe.seed, folder / RUN_CONFIG, bad),
+        StepCheckpoint(checkpoints, reading.save_every),
+    ]
     trainer = Execution().trainer(recipe, folder, steps, [*own, *callbacks])
     module = PositionModule(recipe, network, task, criterion, steps)
     # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.

@@ -16,7 +16,7 @@ from triovision.geo.city_metadata import CITY_METADATA, metadata_differences
 from triovision.inference.standardisation import Standardisation, read_standardisation
 from triovision.networks.resnetgps import ResNetGPS
 from triovision.train.data.task import Task
-from triovision.train.engine.run_folder import FACTS, FINISHED, write_weights
+from triovision.train.engine.run_folder import FINISHED, RUN_CONFIG, write_weights
 from triovision.train.losses.position import PositionLoss
 from triovision.train.models.position_network import recipe_loss, recipe_network
 from triovision.train.recipes.position_recipe import GpsRecipe
@@ -45,7 +45,7 @@ class GpsRun:
     target_scaling: Standardisation
 
 
-def run_facts(recipe: GpsRecipe, task: Task, backbone_sha256: str) -> dict[str, Any]:
+def run_config(recipe: GpsRecipe, task: Task, backbone_sha256: str) -> dict[str, Any]:
     """What a run depends on, as JSON has it."""
     return {
         "recipe": recipe.model_dump(mode="json"),
@@ -78,7 +78,7 @@ def read_gps_run(folder: Path) -> GpsRun:
         RecipeError: If the folder holds no finished run of ResNetGPS, or one with other city metadata.
     """
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
         state = load_file(folder / FINISHED)
         recipe = GpsRecipe.model_validate(facts["recipe"])
         differences = metadata_differences(facts["city_features"])

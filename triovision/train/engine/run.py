@@ -24,7 +24,7 @@ from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.datamodule import Plan, Preparation
 from triovision.train.engine.finishing import finish
-from triovision.train.engine.run_folder import FACTS, FINISHED, Run, claim, resume_point
+from triovision.train.engine.run_folder import FINISHED, RUN_CONFIG, Run, resume_point, write_run_config
 from triovision.train.engine.trainer import Execution
 from triovision.train.losses.country import country_loss
 from triovision.train.recipes.country_recipe import Recipe
@@ -74,12 +74,16 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     bad = UnreadablePhotos(folder / FILE, allowed_photos(loading.max_unreadable, len(manifest)))
     checkpoints = folder / "checkpoints"
     best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/loss", enable_version_counter=False)
-    own = [best, FiniteLossGuard(recipe.seed, folder / FACTS, bad), StepCheckpoint(checkpoints, loading.save_every)]
+    own = [
+        best,
+        FiniteLossGuard(recipe.seed, folder / RUN_CONFIG, bad),
+        StepCheckpoint(checkpoints, loading.save_every),
+    ]
     trainer = execution.trainer(recipe, folder, steps, [*own, *callbacks])
     if trainer.is_global_zero:
         recipe = measured(recipe, splits.training, folder, workers)
         facts = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": manifest.sha256, "labels": list(labels)}
-        claim(folder, facts | loading.facts(recipe))
+        write_run_config(folder, facts | loading.facts(recipe))
     if (folder / FINISHED).exists():
         return folder / FINISHED
     resumed = resume_point(checkpoints)

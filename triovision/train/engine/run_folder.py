@@ -18,7 +18,7 @@ from triovision.train.models.build import recipe_network
 from triovision.train.recipes.country_recipe import Recipe
 
 #: What a run depends on, the weights that it started from, and those that it came to.
-FACTS, START, FINISHED = "run.json", "start.safetensors", "finished.safetensors"
+RUN_CONFIG, START, FINISHED = "run.json", "start.safetensors", "finished.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def read_run(folder: Path) -> Run:
         RecipeError: If the folder holds no finished run.
     """
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
         state = load_file(folder / FINISHED)
     except (OSError, ValueError, SafetensorError) as exc:
         remedy = "Give the --out folder of a run; one that was stopped is finished by its own command"
@@ -56,7 +56,7 @@ def write_weights(network: nn.Module, path: Path) -> None:
     atomic_write(path, save({name: value.contiguous() for name, value in network.state_dict().items()}))
 
 
-def claim(folder: Path, facts: dict[str, Any]) -> None:
+def write_run_config(folder: Path, facts: dict[str, Any]) -> None:
     """Write what a run depends on into its folder, or check that it is what the folder was begun with.
 
     Args:
@@ -66,7 +66,7 @@ def claim(folder: Path, facts: dict[str, Any]) -> None:
     Raises:
         RecipeError: If the folder was begun with other facts.
     """
-    path = folder / FACTS
+    path = folder / RUN_CONFIG
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(path, (json.dumps(facts, indent=2) + "\n").encode())

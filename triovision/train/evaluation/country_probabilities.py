@@ -21,7 +21,7 @@ from triovision.train.data.dataset import ValidationPhotos, choose_labels, targe
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.run_splits import split
 from triovision.train.data.task import Rows, Task
-from triovision.train.engine.run_folder import FACTS, read_run
+from triovision.train.engine.run_folder import RUN_CONFIG, read_run
 from triovision.train.models.forward import readable_outputs
 from triovision.train.models.linear_probe import country_weights, soft_logistic
 from triovision.train.recipes.position_recipe import GpsRecipe
@@ -76,7 +76,7 @@ def read_classifier(name: str) -> Classifier:
         RecipeError: If the folder's run is not finished.
         ModelError: If there is no such model.
     """
-    if (Path(name) / FACTS).exists():
+    if (Path(name) / RUN_CONFIG).exists():
         run = read_run(Path(name))
         network = run.network.to(choose_device(None))
         words, recipe = f"run {Path(name).resolve().name}", run.recipe
