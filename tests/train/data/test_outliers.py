@@ -11,7 +11,7 @@ from PIL import Image
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.data.dataset import NO_LABEL, ValidationPhotos
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.outliers import NoPlacePictures, blurred, magnified, random_phases, shuffled
+from triovision.train.data.outliers import OutlierImages, blurred, magnified, random_phases, shuffled
 
 SIDE = 48
 RANDOM = np.random.default_rng(0)
@@ -67,7 +67,7 @@ def test_pictures_depend_on_the_seed_and_the_row_alone(tmp_path: Path) -> None:
     def pictures(files: list[str], seed: int) -> list[object]:
         manifest = Manifest(pd.DataFrame({"file": files, "country": "FR"}), tmp_path, "")
         photos = ValidationPhotos(manifest, (), preprocessing)
-        return list(map(NoPlacePictures(photos, 8, seed).__getitem__, range(8)))
+        return list(map(OutlierImages(photos, 8, seed).__getitem__, range(8)))
 
     first, again, other = (pictures(["a.png"], seed) for seed in (0, 0, 1))
     for one, two, three in zip(first, again, other, strict=True):

@@ -15,7 +15,7 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
 from triovision.train.data.dataset import NO_LABEL, ValidationPhotos
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.outliers import NoPlacePictures
+from triovision.train.data.outliers import OutlierImages
 from triovision.train.models.forward import readable_outputs
 from triovision.train.models.linear_probe import Pooled, country_weights, fit_last_layer, frozen_features, soft_logistic
 from triovision.train.recipes.country_recipe import Recipe
@@ -26,7 +26,7 @@ RECIPE = Recipe(
     description="",
     architecture="test_efficientnet",
     preprocessing=Preprocessing(input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
-    last_layer=LastLayer(strength=1.0, no_place_share=0.0),
+    last_layer=LastLayer(strength=1.0, outlier_share=0.0),
 )
 COLOURS = {"FR": (40, 60, 220), "JP": (220, 50, 60), "NA": (230, 190, 60)}
 
@@ -98,13 +98,13 @@ def test_the_layer_is_the_regression_on_the_network_s_own_features(photos: Manif
 def test_pictures_of_no_place_make_it_unsure_of_them(photos: Manifest) -> None:
     labels = tuple(COLOURS)
 
-    def surest(no_place_share: float) -> tuple[float, float]:
+    def surest(outlier_share: float) -> tuple[float, float]:
         torch.manual_seed(0)
         network = build_classifier(RECIPE.architecture, 3).eval()
-        layer = LastLayer(strength=10.0, no_place_share=no_place_share)
+        layer = LastLayer(strength=10.0, outlier_share=outlier_share)
         recipe = RECIPE.model_copy(update={"last_layer": layer, "optimisation": Optimisation(label_smoothing=0)})
         fit_last_layer(network, photos, labels, recipe, workers=0)
-        unseen = NoPlacePictures(ValidationPhotos(photos, labels, recipe.preprocessing), 40, seed=7)
+        unseen = OutlierImages(ValidationPhotos(photos, labels, recipe.preprocessing), 40, seed=7)
         made, _ = readable_outputs(network, unseen, recipe.preprocessing, workers=0)
         real, _ = readable_outputs(
             network, ValidationPhotos(photos, labels, recipe.preprocessing), recipe.preprocessing, workers=0
@@ -121,7 +121,7 @@ def test_a_photo_that_cannot_be_read_is_left_out(photos: Manifest, tmp_path: Pat
         (tmp_path / file).write_bytes((photos.root / file).read_bytes())
     (tmp_path / "FR0.png").write_text("no picture")
     broken = Manifest(photos.table, tmp_path, "")
-    recipe = RECIPE.model_copy(update={"last_layer": LastLayer(no_place_share=0.5)})
+    recipe = RECIPE.model_copy(update={"last_layer": LastLayer(outlier_share=0.5)})
     network = build_classifier(RECIPE.architecture, 3)
     before = network.get_submodule("classifier").weight.detach().clone()
     fit_last_layer(network, broken, tuple(COLOURS), recipe, workers=0)

@@ -17,7 +17,7 @@ from triovision.train.data.dataset import NO_LABEL, Sample, ValidationPhotos
 Picture = NDArray[np.uint8]
 
 
-class NoPlacePictures(Dataset[Sample | None]):
+class OutlierImages(Dataset[Sample | None]):
     """Each made from a random training photo; None where that photo cannot be read.
 
     Args:

@@ -15,7 +15,7 @@ from triovision.inference.registry import choose_device
 from triovision.networks import head_of
 from triovision.train.data.dataset import ValidationPhotos
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.outliers import NoPlacePictures
+from triovision.train.data.outliers import OutlierImages
 from triovision.train.losses.country import soft_targets
 from triovision.train.models.forward import network_outputs, readable_outputs
 from triovision.train.recipes.country_recipe import Recipe
@@ -66,13 +66,13 @@ def fit_last_layer(
     preprocessing = recipe.preprocessing
     photos = ValidationPhotos(training, labels, preprocessing)
     features, target = readable_outputs(pooled, photos, preprocessing, workers)
-    weights = country_weights(target, recipe.data.country_power) * (1 - how.no_place_share)
-    if how.no_place_share:
-        count = max(1, round(how.no_place_share * len(training)))
-        pictures = NoPlacePictures(photos, count, recipe.seed)
+    weights = country_weights(target, recipe.data.country_power) * (1 - how.outlier_share)
+    if how.outlier_share:
+        count = max(1, round(how.outlier_share * len(training)))
+        pictures = OutlierImages(photos, count, recipe.seed)
         made, unlabelled = readable_outputs(pooled, pictures, preprocessing, workers)
         features, target = np.concatenate([features, made]), np.concatenate([target, unlabelled])
-        weights = np.append(weights, np.full(len(made), how.no_place_share / len(made)))
+        weights = np.append(weights, np.full(len(made), how.outlier_share / len(made)))
     network.cpu().train(mode)
     smoothing = recipe.optimisation.label_smoothing
     weight, bias = soft_logistic(features, target, weights, len(labels), how.strength, smoothing)

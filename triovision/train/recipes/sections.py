@@ -207,13 +207,13 @@ class LastLayer(Section):
         at_end: Fit it anew when the other layers are finished: "Decoupling Representation and Classifier for
             Long-Tailed Recognition" (Kang et al., 2020).
         strength: Inverse strength of its regularisation, on standardised features.
-        no_place_share: Share, of all that it learns from, of pictures of no place that are made from training photos.
+        outlier_share: Share, of all that it learns from, of pictures of no place that are made from training photos.
     """
 
     at_start: bool = False
     at_end: bool = False
     strength: float = Field(default=0.003, gt=0)
-    no_place_share: float = Field(default=0.1, ge=0, lt=1)
+    outlier_share: float = Field(default=0.1, ge=0, lt=1)
 
 
 class RunRecipe(Section):
