@@ -17,7 +17,7 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
 from triovision.train.data.dataset import TrainingPhotos, ValidationPhotos
 from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
-from triovision.train.data.loaders import Loading
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.run import run
@@ -128,7 +128,7 @@ def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
 
     monkeypatch.setattr(CountryModule, "on_train_epoch_start", freeze)
     torch.manual_seed(RECIPE.seed)
-    loading = Loading(cache=tmp_path / "cache", views=2)
+    loading = LoadOptions(cache=tmp_path / "cache", views=2)
     run(RECIPE, manifest, tmp_path / "run", None, workers=0, loading=loading)
     trained = read_run(tmp_path / "run").network
     torch.manual_seed(RECIPE.seed)
@@ -146,4 +146,4 @@ def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
 def test_views_need_something_frozen(manifest: Manifest, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"freeze_blocks": 0})
     with pytest.raises(RecipeError, match="frozen part"):
-        run(recipe, manifest, tmp_path / "run", None, workers=0, loading=Loading(cache=tmp_path / "cache", views=2))
+        run(recipe, manifest, tmp_path / "run", None, workers=0, loading=LoadOptions(cache=tmp_path / "cache", views=2))

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from triovision.errors import RecipeError
-from triovision.train.data.loaders import Loading
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
 from triovision.train.data.unreadable import UnreadablePhotos, allowed_photos
 from triovision.train.engine.country_module import CountryModule
@@ -65,7 +65,7 @@ def study(tmp_path: Path) -> Path:
 def start(study: Path) -> Start:
     def begin(**loading: object) -> Path:
         photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
-        run(RECIPE, photos, study / "run", None, workers=0, loading=Loading(**loading))  # type: ignore[arg-type]
+        run(RECIPE, photos, study / "run", None, workers=0, loading=LoadOptions(**loading))  # type: ignore[arg-type]
         return study / "run"
 
     return begin

@@ -18,7 +18,7 @@ from triovision.errors import ModelError, RecipeError
 from triovision.inference.card import Provenance
 from triovision.metrics.position import WAYS, read_position_metrics
 from triovision.train.data.feature_cache import weights_sha256
-from triovision.train.data.loaders import Reading
+from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest, read_manifest
 from triovision.train.engine.position_module import PositionModule
 from triovision.train.engine.position_run import run
@@ -49,12 +49,12 @@ def recipe(towns: Path) -> GpsRecipe:
 
 
 @pytest.fixture(scope="module")
-def reading(tmp_path_factory: pytest.TempPathFactory) -> Reading:
-    return Reading(workers=0, cache=tmp_path_factory.mktemp("cache"), save_every=2)
+def reading(tmp_path_factory: pytest.TempPathFactory) -> ReadOptions:
+    return ReadOptions(workers=0, cache=tmp_path_factory.mktemp("cache"), save_every=2)
 
 
 @pytest.fixture(scope="module")
-def finished(towns: Path, tmp_path_factory: pytest.TempPathFactory, reading: Reading) -> Path:
+def finished(towns: Path, tmp_path_factory: pytest.TempPathFactory, reading: ReadOptions) -> Path:
     """A run by its command: 32 photos to learn from, 4 batches an epoch."""
     out = tmp_path_factory.mktemp("finished") / "run"
     command = ["train", "gps", "run", str(towns / "tiny.toml"), "--manifest", str(towns / "manifest.csv")]
@@ -92,7 +92,7 @@ def test_the_frozen_backbone_is_the_one_that_it_started_from(finished: Path) -> 
 
 
 def test_a_killed_run_ends_bit_for_bit_as_one_that_was_left_alone(
-    finished: Path, photos: Manifest, recipe: GpsRecipe, reading: Reading, tmp_path: Path
+    finished: Path, photos: Manifest, recipe: GpsRecipe, reading: ReadOptions, tmp_path: Path
 ) -> None:
     step = PositionModule.training_step
     for kill in ((0, 3), (1, 1)):
@@ -116,7 +116,7 @@ def test_a_killed_run_ends_bit_for_bit_as_one_that_was_left_alone(
 
 
 def test_a_finished_run_is_not_trained_on(
-    finished: Path, photos: Manifest, recipe: GpsRecipe, reading: Reading, monkeypatch: pytest.MonkeyPatch
+    finished: Path, photos: Manifest, recipe: GpsRecipe, reading: ReadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PositionModule, "training_step", None)
     assert run(recipe, photos, finished, None, reading) == finished / "finished.safetensors"
@@ -124,14 +124,14 @@ def test_a_finished_run_is_not_trained_on(
 
 @pytest.mark.parametrize(("field", "differs"), [("optimisation.epochs=3", "recipe"), ("seed=1", "backbone_sha256")])
 def test_another_run_is_not_gone_on_with(
-    towns: Path, finished: Path, photos: Manifest, reading: Reading, field: str, differs: str
+    towns: Path, finished: Path, photos: Manifest, reading: ReadOptions, field: str, differs: str
 ) -> None:
     with pytest.raises(RecipeError, match=rf"{differs}.* differ.*another --out"):
         run(RECIPES.read(str(towns / "tiny.toml"), [field]), photos, finished, None, reading)
 
 
 def test_the_last_stage_trains_where_the_recipe_says_so(
-    towns: Path, photos: Manifest, reading: Reading, tmp_path: Path
+    towns: Path, photos: Manifest, reading: ReadOptions, tmp_path: Path
 ) -> None:
     recipe = RECIPES.read(
         str(towns / "tiny.toml"), ["trains=layer4", "optimisation.epochs=1", "optimisation.ema_decay=0.9", "version=v3"]
@@ -179,8 +179,8 @@ def test_photos_that_cannot_be_read_are_counted_and_left_out(towns: Path, recipe
     photos = read_manifest(folder / "manifest.csv", columns=["place", "split_new_places"])
     short = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"epochs": 1})})
     with pytest.raises(RecipeError, match=r"lists 2 photos that cannot be read, 0 are allowed"):
-        run(short, photos, tmp_path / "run", None, Reading(workers=0))
-    allowed = Reading(workers=0, max_unreadable="2")
+        run(short, photos, tmp_path / "run", None, ReadOptions(workers=0))
+    allowed = ReadOptions(workers=0, max_unreadable="2")
     run(short, photos, tmp_path / "run", None, allowed)
     metrics = measure(read_gps_run(tmp_path / "run"), photos, None, allowed)
     assert (metrics.photos.training, metrics.photos.validation) == (31, {"new_places": 15})
@@ -188,7 +188,7 @@ def test_photos_that_cannot_be_read_are_counted_and_left_out(towns: Path, recipe
 
 
 def test_a_model_of_the_app_can_say_the_countries(
-    finished: Path, photos: Manifest, reading: Reading, tmp_path: Path, write_tiny_model: Callable[..., Path],
+    finished: Path, photos: Manifest, reading: ReadOptions, tmp_path: Path, write_tiny_model: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("TRIOVISION_MODELS", str(tmp_path))

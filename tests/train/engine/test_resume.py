@@ -55,7 +55,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.data.loaders import Loading
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
 from triovision.train.recipes.country_recipe import read_recipe
 from triovision.train.engine.run import run
@@ -70,7 +70,7 @@ def step_or_die(self, batch, number):
 
 CountryModule.training_step = step_or_die
 photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
-run(read_recipe(str(study / "tiny.toml")), photos, out, None, workers, Loading(save_every=3))
+run(read_recipe(str(study / "tiny.toml")), photos, out, None, workers, LoadOptions(save_every=3))
 """
 
 

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from triovision.cli import main
 from triovision.errors import RecipeError
 from triovision.reporting.study import write_outputs
-from triovision.train.data.loaders import Loading
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
 from triovision.train.recipes.country_recipe import Recipe, read_recipe
 from triovision.train.tuning import study as study_module
@@ -54,7 +54,7 @@ def plan(colours: Path, tmp_path: Path) -> Plan:
         direction="maximize",
         epochs=3,
         source=None,
-        loading=Loading(workers=0),
+        loading=LoadOptions(workers=0),
     )
 
 

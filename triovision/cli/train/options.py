@@ -49,12 +49,12 @@ WHERE = click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Onl
 
 
 def loading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that fill `Loading`, beside `WORKERS`."""
+    """The options that fill `LoadOptions`, beside `WORKERS`."""
     return _with(_LOADING, command)
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that fill `Reading`, `WORKERS` included; what the frozen part gives is kept in any case."""
+    """The options that fill `ReadOptions`, `WORKERS` included; what the frozen part gives is kept in any case."""
     cache = click.option(
         "--cache", type=FOLDER, help="Folder to keep frozen features in, shared by runs; one in --out by default."
     )

@@ -48,7 +48,7 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     nodes: int,
     strategy: Literal["auto", "ddp"],
     compiled: bool,
-    **loading: Any,  # noqa: ANN401 - the other options, as `Loading` takes them
+    **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> None:
     """Train RECIPE, a name or a TOML file. Kill it at any time and give the same command to go on.
 
@@ -59,7 +59,7 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     """
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415 - `--help` must not wait for torch
 
-    from triovision.train.data.loaders import Loading  # noqa: PLC0415
+    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.engine.memory import keep_freed_memory  # noqa: PLC0415
     from triovision.train.engine.run import run as run_recipe  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_run  # noqa: PLC0415
@@ -71,5 +71,5 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     recipe, photos = inputs(recipe_name, manifest, root, overrides)
     keep_freed_memory()
     execution = Execution(accelerator, devices, nodes, strategy, compiled)
-    finished = run_recipe(recipe, photos, out, start, workers, Loading(**loading), execution)
+    finished = run_recipe(recipe, photos, out, start, workers, LoadOptions(**loading), execution)
     rank_zero_only(click.echo)(f"finished weights: {finished}")

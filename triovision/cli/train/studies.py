@@ -50,13 +50,13 @@ def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     out: Path,
     folds: int,
     group: Literal["place", "none"],
-    **loading: Any,  # noqa: ANN401 - the other options, as `Loading` takes them
+    **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> None:
     """Cross-validate RECIPE: one run a fold, and mean and standard deviation of every figure.
 
     All photos of the manifest take part. Kill it at any time and give the same command to go on.
     """
-    from triovision.train.data.loaders import Loading  # noqa: PLC0415
+    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
     from triovision.train.tuning import cross_validation as c  # noqa: PLC0415 - `--help` must not wait for torch
@@ -66,7 +66,7 @@ def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
         folded = c.fold_manifest(read_manifest(manifest, root, ["place"]), out, group, folds, recipe.seed)
         if folded.always_learnt:
             click.echo(f"learnt from with every fold, having one {_GROUPS[group]}: {', '.join(folded.always_learnt)}")
-        runs = c.cross_validate(recipe, folded, out, weights, Loading(**loading), click.echo)
+        runs = c.cross_validate(recipe, folded, out, weights, LoadOptions(**loading), click.echo)
     table = c.spread_table(runs)
     click.echo(c.spread_text(table))
     click.echo(f"wrote {c.write_cross_validation(recipe, runs, table, out)}")
@@ -141,9 +141,9 @@ def _plan(  # noqa: PLR0913 - click passes each option as an argument
     metric: str | None,
     direction: Literal["maximize", "minimize"] | None,
     epochs: int | None,
-    **loading: Any,  # noqa: ANN401 - the other options, as `Loading` takes them
+    **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> Plan:
-    from triovision.train.data.loaders import Loading  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
     from triovision.train.tuning.study import Plan, objectives  # noqa: PLC0415
 
@@ -153,7 +153,7 @@ def _plan(  # noqa: PLR0913 - click passes each option as an argument
     if metric not in objectives(recipe):
         raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
     direction = direction or ("minimize" if metric.endswith("/loss") else "maximize")
-    return Plan(recipe_name, overrides, found, photos, out, metric, direction, epochs, weights, Loading(**loading))
+    return Plan(recipe_name, overrides, found, photos, out, metric, direction, epochs, weights, LoadOptions(**loading))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from triovision.train.recipes.country_recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadOptions:
     """How any run reads its photos and keeps itself safe.
 
     Attributes:
@@ -42,8 +42,8 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Loading(Reading):
-    """How a run of a country classifier reads its photos: `Reading` and what follows.
+class LoadOptions(ReadOptions):
+    """How a run of a country classifier reads its photos: `ReadOptions` and what follows.
 
     Without a cache every photo is decoded in every epoch.
 
@@ -86,7 +86,7 @@ class Photos:
 Loader = DataLoader[Sample | None]
 
 
-def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: Loading, bad: UnreadablePhotos) -> Photos:
+def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: LoadOptions, bad: UnreadablePhotos) -> Photos:
     """The photos of a run; with a cache, those that it lacks are decoded now.
 
     Raises:
@@ -106,7 +106,7 @@ def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: Loading
 
 
 def loaders(
-    recipe: Recipe, draws: PhotoSampler, photos: Photos, loading: Loading, share: RankInfo
+    recipe: Recipe, draws: PhotoSampler, photos: Photos, loading: LoadOptions, share: RankInfo
 ) -> tuple[ResumableLoader, list[Loader]]:
     """The training loader and one for each validation split, of this process's share."""
     make = _arguments(loading.workers) | {"collate_fn": collate(recipe.preprocessing)}
@@ -123,7 +123,7 @@ def frozen_loaders(
     draws: PhotoSampler,
     photos: Photos,
     network: nn.Module,
-    loading: Loading,
+    loading: LoadOptions,
     share: RankInfo,
 ) -> tuple[ResumableLoader, list[Loader]]:
     """The same of the frozen part's output, which is computed now where the cache lacks it.
@@ -159,7 +159,7 @@ def frozen_loaders(
         frozen_features(cache, prefix, part, about | {"split": name}, workers)
         for name, part in zip(names, photos.validation, strict=True)
     ]
-    # Reading an array is faster than handing it from one process to another.
+    # ReadOptions an array is faster than handing it from one process to another.
     make = _arguments(0) | {"collate_fn": collate_features}
     batch = recipe.optimisation.batch_size
     return (

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from triovision.errors import RecipeError
-from triovision.train.data.loaders import Loader, Loading, frozen_loaders, loaders, prepare
+from triovision.train.data.loaders import Loader, LoadOptions, frozen_loaders, loaders, prepare
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
 from triovision.train.data.run_splits import Splits
@@ -48,7 +48,7 @@ class Plan:
     folder: Path
     source: Path | Run | None
     resumed: Path | None
-    loading: Loading
+    loading: LoadOptions
     bad: UnreadablePhotos
 
 

@@ -18,7 +18,7 @@ from triovision.geo.city_metadata import CITY_METADATA
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import Sample
 from triovision.train.data.feature_cache import collate_features, weights_sha256
-from triovision.train.data.loaders import Reading
+from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.position_features import KeptFeatures, kept_features
 from triovision.train.data.samplers import RepeatSampler
@@ -41,7 +41,7 @@ def run(
     manifest: Manifest,
     folder: Path,
     weights: Path | None,
-    reading: Reading,
+    reading: ReadOptions,
     *,
     callbacks: Sequence[Callback] = (),
 ) -> Path:

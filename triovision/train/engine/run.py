@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from triovision.errors import RecipeError
 from triovision.train.data.dataset import targets
-from triovision.train.data.loaders import Loading
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
 from triovision.train.data.run_splits import Splits, split
@@ -36,7 +36,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     folder: Path,
     source: Path | Run | None,
     workers: int,
-    loading: Loading | None = None,
+    loading: LoadOptions | None = None,
     execution: Execution | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
@@ -51,7 +51,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
         source: Starting weights of the backbone (safetensors), a run to go on from, or None for timm's own weights
             or random ones, as the recipe says.
         workers: Processes that decode photos.
-        loading: Caches, budget and checkpoints; the defaults of `Loading` when None.
+        loading: Caches, budget and checkpoints; the defaults of `LoadOptions` when None.
         execution: Devices and machines; one device when None.
         callbacks: Lightning callbacks beside its own; nothing of them is in the folder's facts.
 
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
             number, too many photos cannot be read, the disk is full or the devices are not there. What was trained
             is kept.
     """
-    loading, execution = replace(loading or Loading(), workers=workers), execution or Execution()
+    loading, execution = replace(loading or LoadOptions(), workers=workers), execution or Execution()
     lightning.seed_everything(recipe.seed, workers=True)
     splits, o = split(manifest, recipe.data), recipe.optimisation
     labels, names = splits.labels, _checked(recipe, splits, loading)
@@ -96,7 +96,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
     return folder / FINISHED
 
 
-def _checked(recipe: Recipe, splits: Splits, loading: Loading) -> tuple[str, ...]:
+def _checked(recipe: Recipe, splits: Splits, loading: LoadOptions) -> tuple[str, ...]:
     """Names of the validation splits that have photos; an error where the run could not begin."""
     if loading.views:
         loading.views_cache(recipe)

@@ -19,7 +19,7 @@ from triovision.inference.registry import choose_device
 from triovision.inference.regressor import Regressor
 from triovision.metrics.country import METRICS
 from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics
-from triovision.train.data.loaders import Reading
+from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.position_features import image_features, kept_features
 from triovision.train.data.task import Task, make_task
@@ -37,14 +37,16 @@ _TREES = 200
 Floats = NDArray[np.float64]
 
 
-def write_metrics(run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: Reading) -> PositionMetrics:
+def write_metrics(
+    run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions
+) -> PositionMetrics:
     """Measure a run and write `metrics.json` into its folder; see `measure`."""
     metrics = measure(run, manifest, classifier, reading)
     atomic_write(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
     return metrics
 
 
-def measure(run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: Reading) -> PositionMetrics:
+def measure(run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions) -> PositionMetrics:
     """Measure a run on its validation photos, with what it was told in training and with what the app can know.
 
     Args:
@@ -83,7 +85,7 @@ def measure(run: GpsRun, manifest: Manifest, classifier: Classifier | None, read
     )
 
 
-def _seen(run: GpsRun, manifest: Manifest, reading: Reading) -> tuple[Task, NDArray[np.float32], int]:
+def _seen(run: GpsRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, NDArray[np.float32], int]:
     """The run's task without unreadable photos, the image features of all its photos, and how many are unreadable.
 
     The features of a photo that cannot be read hold no number.

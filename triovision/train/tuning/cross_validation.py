@@ -14,7 +14,7 @@ import pandas as pd
 from triovision.errors import ManifestError, RecipeError
 from triovision.metrics.country import METRICS, RunMetrics, SplitMetrics, read_metrics
 from triovision.reporting.run import write_report
-from triovision.train.data.loaders import Loading
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
 from triovision.train.data.splits import divide_into_folds, whole_groups
 from triovision.train.engine.run import run
@@ -88,7 +88,7 @@ def cross_validate(
     folded: FoldedManifest,
     folder: Path,
     source: Path | None,
-    loading: Loading,
+    loading: LoadOptions,
     say: Callable[[str], object],
 ) -> dict[str, RunMetrics]:
     """Train and measure one run a fold; what a killed cross-validation finished is not done again.

@@ -16,7 +16,7 @@ from triovision.errors import RecipeError
 from triovision.metrics.country import METRICS
 from triovision.metrics.position import WAYS, PositionMetrics, PositionScores, read_position_metrics
 from triovision.reporting.study import study_figures
-from triovision.train.data.loaders import Reading
+from triovision.train.data.loaders import ReadOptions
 from triovision.train.engine.position_run import CACHE, run
 from triovision.train.engine.position_run_folder import read_gps_run
 from triovision.train.evaluation.position import write_metrics
@@ -39,7 +39,7 @@ def benchmark(
     folded: FoldedManifest,
     folder: Path,
     weights: Path | None,
-    reading: Reading,
+    reading: ReadOptions,
     say: Callable[[str], object],
 ) -> Versions:
     """Train and measure one run a fold and version; what a killed benchmark finished is not done again.

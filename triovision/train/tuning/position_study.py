@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
-from triovision.train.data.loaders import Reading
+from triovision.train.data.loaders import ReadOptions
 from triovision.train.engine.position_run import CACHE, run
 from triovision.train.recipes.position_recipe import RECIPES, GpsRecipe
 from triovision.train.recipes.reader import RecipeBook
@@ -24,7 +24,7 @@ class GpsPlan(StudyPlan[GpsRecipe]):
         reading: How photos are read; without a cache, all trials share one in the study's folder.
     """
 
-    reading: Reading
+    reading: ReadOptions
 
     @property
     def book(self) -> RecipeBook[GpsRecipe]:

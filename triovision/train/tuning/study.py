@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from triovision.errors import RecipeError
-from triovision.train.data.loaders import Loading
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.engine.run import run
 from triovision.train.recipes.country_recipe import RECIPES, Recipe
@@ -108,7 +108,7 @@ class Plan(StudyPlan[Recipe]):
         loading: How photos are read.
     """
 
-    loading: Loading
+    loading: LoadOptions
 
     @property
     def book(self) -> RecipeBook[Recipe]:
