@@ -17,7 +17,7 @@ from triovision.ui.asking import ask, show_turn
 from triovision.ui.reports import report
 from triovision.ui.service import model_or_remedy
 from triovision.ui.session import MAX_PHOTOS, Answer, clear, current, empty_uploads
-from triovision.ui.words import Words
+from triovision.ui.translation import Translator
 
 EXAMPLE_CREDIT = (
     "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/), "
@@ -41,7 +41,7 @@ def example_path() -> Path | None:
     return path if path.is_file() else None
 
 
-def drop_zone(say: Words) -> None:
+def drop_zone(say: Translator) -> None:
     """Draw the ways to bring photos in, and answer those that came."""
     session = current()
     uploads = st.file_uploader(
@@ -69,7 +69,7 @@ def drop_zone(say: Words) -> None:
     _show_refusals(say)
 
 
-def _answer_all(files: Sequence[_File], say: Words) -> None:
+def _answer_all(files: Sequence[_File], say: Translator) -> None:
     session = current()
     session.refusals.clear()
     place = st.empty()
@@ -83,7 +83,7 @@ def _answer_all(files: Sequence[_File], say: Words) -> None:
         st.session_state["shown"] = new[0]
 
 
-def _answer(file: _File, say: Words) -> None:
+def _answer(file: _File, say: Translator) -> None:
     """Put the answer to one file, or the reason why there is none, into the session."""
     session = current()
     key = _key(file)
@@ -111,6 +111,6 @@ def _key(file: _File) -> str:
     return hashlib.sha256(file.data).hexdigest()
 
 
-def _show_refusals(say: Words) -> None:
+def _show_refusals(say: Translator) -> None:
     for error in current().refusals.values():
         st.warning(report(error, say))

@@ -12,7 +12,7 @@ from triovision.geo import Box, Evidence, Near, WeightedPlaces, continent_code, 
 from triovision.results import Prediction
 from triovision.ui.reports import report
 from triovision.ui.session import Answer, current
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _EDGES = {"south_deg": 90.0, "north_deg": 90.0, "west_deg": 180.0, "east_deg": 1
 _NEAR_KM = 50.0
 
 
-def show_known(answer: Answer, say: Words) -> None:
+def show_known(answer: Answer, say: Translator) -> None:
     """Say what the answer takes as true, and offer to forget it."""
     evidence = answer.prediction.evidence
     if evidence is None:
@@ -40,7 +40,7 @@ def show_known(answer: Answer, say: Words) -> None:
         st.button(say("Forget what I know"), key=f"forget-{answer.key}", on_click=_forget, args=(answer.key,))
 
 
-def ask_what_is_known(answer: Answer, model: GeoModel, say: Words) -> None:
+def ask_what_is_known(answer: Answer, model: GeoModel, say: Translator) -> None:
     """Draw the folded form, and what is wrong with what was said last."""
     name = f"known-{answer.id}"
     error = current().evidence_errors.get(answer.id)
@@ -56,7 +56,7 @@ def ask_what_is_known(answer: Answer, model: GeoModel, say: Words) -> None:
         )
 
 
-def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Words) -> None:
+def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Translator) -> None:
     """Offer to look in a rectangle that was drawn on the map only."""
     if box is None:
         return
@@ -67,7 +67,7 @@ def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Words) -> N
         st.rerun()  # the whole page, not this part of it only
 
 
-def _fields(places: WeightedPlaces, answer: Answer, say: Words) -> None:
+def _fields(places: WeightedPlaces, answer: Answer, say: Translator) -> None:
     _fill_in(answer)
     key, language = answer.id, say.language
     countries = sorted(places.by_country(), key=lambda code: country_name(code, language))
@@ -124,14 +124,14 @@ def _fill_in(answer: Answer) -> None:
         st.session_state.setdefault(_field(answer.id, name), value)
 
 
-def _take_box(key: str, box: Box, calibration: Calibration, say: Words) -> None:
+def _take_box(key: str, box: Box, calibration: Calibration, say: Translator) -> None:
     answer = current().answers[key]
     for edge in _EDGES:
         st.session_state[_field(answer.id, edge)] = round(getattr(box, edge), 2)
     _take_form(key, calibration, say)
 
 
-def _take_form(key: str, calibration: Calibration, say: Words) -> None:
+def _take_form(key: str, calibration: Calibration, say: Translator) -> None:
     session = current()
     answer, own = session.answers[key], _own(session.answers[key])
     from triovision.inference.answer import given  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
@@ -187,7 +187,7 @@ def _own(answer: Answer) -> Prediction:
     return answer.unconditioned or answer.prediction
 
 
-def _words(evidence: Evidence, say: Words) -> str:
+def _words(evidence: Evidence, say: Translator) -> str:
     parts: list[str] = []
     if evidence.continent is not None:
         parts.append(continent_name(evidence.continent, say.language))

@@ -8,7 +8,7 @@ from babel.messages.pofile import read_po
 
 from triovision.results import CameraFacts
 from triovision.ui import reports
-from triovision.ui.words import LANGUAGES, browser_language, plain, speak
+from triovision.ui.translation import LANGUAGES, browser_language, get_translator, plain
 from triovision.viz.map_words import DRAWING_WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -61,22 +61,25 @@ def test_translations_are_whole_and_have_the_same_placeholders(message):
 
 
 def test_words_are_said_in_the_language_asked_for():
-    assert speak("en")("Map") == "Map"
-    assert speak("fr")("Map") == "Carte"
-    assert speak("fr")("What spoke for {country}", country="le Pérou") == "Ce qui parle pour : le Pérou"
-    assert [speak("fr").plural("{number} photo", "{number} photos", n) for n in (1, 2)] == ["1 photo", "2 photos"]
+    assert get_translator("en")("Map") == "Map"
+    assert get_translator("fr")("Map") == "Carte"
+    assert get_translator("fr")("What spoke for {country}", country="le Pérou") == "Ce qui parle pour : le Pérou"
+    assert [get_translator("fr").plural("{number} photo", "{number} photos", n) for n in (1, 2)] == [
+        "1 photo",
+        "2 photos",
+    ]
 
 
 def test_numbers_and_times_follow_the_language():
     taken = CameraFacts(taken_at=datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
-    assert speak("en").number(1234.5, 1) == "1,234.5"
-    assert speak("fr").number(1234.5, 1) == "1\u202f234,5"
-    assert "6 mai 2024" in speak("fr").taken_at(taken)
-    assert speak("en").taken_at(CameraFacts()) is None
-    assert [speak("en").size(n) for n in (1_710_545_415, 13_920_000, 4519)] == ["1.71 GB", "13.9 MB", "0.0 MB"]
-    assert speak("fr").size(1_710_545_415) == "1,71\u202fGo"
-    assert [speak("en").duration(s) for s in (1, 45, 200)] == ["1 second", "45 seconds", "3 minutes"]
-    assert speak("fr").duration(7200) == "2\u00a0heures"
+    assert get_translator("en").number(1234.5, 1) == "1,234.5"
+    assert get_translator("fr").number(1234.5, 1) == "1\u202f234,5"
+    assert "6 mai 2024" in get_translator("fr").taken_at(taken)
+    assert get_translator("en").taken_at(CameraFacts()) is None
+    assert [get_translator("en").size(n) for n in (1_710_545_415, 13_920_000, 4519)] == ["1.71 GB", "13.9 MB", "0.0 MB"]
+    assert get_translator("fr").size(1_710_545_415) == "1,71\u202fGo"
+    assert [get_translator("en").duration(s) for s in (1, 45, 200)] == ["1 second", "45 seconds", "3 minutes"]
+    assert get_translator("fr").duration(7200) == "2\u00a0heures"
 
 
 @pytest.mark.parametrize(

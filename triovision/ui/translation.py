@@ -25,7 +25,7 @@ _MARKDOWN = str.maketrans({sign: "\\" + sign for sign in r"\`*_{}[]()<>#+-.!|~:$
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Translator:
     """Says things in one language.
 
     Attributes:
@@ -66,9 +66,9 @@ class Words:
         return str(format_datetime(camera.taken_at, pattern, locale=self.language))
 
 
-def words() -> Words:
+def words() -> Translator:
     """The words of this session: as chosen by the reader, else as the browser asks."""
-    return speak(st.session_state.get("language") or browser_language(st.context.locale))
+    return get_translator(st.session_state.get("language") or browser_language(st.context.locale))
 
 
 def browser_language(locale: str | None) -> str:
@@ -77,7 +77,7 @@ def browser_language(locale: str | None) -> str:
     return language if language in LANGUAGES else "en"
 
 
-def language_switch(say: Words) -> None:
+def language_switch(say: Translator) -> None:
     """Draw the choice of language, which the session keeps."""
     st.session_state.setdefault("language", say.language)
     with st.container(horizontal=True, horizontal_alignment="right", key="language-bar"):
@@ -93,20 +93,20 @@ def language_switch(say: Words) -> None:
 
 
 @cache
-def speak(language: str) -> Words:
+def get_translator(language: str) -> Translator:
     """The words of one language, its catalogue compiled in memory.
 
     Raises:
         FileNotFoundError: If there is no catalogue for that language.
     """
     if language == "en":
-        return Words(language, gettext.NullTranslations())
+        return Translator(language, gettext.NullTranslations())
     with (_CATALOGUES / f"{language}.po").open("rb") as file:
         catalogue = read_po(file, locale=language)
     compiled = BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
-    return Words(language, gettext.GNUTranslations(compiled))
+    return Translator(language, gettext.GNUTranslations(compiled))
 
 
 def plain(text: str, longest: int = 80) -> str:
