@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from triovision.explain import explain_country
 from triovision.inference import CountryEngine, load_model
-from triovision.inference.stream import read_photo_file
+from triovision.inference.batch import read_photo_file
 from triovision.results import Photo
 from triovision.train.data.manifest import read_manifest
 

@@ -15,7 +15,7 @@ from benchmarks.pictures import jpeg
 from benchmarks.timing import in_turn
 from triovision.explain import explain_country
 from triovision.inference import CountryEngine, load_model
-from triovision.inference.precision import forward
+from triovision.inference.device import forward
 from triovision.photo import read_photo
 from triovision.viz import overlay
 

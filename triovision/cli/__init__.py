@@ -53,7 +53,7 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
     JSON is one object a line. Exit status 0 when all were answered, 1 when some were refused, 2 for wrong usage.
     """
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.inference.stream import predict_files  # noqa: PLC0415
+    from triovision.inference.batch import predict_files  # noqa: PLC0415
 
     paths = list(_files(photos))
     if not paths:

@@ -85,13 +85,13 @@ def verify(model_ids: tuple[str, ...]) -> None:
     """
     from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.inference.card import read_card  # noqa: PLC0415
-    from triovision.inference.integrity import faults  # noqa: PLC0415
+    from triovision.inference.registry import file_faults  # noqa: PLC0415
 
     found = registry.found_models()
     wanted = [_known(model_id, found) for model_id in model_ids] or list(found)
     wrong = 0
     for name in wanted:
-        seen = list(faults(found[name], read_card(found[name])))
+        seen = list(file_faults(found[name], read_card(found[name])))
         click.echo(f"{name}: {f'{len(seen)} of its files are not right' if seen else 'whole'}")
         for fault in seen:
             click.echo(f"  {fault}", err=True)

@@ -134,13 +134,13 @@ def _take_box(key: str, box: Box, calibration: Calibration, say: Translator) -> 
 def _take_form(key: str, calibration: Calibration, say: Translator) -> None:
     session = current()
     answer, own = session.answers[key], _own(session.answers[key])
-    from triovision.inference.answer import given  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
+    from triovision.inference.prediction import condition  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
 
     said = say("What you know")
     try:
         evidence = _said(answer.id, own.posterior)
         said = _words(evidence, say)
-        prediction = given(own, evidence, calibration)
+        prediction = condition(own, evidence, calibration)
     except EvidenceError as error:
         session.evidence_errors[answer.id] = EvidenceError(said, error.reason, error.remedy)
     else:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from triovision.inference.registry import choose_device
+from triovision.inference.device import choose_device
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import Sample, ValidationPhotos
 from triovision.train.data.feature_cache import collate_features, frozen_features

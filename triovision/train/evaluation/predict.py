@@ -15,7 +15,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from triovision.errors import ManifestError, PhotoError
 from triovision.geo import THRESHOLDS_KM, distance_km, geo_score
 from triovision.inference import GeoModel
-from triovision.inference.stream import predict_files
+from triovision.inference.batch import predict_files
 from triovision.results import Prediction
 from triovision.train.data.manifest import Manifest
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from triovision.errors import PhotoError
 from triovision.geo import WeightedPlaces, distance_km
 from triovision.inference import GeoModel, ModelCard
-from triovision.inference.stream import predict_files
+from triovision.inference.batch import predict_files
 from triovision.results import Prediction
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.manifest import Manifest
