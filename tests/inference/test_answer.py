@@ -9,10 +9,11 @@ import pytest
 
 from triovision.errors import EvidenceError
 from triovision.geo import Box, CandidatePlaces, Evidence, Near, distance_km
+from triovision.guesses import CountryGuess
 from triovision.inference import CountryEngine
 from triovision.inference.answer import answer, given
 from triovision.inference.card import Calibration
-from triovision.results import CountryGuess, Photo, Prediction
+from triovision.results import Photo, Prediction
 
 COUNTRIES = ("FR", "JP", "IT", "US")
 PROBABILITY = (0.5, 0.3, 0.15, 0.05)
@@ -42,7 +43,7 @@ def test_an_answer_names_countries_place_and_set(prediction: Prediction) -> None
     assert not prediction.abstained
     assert prediction.posterior.by_country() == pytest.approx(dict(zip(COUNTRIES, PROBABILITY, strict=True)))
     assert prediction.to_dict()["place"]["radius_90_km"] == round(prediction.radius_90_km, 3)
-    assert prediction.to_dict()["given"] is None
+    assert prediction.to_dict()["evidence"] is None
 
 
 def test_radii_are_those_of_the_calibration(prediction: Prediction) -> None:
@@ -107,7 +108,7 @@ def test_nothing_left_is_an_error_in_words(prediction: Prediction, evidence: Evi
 
 def test_what_was_said_is_in_the_download(prediction: Prediction) -> None:
     said = given(prediction, Evidence(country="FR", box=ALSACE), CALIBRATION)
-    written = json.loads(json.dumps(said.to_dict()))["given"]
+    written = json.loads(json.dumps(said.to_dict()))["evidence"]
     assert written == {
         "country": "FR",
         "box": {"south_deg": 47.4, "north_deg": 49.1, "west_deg": 6.8, "east_deg": 8.3},

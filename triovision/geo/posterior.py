@@ -15,7 +15,7 @@ from triovision.geo.density import Density, density
 from triovision.geo.distances import distance_km
 from triovision.geo.evidence import Evidence
 from triovision.geo.sphere import Objective, best_point, coarse, expected_cost, position_deg, unit_vectors
-from triovision.results import PlaceGuess
+from triovision.guesses import PlaceGuess
 
 # Far above the rounding of a float32 softmax over hundreds of labels, far below any real mistake.
 _TOLERANCE: Final = 1e-4
@@ -145,7 +145,7 @@ class WeightedPlaces:
         """How probable it is, by this set, that what a person says is so."""
         return min(1.0, float(self.weight[evidence.holds(self.lat_deg, self.lon_deg, self.countries)].sum()))
 
-    def given(self, evidence: Evidence) -> WeightedPlaces:
+    def condition(self, evidence: Evidence) -> WeightedPlaces:
         """The points that agree with what a person knows, their weights scaled to sum to one (Bayes' rule).
 
         Raises:

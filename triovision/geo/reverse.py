@@ -16,7 +16,7 @@ import tzfpy
 from numpy.typing import NDArray
 
 from triovision.geo.sphere import unit_vectors
-from triovision.results import check_position
+from triovision.guesses import check_position
 
 _SHARED_ZONES: Final = {
     "Asia/Bangkok": frozenset({"TH", "VN"}),  # the north of Vietnam keeps the time of Bangkok

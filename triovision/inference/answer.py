@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.geo import EARTH_RADIUS_KM, Evidence, WeightedPlaces, city_places
+from triovision.guesses import CountryGuess, PlaceGuess
 from triovision.inference.card import Calibration
-from triovision.results import CountryGuess, PlaceGuess, Prediction
+from triovision.results import Prediction
 
 _PLACES: Final = 20
 _FEW: Final = 10
@@ -89,7 +90,7 @@ def given(prediction: Prediction, evidence: Evidence, calibration: Calibration) 
         EvidenceError: If nothing that the model considers possible agrees.
     """
     posterior = _fine_enough(prediction.posterior, evidence)
-    left = posterior.given(evidence)
+    left = posterior.condition(evidence)
     countries = [CountryGuess(code, share) for code, share in left.by_country().items()]
     return replace(
         prediction,
