@@ -122,10 +122,9 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as plain JSON values, units in the names."""
-        evidence = self.evidence and {
-            **self.evidence.to_dict(),
-            "probability": round(self.evidence_probability, 6),
-        }
+        evidence = None
+        if self.evidence is not None:
+            evidence = self.evidence.to_dict() | {"probability": round(self.evidence_probability, 6)}
         return {
             "photo": self.photo,
             "model": self.model,
@@ -141,8 +140,7 @@ class Prediction:
             "elapsed_ms": round(self.elapsed_ms, 3),
             "device": self.device,
             "precision": self.precision,
-            "evidence": self.evidence
-            and {**self.evidence.to_dict(), "probability": round(self.evidence_probability, 6)},
+            "evidence": evidence,
         }
 
 
