@@ -44,7 +44,7 @@ def everything(places: WeightedPlaces) -> None:
     new.locate(first, 20)
     new.best_point()
     new.density()
-    new.given(Evidence(box=Box(south_deg=-60, north_deg=60, west_deg=100, east_deg=40)))
+    new.condition(Evidence(box=Box(south_deg=-60, north_deg=60, west_deg=100, east_deg=40)))
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from benchmarks.pictures import jpeg
 from triovision.inference import CountryEngine, load_model
-from triovision.inference.device import forward
 from triovision.inference.batch import predict_files
+from triovision.inference.device import forward
 from triovision.photo import read_photo
 from triovision.results import Prediction
 

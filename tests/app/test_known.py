@@ -112,7 +112,7 @@ def test_downloads_hold_what_was_said(answered, monkeypatch):
     take(answered, country="FR")
     label, data = written[-1]
     assert label == "This prediction (JSON)"
-    given = json.loads(data)["given"]
+    given = json.loads(data)["evidence"]
     assert given["country"] == "FR"
     assert 0 < given["probability"] < 0.1
 

@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 
 from triovision.geo import WeightedPlaces
-from triovision.results import CameraFacts, CountryGuess, PlaceGuess, Prediction
+from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.results import CameraFacts, Prediction
 from triovision.ui.leaflet import show_map
 from triovision.ui.translation import get_translator
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from triovision.inference import CountryEngine
-from triovision.inference import country_classifier
+from triovision.inference import CountryEngine, country_classifier
 from triovision.inference.calibration import probabilities
 from triovision.results import Photo
 

@@ -13,12 +13,13 @@ from triovision.cli import main
 from triovision.errors import ExplanationError, ModelError
 from triovision.explain import explain_country, methods_for
 from triovision.geo import WeightedPlaces
+from triovision.guesses import CountryGuess
 from triovision.inference import load_model, read_card
-from triovision.inference.prediction import build_prediction_fields
 from triovision.inference.card import CARD, WEIGHTS, Ensemble, Member, ModelCard
 from triovision.inference.ensemble import EnsembleEngine
+from triovision.inference.prediction import build_prediction_fields
 from triovision.inference.registry import file_faults
-from triovision.results import CountryGuess, Photo, Prediction
+from triovision.results import Photo, Prediction
 from triovision.train.evaluation.country_probabilities import read_classifier
 from triovision.train.evaluation.embedding import model_network
 

@@ -9,10 +9,11 @@ import pytest
 
 from triovision.errors import EvidenceError
 from triovision.geo import Box, CandidatePlaces, Evidence, Near, distance_km
+from triovision.guesses import CountryGuess
 from triovision.inference import CountryEngine
-from triovision.inference.prediction import build_prediction_fields, condition
 from triovision.inference.card import Calibration
-from triovision.results import CountryGuess, Photo, Prediction
+from triovision.inference.prediction import build_prediction_fields, condition
+from triovision.results import Photo, Prediction
 
 COUNTRIES = ("FR", "JP", "IT", "US")
 PROBABILITY = (0.5, 0.3, 0.15, 0.05)
@@ -42,7 +43,7 @@ def test_an_answer_names_countries_place_and_set(prediction: Prediction) -> None
     assert not prediction.abstained
     assert prediction.posterior.by_country() == pytest.approx(dict(zip(COUNTRIES, PROBABILITY, strict=True)))
     assert prediction.to_dict()["place"]["radius_90_km"] == round(prediction.radius_90_km, 3)
-    assert prediction.to_dict()["given"] is None
+    assert prediction.to_dict()["evidence"] is None
 
 
 def test_radii_are_those_of_the_calibration(prediction: Prediction) -> None:
@@ -72,10 +73,10 @@ def test_what_a_person_says_is_taken_as_true(prediction: Prediction) -> None:
 
 def test_a_small_area_is_filled_with_all_its_cities(prediction: Prediction) -> None:
     before = prediction.posterior
-    assert Evidence(box=ALSACE).holds(before.lat_deg, before.lon_deg, before.countries).sum() < 10
+    assert Evidence(box=ALSACE).contains(before.lat_deg, before.lon_deg, before.countries).sum() < 10
     alsace = condition(prediction, Evidence(box=ALSACE), CALIBRATION)
     assert {"Strasbourg", "Colmar", "Mulhouse"} <= set(alsace.posterior.names)
-    assert ALSACE.holds(alsace.posterior.lat_deg, alsace.posterior.lon_deg).all()
+    assert ALSACE.contains(alsace.posterior.lat_deg, alsace.posterior.lon_deg).all()
     assert alsace.place.country == "FR"  # Germany and Switzerland are no labels of this model
     assert 0 < alsace.evidence_probability < 0.5
     colmar = Near(name="Colmar", lat_deg=48.08, lon_deg=7.36, radius_km=30)
@@ -107,7 +108,7 @@ def test_nothing_left_is_an_error_in_words(prediction: Prediction, evidence: Evi
 
 def test_what_was_said_is_in_the_download(prediction: Prediction) -> None:
     said = condition(prediction, Evidence(country="FR", box=ALSACE), CALIBRATION)
-    written = json.loads(json.dumps(said.to_dict()))["given"]
+    written = json.loads(json.dumps(said.to_dict()))["evidence"]
     assert written == {
         "country": "FR",
         "box": {"south_deg": 47.4, "north_deg": 49.1, "west_deg": 6.8, "east_deg": 8.3},

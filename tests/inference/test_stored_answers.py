@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from triovision.inference import load_model
+from triovision.inference.batch import read_photo_file
 from triovision.inference.card import CARD, ModelCard
 from triovision.inference.registry import found_models
-from triovision.inference.batch import read_photo_file
 
 STORED: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "stored_answers.json").read_text("utf-8"))
 PHOTOS = {

@@ -8,7 +8,8 @@ import pytest
 from streamlit_folium import _get_map_string
 
 from triovision.geo import Box, Evidence, WeightedPlaces
-from triovision.results import CameraFacts, CountryGuess, PlaceGuess, Prediction
+from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.results import CameraFacts, Prediction
 from triovision.viz.leaflet import LeafletSource
 from triovision.viz.maps import MapLook, prediction_map
 

@@ -16,6 +16,9 @@ CARD: Final = "card.json"
 WEIGHTS: Final = "weights.safetensors"
 RESTORE: Final = "Restore the folder from the repository, or export the model again with `triovision train export`"
 
+#: Optional sections of a card that belong to an engine.
+ENGINE_SECTIONS: Final = ("position", "ensemble")
+
 MODEL_ID: Final = r"^[a-z0-9_]+\.[a-z0-9_]+$"
 SHA256: Final = r"^[0-9a-f]{64}$"
 Fraction = Annotated[float, Field(ge=0, le=1)]

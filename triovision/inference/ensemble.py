@@ -130,9 +130,7 @@ class EnsembleEngine:
         for row, prediction in zip(probability[:, 0], by_member, strict=True):
             for guess in prediction.countries:
                 row[self._index[guess.country]] = guess.probability
-        with_place = {
-            code for one in by_member for code, weight in one.posterior.by_country().items() if weight > 0
-        }
+        with_place = {code for one in by_member for code, weight in one.posterior.by_country().items() if weight > 0}
         logits = log_pool(probability, self._known, self._country_weight)
         pooled = probabilities(logits, self.card.calibration.temperature)[0]
         pooled = pooled * np.isin(self.labels, list(with_place))

@@ -23,8 +23,8 @@ def union(labels: Sequence[Sequence[str]]) -> tuple[str, ...]:
 def log_pool(probability: Floats, known: Mask, weights: Floats) -> Floats:
     """Return the logarithm of the pool up to a constant per photo: Σ w(m) · log p̃(m, c), shape `(n, n_labels)`.
 
-    p̃ is the output of `completed`. "Combining Probability Distributions" (Genest and Zidek, 1986, section 3.3); "Products of
-    experts" (Hinton, 1999).
+    p̃ is the output of `completed`. "Combining Probability Distributions" (Genest and Zidek, 1986, section 3.3);
+    "Products of experts" (Hinton, 1999).
 
     Args:
         probability: Probabilities by member, shape `(n_members, n, n_labels)`; entries of unknown labels are ignored.

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.geo import EARTH_RADIUS_KM, Evidence, WeightedPlaces, city_places
+from triovision.guesses import CountryGuess, PlaceGuess
 from triovision.inference.card import Calibration
-from triovision.results import CountryGuess, PlaceGuess, Prediction
+from triovision.results import Prediction
 
 _MAX_PLACES: Final = 20
 _MIN_PLACES_IN_AREA: Final = 10
@@ -89,7 +90,7 @@ def condition(prediction: Prediction, evidence: Evidence, calibration: Calibrati
         EvidenceError: If no place of the posterior agrees with the evidence.
     """
     posterior = _fill_area(prediction.posterior, evidence)
-    conditioned = posterior.given(evidence)
+    conditioned = posterior.condition(evidence)
     countries = [CountryGuess(code, probability) for code, probability in conditioned.by_country().items()]
     return replace(
         prediction,
@@ -103,7 +104,7 @@ def _fill_area(posterior: WeightedPlaces, evidence: Evidence) -> WeightedPlaces:
     """Return all cities instead of the posterior's places where too few of these lie in the named area."""
     if evidence.box is None and evidence.near is None:
         return posterior
-    if evidence.holds(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= _MIN_PLACES_IN_AREA:
+    if evidence.contains(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= _MIN_PLACES_IN_AREA:
         return posterior
     cities = city_places(posterior.by_country())
     return cities if cities.probability_of(evidence) > 0 else posterior

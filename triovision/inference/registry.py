@@ -14,7 +14,7 @@ import torch
 
 from triovision.errors import ModelError
 from triovision.files import cache_folder
-from triovision.inference.card import CARD, RESTORE, Member, ModelCard, read_card
+from triovision.inference.card import CARD, ENGINE_SECTIONS, RESTORE, Member, ModelCard, read_card
 from triovision.inference.device import choose_device
 from triovision.inference.geoclip import release
 from triovision.inference.integrity import member_folder
@@ -170,7 +170,7 @@ def _engine(card: ModelCard) -> type[Engine]:
         remedy = f"Update TrioVision, or choose a model of {', '.join(ENGINES)}"
         raise ModelError(card.id, f"needs the engine `{card.engine}`, which this version does not have", remedy)
     engine = cast(type[Engine], resolve_name(ENGINES[card.engine]))
-    sections = {name for name in ("position", "ensemble") if getattr(card, name) is not None}
+    sections = {name for name in ENGINE_SECTIONS if getattr(card, name) is not None}
     if sections != engine.sections:
         held, expected = (", ".join(sorted(names)) or "none" for names in (sections, engine.sections))
         reason = f"has the optional sections: {held}; its engine `{card.engine}` needs: {expected}"

@@ -7,7 +7,8 @@ from typing import Literal
 import streamlit as st
 
 from triovision.geo import country_flag, country_name
-from triovision.results import CountryGuess, Prediction
+from triovision.guesses import CountryGuess
+from triovision.results import Prediction
 from triovision.ui.session import Answer, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent, shown_photo

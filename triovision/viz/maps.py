@@ -15,7 +15,8 @@ from folium.elements import JSCSSMixin
 from folium.plugins import Draw, FastMarkerCluster, Fullscreen, MeasureControl
 
 from triovision.geo import country_name, distance_km
-from triovision.results import CameraFacts, PlaceGuess, Prediction
+from triovision.guesses import PlaceGuess
+from triovision.results import CameraFacts, Prediction
 from triovision.viz.cells import box_corners, shading
 from triovision.viz.figures import percent
 from triovision.viz.geodesics import disc, disc_bounds, great_circle, near_lon_deg

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from triovision.geo import WeightedPlaces, distance_km, geo_score
-from triovision.results import CountryGuess, PlaceGuess, Prediction
+from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.results import Prediction
 from triovision.train.evaluation.predict import country_metrics, distance_metrics
 
 LABELS = ("FR", "JP", "US")

@@ -83,7 +83,7 @@ class GeoClipEngine(NetworkEngine):
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
-        """Lend a copy of the network that returns its attention to one user at a time. It shares the weights' memory."""
+        """Lend a copy of the network with eager attention to one user at a time. It shares the weights' memory."""
         shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
         with self._explaining:
             network = copy.deepcopy(self.network, cast(dict[int, Any], shared))

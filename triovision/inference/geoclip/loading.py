@@ -70,7 +70,9 @@ def load_gallery(folder: Path, card: ModelCard) -> tuple[Gallery, NDArray[np.int
     check_files(release.model_files(folder, card))
     gallery = read_gallery(release.package_folder() / release.GALLERY)
     name = f"countries-{_key(gallery.sha256, *card.labels)}.npy"
-    index = load_or_compute(cache_folder() / name, (len(gallery),), np.int16, lambda: country_indices(gallery, card.labels))
+    index = load_or_compute(
+        cache_folder() / name, (len(gallery),), np.int16, lambda: country_indices(gallery, card.labels)
+    )
     return gallery, index
 
 

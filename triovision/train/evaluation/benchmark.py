@@ -11,8 +11,8 @@ import numpy as np
 
 from triovision.errors import PhotoError, RecipeError
 from triovision.inference import GeoModel, ModelCard
-from triovision.inference.ensemble import EnsembleEngine
 from triovision.inference.batch import read_photo_file
+from triovision.inference.ensemble import EnsembleEngine
 from triovision.results import Photo
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.overlap import learnt_rows

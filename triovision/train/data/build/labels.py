@@ -10,7 +10,7 @@ from typing import Final
 
 from triovision.errors import ManifestError
 from triovision.geo.country_names import country_code
-from triovision.results import check_position
+from triovision.guesses import check_position
 from triovision.train.data.manifest import read_table
 from triovision.train.data.build.photo_files import Problem
 

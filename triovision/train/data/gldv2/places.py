@@ -10,7 +10,7 @@ import pandas as pd
 
 from triovision.errors import ManifestError
 from triovision.geo import is_country
-from triovision.results import check_position
+from triovision.guesses import check_position
 
 COLUMNS = ("landmark_id", "lat", "lon", "country")
 
