@@ -11,7 +11,7 @@ import platform
 import torch
 from PIL import Image
 
-from benchmarks.pictures import jpeg
+from benchmarks.images import jpeg
 from benchmarks.timing import in_turn
 from triovision.explain import explain_country
 from triovision.inference import CountryEngine, load_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from benchmarks.pictures import jpeg
+from benchmarks.images import jpeg
 from triovision.inference import load_model
 from triovision.photo import read_photo
 

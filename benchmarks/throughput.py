@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 from PIL import Image
 
-from benchmarks.pictures import jpeg
+from benchmarks.images import jpeg
 from triovision.inference import CountryEngine, load_model
 from triovision.inference.batch import predict_files
 from triovision.inference.device import forward
