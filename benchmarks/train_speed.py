@@ -28,8 +28,9 @@ from torch.utils.data import Dataset, Sampler
 
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.data.dataset import Sample, SampleKey, collate
+from triovision.train.data.loaders import ResumableLoader
 from triovision.train.data.unreadable import UnreadablePhotos
-from triovision.train.engine.callbacks import AtomicCheckpointIO, FiniteLossGuard, ResumableLoader, StepCheckpoint
+from triovision.train.engine.callbacks import AtomicCheckpointIO, FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.compiling import Compile
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.memory import keep_freed_memory

@@ -21,7 +21,7 @@ from triovision.metrics.country import METRICS, Cost, Epoch, RunMetrics
 from triovision.reporting.thumbnails import thumbnails
 from triovision.train.data.dataset import NO_LABEL, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import Splits, split
+from triovision.train.data.splits import Splits, split
 from triovision.train.engine.run_folder import Run
 from triovision.train.evaluation.learning_curves import best_epoch, overfitting, read_curves
 from triovision.train.evaluation.metrics import Answers, scores, split_metrics

@@ -23,7 +23,7 @@ from triovision.networks import build_classifier
 from triovision.photo import read_photo
 from triovision.train.data.dataset import NO_LABEL
 from triovision.train.data.manifest import Manifest, read_manifest
-from triovision.train.data.run_splits import split
+from triovision.train.data.splits import split
 from triovision.train.engine.run import run
 from triovision.train.engine.run_folder import read_run
 from triovision.train.evaluation.baselines import score

@@ -168,8 +168,8 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
     Kill it at any time and give the same command to go on.
     """
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
-    from triovision.train.data.located import located  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.positions import located  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning import position_benchmark as b  # noqa: PLC0415
     from triovision.train.tuning.cross_validation import fold_manifest  # noqa: PLC0415 - `--help` must not wait for torch

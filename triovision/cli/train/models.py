@@ -30,7 +30,7 @@ def baselines(
     rare: bool,
 ) -> None:
     """Most frequent country, logistic regression on the starting features, and a run, on every split."""
-    from triovision.train.data.run_splits import split  # noqa: PLC0415
+    from triovision.train.data.splits import split  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_run  # noqa: PLC0415
     from triovision.train.evaluation import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.export.calibration import held_out  # noqa: PLC0415

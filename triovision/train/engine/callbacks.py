@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning
 import numpy as np
@@ -16,60 +14,10 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from triovision.errors import RecipeError
-from triovision.train.data.dataset import Sample
-from triovision.train.data.samplers import SampleKey
-from triovision.train.data.sharing import RankInfo, TrainingBatches
+from triovision.files import atomic_write
 from triovision.train.data.unreadable import UnreadablePhotos
-
-
-class ResumableLoader(DataLoader[Sample | None]):
-    """A training loader that goes on in the middle of an epoch; Lightning keeps its state in each checkpoint.
-
-    Args:
-        dataset: Photos or features.
-        draws: Sampler with an `epoch`, on which alone (and on its seed) its draws depend.
-        batch_size: Photos a batch, over all processes.
-        share: This process.
-        arguments: Those of `DataLoader`.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset[Sample | None],
-        draws: Sampler[SampleKey],
-        batch_size: int,
-        share: RankInfo = RankInfo(),  # noqa: B008 - immutable
-        **arguments: Any,  # noqa: ANN401 - DataLoader's own
-    ) -> None:
-        self.batches = TrainingBatches(draws, batch_size, share)
-        super().__init__(dataset, batch_sampler=self.batches, **arguments)
-        self._seen = {"epoch": 0, "batches": 0}
-
-    @property
-    def _epoch(self) -> int:
-        return int(cast(Any, self.batches.sampler).epoch)
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override] # a generator, so that it begins with its first batch
-        """The epoch's batches, without those that were seen before a kill."""
-        # Lightning makes the iterator of a resumed run before it tells the sampler the epoch.
-        self.batches.skip = self._seen["batches"] if self._seen["epoch"] == self._epoch else 0
-        if self.batches.skip >= len(self):
-            self.batches.skip = 0
-        self._seen = {"epoch": self._epoch, "batches": self.batches.skip}
-        for batch in super().__iter__():
-            self._seen["batches"] += 1
-            yield batch
-
-    def state_dict(self) -> dict[str, int]:
-        """Epoch, and how many of its batches were handed out."""
-        return dict(self._seen)
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on from a state."""
-        self._seen = dict(state)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -79,23 +27,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            RecipeError: If it cannot be written; the file that was there is as before.
+            RecipeError: If it cannot be written; the existing file stays as it was.
         """
-        target = Path(path)
-        part = target.with_name(f".{target.name}.part")
-        buffer = io.BytesIO()
+        buffer = io.BytesIO()  # torch reports a full disk as an OSError only to whoever writes the bytes
         torch.save(checkpoint, buffer)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
+            atomic_write(Path(path), buffer.getbuffer())
         except OSError as exc:
-            part.unlink(missing_ok=True)
             reason = f"cannot be written ({exc.strerror or exc}); the checkpoint before it is unharmed"
-            raise RecipeError(str(target), reason, "Free some space and give the same command to go on") from exc
+            raise RecipeError(str(path), reason, "Free some space and give the same command to go on") from exc
 
 
 class StepCheckpoint(Checkpoint):

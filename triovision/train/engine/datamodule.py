@@ -11,13 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from triovision.errors import RecipeError
-from triovision.train.data.loaders import Loader, LoadOptions, frozen_loaders, loaders, prepare
+from triovision.train.data.loaders import Loader, LoadOptions, ResumableLoader, frozen_loaders, loaders, prepare
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
-from triovision.train.data.run_splits import Splits
 from triovision.train.data.samplers import PhotoSampler
+from triovision.train.data.splits import Splits
 from triovision.train.data.unreadable import UnreadablePhotos
-from triovision.train.engine.callbacks import ResumableLoader
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.run_folder import START, Run, write_weights
 from triovision.train.engine.trainer import rank_info

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from triovision.train.data.run_splits import Splits
+from triovision.train.data.splits import Splits
 from triovision.train.engine.run_folder import FINISHED, START, write_weights
 from triovision.train.models.build import recipe_network
 from triovision.train.models.linear_probe import fit_last_layer

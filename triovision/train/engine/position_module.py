@@ -13,7 +13,7 @@ from torch import Tensor
 
 from triovision.geo import distance_km
 from triovision.networks.resnetgps import ResNetGPS
-from triovision.train.data.task import Task
+from triovision.train.data.positions import Task
 from triovision.train.engine.optim import build_schedule, optimiser_over
 from triovision.train.losses.position import PositionLoss
 from triovision.train.recipes.position_recipe import GpsRecipe

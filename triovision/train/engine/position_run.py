@@ -17,14 +17,13 @@ from triovision.errors import RecipeError
 from triovision.geo.city_metadata import CITY_METADATA
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import Sample
-from triovision.train.data.feature_cache import collate_features, weights_sha256
-from triovision.train.data.loaders import ReadOptions
+from triovision.train.data.feature_cache import KeptFeatures, collate_features, kept_features, weights_sha256
+from triovision.train.data.loaders import ReadOptions, ResumableLoader
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.position_features import KeptFeatures, kept_features
+from triovision.train.data.positions import Task, make_task
 from triovision.train.data.samplers import RepeatSampler
-from triovision.train.data.task import Task, make_task
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
-from triovision.train.engine.callbacks import FiniteLossGuard, ResumableLoader, StepCheckpoint
+from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.position_module import PositionModule
 from triovision.train.engine.position_run_folder import run_config, write_finished
 from triovision.train.engine.run_folder import FINISHED, RUN_CONFIG, resume_point, write_run_config

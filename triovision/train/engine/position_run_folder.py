@@ -15,7 +15,7 @@ from triovision.errors import RecipeError
 from triovision.geo.city_metadata import CITY_METADATA, metadata_differences
 from triovision.inference.standardisation import Standardisation, read_standardisation
 from triovision.networks.resnetgps import ResNetGPS
-from triovision.train.data.task import Task
+from triovision.train.data.positions import Task
 from triovision.train.engine.run_folder import FINISHED, RUN_CONFIG, write_weights
 from triovision.train.losses.position import PositionLoss
 from triovision.train.models.position_network import recipe_loss, recipe_network

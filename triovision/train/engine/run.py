@@ -16,9 +16,8 @@ from triovision.train.data.dataset import targets
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
-from triovision.train.data.run_splits import Splits, split
-from triovision.train.data.samplers import build_sampler
-from triovision.train.data.sharing import RankInfo, TrainingBatches
+from triovision.train.data.samplers import RankInfo, TrainingBatches, build_sampler
+from triovision.train.data.splits import Splits, split
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.country_module import CountryModule

@@ -69,7 +69,7 @@ def write_run_config(folder: Path, facts: dict[str, Any]) -> None:
     path = folder / RUN_CONFIG
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, (json.dumps(facts, indent=2) + "\n").encode())
+        atomic_write(path, json.dumps(facts, indent=2) + "\n")
         return
     begun = json.loads(path.read_text(encoding="utf-8"))
     if begun == facts:

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from triovision.errors import RecipeError
-from triovision.train.data.sharing import RankInfo
+from triovision.train.data.samplers import RankInfo
 from triovision.train.engine.averaging import MovingAverage
 from triovision.train.engine.callbacks import AtomicCheckpointIO
 from triovision.train.engine.compiling import Compile

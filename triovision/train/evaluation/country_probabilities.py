@@ -19,8 +19,8 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.inference.registry import choose_device
 from triovision.train.data.dataset import ValidationPhotos, choose_labels, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import split
-from triovision.train.data.task import Rows, Task
+from triovision.train.data.positions import Rows, Task
+from triovision.train.data.splits import split
 from triovision.train.engine.run_folder import RUN_CONFIG, read_run
 from triovision.train.models.forward import readable_outputs
 from triovision.train.models.linear_probe import country_weights, soft_logistic

@@ -19,10 +19,10 @@ from triovision.inference.registry import choose_device
 from triovision.inference.regressor import Regressor
 from triovision.metrics.country import METRICS
 from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics
+from triovision.train.data.feature_cache import image_features, kept_features
 from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.position_features import image_features, kept_features
-from triovision.train.data.task import Task, make_task
+from triovision.train.data.positions import Task, make_task
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.position_run import CACHE
 from triovision.train.engine.position_run_folder import GpsRun

@@ -10,7 +10,7 @@ import numpy as np
 from triovision.metrics.country import SplitMetrics
 from triovision.train.data.dataset import targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import split
+from triovision.train.data.splits import split
 from triovision.train.engine.run_folder import Run
 from triovision.train.evaluation.metrics import Answers, split_metrics
 from triovision.train.models.forward import network_outputs

@@ -19,7 +19,7 @@ from triovision.geo import country_name
 from triovision.inference.card import Calibration, ModelCard, Provenance
 from triovision.inference.registry import open_model
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import split
+from triovision.train.data.splits import split
 from triovision.train.engine.run_folder import Run, read_run
 from triovision.train.evaluation.predict import Answers, ask, evaluate
 from triovision.train.export.calibration import fit_calibration, fit_half, held_out, write_model

@@ -14,7 +14,7 @@ from torch import nn
 
 from triovision.errors import RecipeError
 from triovision.networks import head_of
-from triovision.train.data.run_splits import Splits
+from triovision.train.data.splits import Splits
 from triovision.train.engine.run_folder import Run
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe
