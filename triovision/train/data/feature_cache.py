@@ -25,7 +25,7 @@ from triovision.train.data.image_cache import cache_folder, check_space
 from triovision.train.data.positions import LocatedPhotos
 from triovision.train.data.samplers import SampleKey
 from triovision.train.data.unreadable import UnreadablePhotos
-from triovision.train.recipes.position_recipe import GpsRecipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 
 #: What a timm family calls its stem and its stages; a name with a dot-star stands for the children of a module.
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
@@ -210,7 +210,7 @@ class KeptFeatures(Dataset[Sample | None]):
 
 
 def kept_features(
-    frozen: nn.Module, photos: LocatedPhotos, recipe: GpsRecipe, cache: Path, workers: int, bad: UnreadablePhotos
+    frozen: nn.Module, photos: LocatedPhotos, recipe: PositionRecipe, cache: Path, workers: int, bad: UnreadablePhotos
 ) -> ArrayStore:
     """Pass every photo with a position through the frozen part, unless that was done; a killed build goes on.
 

@@ -58,7 +58,7 @@ class LoadOptions(ReadOptions):
         """Shorter side in pixels of the cached pictures."""
         return self.cache_side or shorter_side(recipe.augmentation)
 
-    def facts(self, recipe: Recipe) -> dict[str, Any]:
+    def config(self, recipe: Recipe) -> dict[str, Any]:
         """What changes the pictures that are learnt from, and so the result; nothing without a cache."""
         return {"pictures": {"shorter_side": self.side(recipe), "views": self.views}} if self.cache else {}
 

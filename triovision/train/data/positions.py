@@ -14,7 +14,7 @@ from triovision.inference.standardisation import Floats, Standardisation, fit_st
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import marked_rows
-from triovision.train.recipes.position_recipe import GpsRecipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 
 log = logging.getLogger(__name__)
 _NAMED = 5
@@ -104,7 +104,7 @@ class Task:
         return replace(self, training=there(self.training), validation=validation)
 
 
-def make_task(manifest: Manifest, recipe: GpsRecipe) -> Task:
+def make_task(manifest: Manifest, recipe: PositionRecipe) -> Task:
     """Look up the photos' cities and measure the training photos.
 
     Args:

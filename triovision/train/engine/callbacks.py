@@ -1,9 +1,11 @@
-"""What the training loop needs beyond Lightning: exact resuming, whole checkpoints, and an end in words."""
+"""Lightning callbacks: atomic checkpoints, mid-epoch resume, finite-loss guard, early stopping, compilation."""
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,13 @@ import lightning
 import numpy as np
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 from torch import Tensor
 
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
 from triovision.train.data.unreadable import UnreadablePhotos
+from triovision.train.engine.country_module import CountryModule
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -154,3 +157,63 @@ class FiniteLossGuard(Callback):
         where = f"Step {trainer.global_step} (epoch {trainer.current_epoch + 1}, learning rate {rate:.3g})"
         remedy = "Lower `optimisation.learning_rate` in a new run; the last good checkpoint is kept"
         raise RecipeError(where, what, remedy)
+
+
+class StopEarly(EarlyStopping):
+    """Stops when the validation loss has not been better for a while, but never before `min_epochs`.
+
+    Lightning's own `min_epochs` puts a stop off without taking it back: a run that has got better since would end
+    there all the same.
+
+    Args:
+        min_epochs: Smallest number of epochs.
+        patience: Epochs without a better loss.
+    """
+
+    def __init__(self, min_epochs: int, patience: int) -> None:
+        super().__init__("val/loss", patience=patience)
+        self.min_epochs = min_epochs
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Where Lightning checks when each epoch is validated once."""
+        super().on_train_epoch_end(trainer, pl_module)
+        # A loss that is no number stops at once: nothing has waited for it.
+        if trainer.current_epoch + 1 < self.min_epochs and self.wait_count >= self.patience:
+            trainer.should_stop = False
+
+
+log = logging.getLogger(__name__)
+
+
+class Compile(Callback):
+    """Compiles the network before the first step, if a copy of it can be.
+
+    It is compiled in place, so that the names of its weights stay as they are. The trial draws random numbers: what
+    seeds the steps has to come after this callback.
+    """
+
+    def __init__(self) -> None:
+        self._tried = False
+
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        batch: Any,  # noqa: ANN401 - Lightning's signature
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Try forwards and backwards; a network that cannot be compiled is trained as it is."""
+        if self._tried or not isinstance(pl_module, CountryModule):
+            return
+        self._tried = True
+        torch.compiler.reset()  # it compiles one function only so many times, and runs before this one may have
+        trial = copy.deepcopy(pl_module.network)
+        trial.compile()
+        try:
+            with trainer.precision_plugin.train_step_context():
+                trial(batch[0]).float().sum().backward()
+        except Exception as exc:  # compilers raise whatever they like
+            reason = str(exc).strip().partition("\n")[0]
+            log.warning("the network cannot be compiled here and is trained uncompiled (%s)", reason)
+        else:
+            pl_module.network.compile()

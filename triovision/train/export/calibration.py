@@ -24,7 +24,7 @@ from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, sha
 from triovision.train.data.dataset import NO_LABEL, targets
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import split
-from triovision.train.engine.run_folder import Run
+from triovision.train.engine.run_folder import CountryRun
 from triovision.train.models.forward import network_outputs
 
 _COVERAGE = 0.9
@@ -55,7 +55,7 @@ class HeldOut:
         )
 
 
-def held_out(run: Run, manifest: Manifest, workers: int) -> HeldOut:
+def held_out(run: CountryRun, manifest: Manifest, workers: int) -> HeldOut:
     """Outputs of a run for all its validation photos.
 
     Raises:

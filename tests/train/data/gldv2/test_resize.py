@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
