@@ -21,8 +21,8 @@ from triovision.metrics.country import METRICS, Cost, Epoch, RunMetrics
 from triovision.reporting.thumbnails import thumbnails
 from triovision.train.data.dataset import NO_LABEL, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import Splits, split
-from triovision.train.engine.run_folder import Run
+from triovision.train.data.splits import Splits, split
+from triovision.train.engine.run_folder import CountryRun
 from triovision.train.evaluation.learning_curves import best_epoch, overfitting, read_curves
 from triovision.train.evaluation.metrics import Answers, scores, split_metrics
 from triovision.train.export.calibration import HeldOut, fit_calibration, fit_half, held_out
@@ -35,11 +35,11 @@ _FEWEST_FITTED = 20
 _MOST_TRAINING = 5000
 
 
-def write_report(run: Run, manifest: Manifest, wanted_accuracy: float, workers: int, show_photos: bool) -> Path:
+def write_report(run: CountryRun, manifest: Manifest, wanted_accuracy: float, workers: int, show_photos: bool) -> Path:
     """Measure a run and write `metrics.json` and `report.html` into its folder.
 
     Args:
-        run: See `read_run`.
+        run: See `read_country_run`.
         manifest: The manifest that it was trained on.
         wanted_accuracy: Wanted share of right answers among those that are not abstained.
         workers: Processes that decode photos.
@@ -58,11 +58,11 @@ def write_report(run: Run, manifest: Manifest, wanted_accuracy: float, workers: 
     return run.folder / REPORT
 
 
-def measure(run: Run, manifest: Manifest, wanted_accuracy: float, workers: int) -> RunMetrics:
+def measure(run: CountryRun, manifest: Manifest, wanted_accuracy: float, workers: int) -> RunMetrics:
     """Measure a run on its validation photos and on a sample of its training photos.
 
     Args:
-        run: See `read_run`.
+        run: See `read_country_run`.
         manifest: The manifest that it was trained on.
         wanted_accuracy: Wanted share of right answers among those that are not abstained.
         workers: Processes that decode photos.
@@ -117,7 +117,7 @@ def _calibration(seen: HeldOut, half: NDArray[np.bool_], wanted_accuracy: float)
     )
 
 
-def _training_sample(splits: Splits, run: Run, photos: int) -> Manifest:
+def _training_sample(splits: Splits, run: CountryRun, photos: int) -> Manifest:
     """As many training photos with a label as were held out, at most 5000, drawn with the recipe's seed."""
     known = splits.training.where(splits.training.table["country"].isin(run.labels))
     size = min(len(known), photos, _MOST_TRAINING)
@@ -126,7 +126,7 @@ def _training_sample(splits: Splits, run: Run, photos: int) -> Manifest:
     return known.where(mask)
 
 
-def _cost(run: Run, training_photos: int, epochs: tuple[Epoch, ...], validation_photos_per_s: float) -> Cost:
+def _cost(run: CountryRun, training_photos: int, epochs: tuple[Epoch, ...], validation_photos_per_s: float) -> Cost:
     last = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True, map_location="cpu", mmap=True)
     # Lightning's `Timer` callback keeps its time in the checkpoint, over all resumptions; older runs had none.
     seconds = last["callbacks"].get("Timer", {}).get("time_elapsed", {}).get("train") or None

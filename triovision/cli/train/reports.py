@@ -20,9 +20,9 @@ def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, ac
     """Measure RUN on its held-out photos: metrics.json and report.html, into its folder."""
     from triovision.reporting.run import write_report  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
 
-    run = read_run(run_folder)
+    run = read_country_run(run_folder)
     table = read_manifest(manifest, root, ["place", *run.recipe.data.validation_splits])
     click.echo(f"wrote {write_report(run, table, accuracy, workers, photos)}")
 

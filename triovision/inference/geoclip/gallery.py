@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from triovision.errors import ModelError
+from triovision.files import atomic_open
 from triovision.geo.reverse import country_at
 from triovision.geo.sphere import unit_vectors
 from triovision.inference.geoclip.release import EXTRA
@@ -105,7 +105,8 @@ def load_or_compute(
     if array is None:
         array = compute()
         try:
-            _write_whole(path, array)
+            with atomic_open(path) as file:
+                np.save(file, array)
         except OSError as exc:
             _logger.warning("%s cannot be written (%s): it will be computed again each time", path, exc.strerror)
         else:
@@ -125,16 +126,3 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any
         _logger.warning("%s holds %s %s and is computed again", path, array.dtype, array.shape)
         return None
     return array
-
-
-def _write_whole(path: Path, array: NDArray[Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

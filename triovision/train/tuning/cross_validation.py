@@ -17,8 +17,8 @@ from triovision.reporting.run import write_report
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
 from triovision.train.data.splits import divide_into_folds, whole_groups
-from triovision.train.engine.run import run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run import train_country
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.evaluation.run_evaluation import figures
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.viz import LIGHT, figures_page
@@ -112,9 +112,9 @@ def cross_validate(
         own = folder / f"fold-{number}"
         data = recipe.data.model_copy(update={"validation_splits": (column,)})
         say(f"fold {number} of {len(folded.columns)}: {own}")
-        run(recipe.model_copy(update={"data": data}), folded.manifest, own, source, loading.workers, loading)
+        train_country(recipe.model_copy(update={"data": data}), folded.manifest, own, source, loading)
         if not (own / METRICS).exists():
-            write_report(read_run(own), folded.manifest, _WANTED_ACCURACY, loading.workers, show_photos=False)
+            write_report(read_country_run(own), folded.manifest, _WANTED_ACCURACY, loading.workers, show_photos=False)
         found[own.name] = read_metrics(own)
     return found
 

@@ -17,10 +17,10 @@ from triovision.metrics.country import METRICS
 from triovision.metrics.position import WAYS, PositionMetrics, PositionScores, read_position_metrics
 from triovision.reporting.study import study_figures
 from triovision.train.data.loaders import ReadOptions
-from triovision.train.engine.position_run import CACHE, run
-from triovision.train.engine.position_run_folder import read_gps_run
+from triovision.train.engine.run import CACHE, train_position
+from triovision.train.engine.run_folder import read_position_run
 from triovision.train.evaluation.position import write_metrics
-from triovision.train.recipes.position_recipe import GpsRecipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 from triovision.train.tuning.cross_validation import FoldedManifest
 from triovision.train.tuning.study import read_study
 from triovision.viz import LIGHT, figures_page
@@ -35,7 +35,7 @@ _SHARES = tuple(name for name in _FIGURES if name.startswith("within_"))
 
 
 def benchmark(
-    recipes: Sequence[GpsRecipe],
+    recipes: Sequence[PositionRecipe],
     folded: FoldedManifest,
     folder: Path,
     weights: Path | None,
@@ -65,9 +65,9 @@ def benchmark(
         own = folder / recipe.version / f"fold-{fold}"
         say(f"run {number} of {len(runs)}: {own}")
         data = recipe.data.model_copy(update={"validation_splits": (column,)})
-        run(recipe.model_copy(update={"data": data}), folded.manifest, own, weights, reading)
+        train_position(recipe.model_copy(update={"data": data}), folded.manifest, own, weights, reading)
         if not (own / METRICS).exists():
-            write_metrics(read_gps_run(own), folded.manifest, None, reading)
+            write_metrics(read_position_run(own), folded.manifest, None, reading)
         found[recipe.version][own.name] = read_position_metrics(own)
     return found
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from lightning.pytorch.callbacks import Callback
 
 from triovision.train.data.loaders import ReadOptions
-from triovision.train.engine.position_run import CACHE, run
-from triovision.train.recipes.position_recipe import RECIPES, GpsRecipe
+from triovision.train.engine.run import CACHE, train_position
+from triovision.train.recipes.position_recipe import RECIPES, PositionRecipe
 from triovision.train.recipes.reader import RecipeBook
 from triovision.train.tuning.study import StudyPlan
 
 
 @dataclass(frozen=True, slots=True)
-class GpsPlan(StudyPlan[GpsRecipe]):
+class PositionStudyPlan(StudyPlan[PositionRecipe]):
     """What a study of a recipe of ResNetGPS is about.
 
     Attributes:
@@ -27,14 +27,14 @@ class GpsPlan(StudyPlan[GpsRecipe]):
     reading: ReadOptions
 
     @property
-    def book(self) -> RecipeBook[GpsRecipe]:
+    def book(self) -> RecipeBook[PositionRecipe]:
         """The recipes of ResNetGPS."""
         return RECIPES
 
-    def train(self, recipe: GpsRecipe, folder: Path, callbacks: Sequence[Callback]) -> Path:
+    def train(self, recipe: PositionRecipe, folder: Path, callbacks: Sequence[Callback]) -> Path:
         """An ordinary run; see `run`."""
         reading = replace(self.reading, cache=self.reading.cache or self.folder / CACHE)
-        return run(recipe, self.manifest, folder, self.source, reading, callbacks=callbacks)
+        return train_position(recipe, self.manifest, folder, self.source, reading, callbacks=callbacks)
 
 
 def published_space() -> Path:
@@ -42,7 +42,7 @@ def published_space() -> Path:
     return Path(str(files("triovision.train.recipes") / "search_spaces" / "resnetgps.toml"))
 
 
-def objectives(recipe: GpsRecipe) -> list[str]:
+def objectives(recipe: PositionRecipe) -> list[str]:
     """Names of the figures that can be an objective; all of them are better when they are smaller."""
     splits = [column.removeprefix("split_") for column in recipe.data.validation_splits]
     return ["val/median_km", "val/loss", *(f"{split}/{figure}" for split in splits for figure in ("median_km", "loss"))]

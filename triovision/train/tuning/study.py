@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from triovision.errors import RecipeError
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
-from triovision.train.engine.run import run
+from triovision.train.engine.run import train_country
 from triovision.train.recipes.country_recipe import RECIPES, Recipe
 from triovision.train.recipes.reader import RecipeBook
 from triovision.train.recipes.sections import RunRecipe
@@ -117,12 +117,12 @@ class Plan(StudyPlan[Recipe]):
 
     def train(self, recipe: Recipe, folder: Path, callbacks: Sequence[Callback]) -> Path:
         """An ordinary run; see `run`."""
-        return run(recipe, self.manifest, folder, self.source, self.loading.workers, self.loading, callbacks=callbacks)
+        return train_country(recipe, self.manifest, folder, self.source, self.loading, callbacks=callbacks)
 
     def facts(self) -> dict[str, Any]:
         """The same with what changes the pictures."""
         # Not `super()`: a dataclass with slots is another class than the one that `super` was compiled in.
-        return StudyPlan.facts(self) | self.loading.facts(self.recipe({}))
+        return StudyPlan.facts(self) | self.loading.config(self.recipe({}))
 
 
 def objectives(recipe: Recipe) -> list[str]:
