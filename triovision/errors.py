@@ -1,4 +1,4 @@
-"""Every error that a caller may meet. Each one names the thing, says what was wrong and what to do about it."""
+"""Errors of TrioVision, each with subject, reason and remedy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 class TrioVisionError(Exception):
-    """Base of all errors raised on purpose by this package.
+    """Base class of all errors that this package raises on purpose.
 
     Args:
-        subject: The thing that is wrong: a file name, a model id, a field.
-        reason: What is wrong with it, as a clause without a full stop.
-        remedy: What the reader can do about it, as a sentence without a full stop.
+        subject: Name of the faulty thing: a file name, a model id, a field.
+        reason: The fault, as a clause without a full stop.
+        remedy: Advice to the reader, as a sentence without a full stop.
     """
 
     def __init__(self, subject: str, reason: str, remedy: str) -> None:
@@ -24,12 +24,12 @@ class TrioVisionError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """One sentence for the fault, one for the remedy."""
+        """Return one sentence for the fault and one for the remedy."""
         return f"{self.subject}: {self.reason}. {self.remedy}."
 
 
 class PhotoError(TrioVisionError):
-    """The bytes are not a photo that can be used; `subject` is the file name."""
+    """The bytes are no usable photo; `subject` is the file name."""
 
 
 class ModelError(TrioVisionError):
@@ -37,7 +37,7 @@ class ModelError(TrioVisionError):
 
 
 class ExplanationError(TrioVisionError):
-    """The asked-for explanation cannot be made: unknown method, layer or country."""
+    """An explanation is impossible: unknown method, layer or country."""
 
 
 class ManifestError(TrioVisionError):
@@ -45,13 +45,13 @@ class ManifestError(TrioVisionError):
 
 
 class RecipeError(TrioVisionError):
-    """A training recipe is unreadable or holds a value that makes no sense."""
+    """A training recipe is unreadable or holds an invalid value."""
 
 
 class EvidenceError(TrioVisionError):
-    """What a person says of a photo's place makes no sense, or leaves nothing of the answer."""
+    """Evidence contradicts itself, or contradicts every place of a posterior."""
 
 
 def faults(error: ValidationError) -> str:
-    """The first twenty faults that pydantic found, each with its field, in one clause."""
+    """Return the first twenty faults of a pydantic error, each with its field, in one clause."""
     return "; ".join(f"`{'.'.join(map(str, fault['loc'])) or 'all'}`: {fault['msg']}" for fault in error.errors()[:20])

@@ -205,7 +205,7 @@ def test_the_heavier_member_gives_the_reasons_and_is_named(make_photos: MakePhot
     explained = explain_country(engine, photo, "IT")
     assert explained.model == B
     assert np.array_equal(explained.heatmap_hw, explain_country(engine.members[1], photo, "IT").heatmap_hw)
-    with pytest.raises(ExplanationError, match=f"US: is no country that {B} knows"):
+    with pytest.raises(ExplanationError, match=f"US: is no label of {B}"):
         explain_country(engine, photo, "US")
 
 

@@ -1,4 +1,4 @@
-"""`python -m triovision predict|evaluate|models|train`: the command line."""
+"""Command line: `triovision predict`, `evaluate`, `models` and `train`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OUTPUT = click.Choice(["json", "table"])
 
 
 class _Commands(click.Group):
-    """Turns our own errors into one line on standard error and exit status 2."""
+    """Command group that prints errors of TrioVision in one line on standard error, with exit status 2."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
@@ -44,13 +44,14 @@ main.add_command(train)
 @main.command()
 @click.argument("photos", nargs=-1, required=True)
 @click.option("--model", "model_id", help="Model id; see `models`.")
-@click.option("--top-k", default=5, type=click.IntRange(min=1), help="Countries in each answer.")
+@click.option("--top-k", default=5, type=click.IntRange(min=1), help="Number of countries in each prediction.")
 @click.option("--format", "form", type=OUTPUT, default="table")
-@click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
+@click.option("--device", help="cpu, cuda, cuda:1 or mps; by default the fastest one present.")
 def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str, device: str | None) -> None:
-    """Answer for PHOTOS: files, folders (searched through) and globs.
+    """Predict where PHOTOS were taken: files, folders (searched recursively) and globs.
 
-    JSON is one object a line. Exit status 0 when all were answered, 1 when some were refused, 2 for wrong usage.
+    JSON has one object per line. Exit status: 0 after a prediction for every photo, 1 if a photo was refused, 2 for
+    wrong usage.
     """
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.inference.batch import predict_files  # noqa: PLC0415
@@ -61,7 +62,7 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
     model = load_model(model_id, device)
     show = _json_line if form == "json" else _table_line
     refused = 0
-    # disable=None: a bar on a terminal, none in a pipe; and none for a single photo.
+    # disable=None: a bar in a terminal but not in a pipe; a single photo needs none.
     with tqdm(total=len(paths), unit="photo", disable=None if len(paths) > 1 else True) as bar:
         for path, outcome in predict_files(model, paths, top_k):
             with tqdm.external_write_mode(file=sys.stdout):
@@ -77,7 +78,7 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
 @click.option("--model", "model_id", help="Model id; see `models`.")
 @WHERE
 @click.option("--format", "form", type=OUTPUT, default="table")
-@click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
+@click.option("--device", help="cpu, cuda, cuda:1 or mps; by default the fastest one present.")
 def evaluate(
     manifest: Path, root: Path | None, model_id: str | None, where: tuple[str, ...], form: str, device: str | None
 ) -> None:
@@ -103,7 +104,7 @@ def evaluate(
 
 
 def _files(arguments: Iterable[str]) -> Iterator[Path]:
-    """Files in the order of the arguments; folders and globs give theirs sorted. A missing file is refused later."""
+    """Yield files in the order of the arguments; folders and globs are sorted, missing files are refused later."""
     for argument in arguments:
         path = Path(argument)
         if path.is_dir():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +46,7 @@ def choose_precision(device: torch.device) -> torch.dtype:
     elif device.type == "cpu":
         instructions = torch.cpu.get_capabilities()
         # Without oneDNN, torch computes bfloat16 on the CPU in slow generic loops.
-        native = torch.backends.mkldnn.is_available() and any(instructions.get(name) for name in _CPU_BFLOAT16)
+        native = cast(Any, torch.backends.mkldnn).is_available() and any(map(instructions.get, _CPU_BFLOAT16))
     else:
         native = False
     return torch.bfloat16 if native else torch.float32
