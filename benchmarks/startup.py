@@ -6,7 +6,6 @@ CPU time (user and system) stands beside wall time, because other processes dist
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -16,10 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import click
+
 from benchmarks.images import jpeg
 
 ROOT = Path(__file__).resolve().parents[1]
-ROUNDS = 5
 
 
 class Seconds(NamedTuple):
@@ -52,13 +52,12 @@ def measure(cases: dict[str, tuple[Sequence[str], Path]], rounds: int) -> dict[s
     }
 
 
-def main() -> None:
+@click.command()
+@click.option("--against", type=click.Path(exists=True, path_type=Path), help="Another checkout to run in turn.")
+@click.option("--rounds", default=5, show_default=True)
+def main(against: Path | None, rounds: int) -> None:
     """Print the medians and their ratios, and the ratios to another checkout."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--against", type=Path, help="folder of another checkout, run in turn with this one")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    options = parser.parse_args()
-    checkouts = {"this": ROOT} | ({"other": options.against.resolve()} if options.against else {})
+    checkouts = {"this": ROOT} | ({"other": against.resolve()} if against else {})
     with TemporaryDirectory() as scratch:
         photo = Path(scratch) / "photo.jpg"
         photo.write_bytes(jpeg(4000, 3000))
@@ -69,13 +68,13 @@ def main() -> None:
         for name, checkout in checkouts.items():
             cases[f"{name} import"] = (["-c", "import triovision"], checkout)
             cases[f"{name} predict"] = (["-m", "triovision", "predict", str(photo), "--device", "cpu"], checkout)
-        medians = measure(cases, options.rounds)
-    print(f"{os.cpu_count()} cores, {options.rounds} rounds, photo of 4000 x 3000")
+        medians = measure(cases, rounds)
+    print(f"{os.cpu_count()} cores, {rounds} rounds, photo of 4000 x 3000")
     for name, seconds in medians.items():
         bare = medians[f"bare {name.partition(' ')[2]}"]
         ratios = f"{seconds.wall / bare.wall:5.2f} x bare wall, {seconds.cpu / bare.cpu:5.2f} x bare CPU"
         print(f"{name:14} wall {seconds.wall:6.2f} s   CPU {seconds.cpu:6.2f} s   {ratios}")
-    for name in ("import", "predict") if options.against else ():
+    for name in ("import", "predict") if against else ():
         this, other = medians[f"this {name}"], medians[f"other {name}"]
         print(f"{name}: this / other = {this.wall / other.wall:.2f} wall, {this.cpu / other.cpu:.2f} CPU")
 

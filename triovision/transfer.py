@@ -15,7 +15,7 @@ import triovision
 from triovision.errors import TrioVisionError
 
 CHUNK_BYTES = 256 * 1024
-_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of an answer
+_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of a response
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 60.0
 _CALLER = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class DownloadError(TrioVisionError):
-    """A file cannot be fetched or is not what it should be; `subject` is its address or name."""
+    """A file cannot be fetched or has wrong content; `subject` is its address or name."""
 
 
 class _RefusedError(Exception):

@@ -91,16 +91,16 @@ def evaluate(
 
     _, photos = photos_where(manifest, root, where)
     with tqdm(total=len(photos), unit="photo", disable=None) as bar:
-        found = evaluate_model(load_model(model_id, device), photos, bar.update)
+        evaluation = evaluate_model(load_model(model_id, device), photos, bar.update)
     if form == "json":
-        unreadable = [{"file": file, "reason": reason} for file, reason in found.unreadable]
-        click.echo(json.dumps({"model": found.model, "metrics": found.metrics, "unreadable": unreadable}))
+        unreadable = [{"file": file, "reason": reason} for file, reason in evaluation.unreadable]
+        click.echo(json.dumps({"model": evaluation.model, "metrics": evaluation.metrics, "unreadable": unreadable}))
     else:
-        for name, figure in found.metrics.items():
-            click.echo(f"{name:32} {'-' if figure is None else f'{figure:.4g}'}")
-        for _, reason in found.unreadable:
+        for name, value in evaluation.metrics.items():
+            click.echo(f"{name:32} {'-' if value is None else f'{value:.4g}'}")
+        for _, reason in evaluation.unreadable:
             click.echo(f"unreadable: {reason}", err=True)
-    sys.exit(1 if found.unreadable else 0)
+    sys.exit(1 if evaluation.unreadable else 0)
 
 
 def _files(arguments: Iterable[str]) -> Iterator[Path]:

@@ -76,8 +76,8 @@ def country_indices(gallery: Gallery, labels: Sequence[str]) -> NDArray[np.int16
         ValueError: If no position lies in a country among the labels.
     """
     number = {label: i for i, label in enumerate(labels)}
-    found = [number.get(country_at(*at) or "", -1) for at in zip(gallery.lat_deg, gallery.lon_deg, strict=True)]
-    index = np.array(found, np.int16)
+    positions = zip(gallery.lat_deg, gallery.lon_deg, strict=True)
+    index = np.array([number.get(country_at(*position) or "", -1) for position in positions], np.int16)
     inside = np.flatnonzero(index >= 0)
     if not len(inside):
         raise ValueError("`gallery` must have a position in one of `labels`")
