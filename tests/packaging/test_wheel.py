@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -21,6 +22,9 @@ from triovision.viz.leaflet import missing_files
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTUP_S = 60
+
+#: The files and folders that the wheel takes from the top of the repository.
+BESIDE = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["hooks"]["custom"]["files"]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -70,7 +74,7 @@ def test_it_carries_every_file_that_lies_beside_the_code(wheel: Path) -> None:
     listed = subprocess.run(
         ["/usr/bin/env", "git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    tops = {"app.py", ".streamlit", "assets", "models", "screens", "styles"}
+    tops = {name.partition("/")[0] for name in BESIDE}
     beside = {f"triovision/_bundle/{name}" for name in listed.split("\0") if name.partition("/")[0] in tops}
     code = {name for name in listed.split("\0") if name.startswith("triovision/")}
     assert {name.split("/")[2] for name in beside} == tops
@@ -89,9 +93,10 @@ def test_it_carries_the_scripts_of_the_map(installed: Path) -> None:
 
 
 def test_it_builds_without_them(build: Callable[[Path, Path], Path], tmp_path: Path) -> None:
-    bare = shutil.copytree(
-        ROOT, tmp_path / "checkout", ignore=shutil.ignore_patterns(".*_cache", "node_modules", ".git")
-    )
+    bare = tmp_path / "checkout"
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "triovision", *BESIDE):
+        (bare / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, bare / name)
     names = ZipFile(build(bare, tmp_path)).namelist()
     assert "triovision/_bundle/app.py" in names
     assert not [name for name in names if "node_modules" in name]
