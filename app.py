@@ -4,7 +4,7 @@ import streamlit as st
 
 from triovision.bundle import ASSETS
 from triovision.ui.theme import apply_style
-from triovision.ui.words import language_switch, words
+from triovision.ui.translation import language_switch, words
 
 st.set_page_config(page_title="TrioVision", page_icon=str(ASSETS / "icon.svg"), layout="wide")
 say = words()

@@ -19,7 +19,7 @@ from triovision.explain import explain_country
 from triovision.inference import CountryEngine, load_model
 from triovision.inference.stream import read_photo_file
 from triovision.results import Photo
-from triovision.train.manifest import read_manifest
+from triovision.train.data.manifest import read_manifest
 
 #: Score-CAM is left out: a network pass for each of 1,280 channels.
 METHODS = ("LayerCAM", "Grad-CAM", "Grad-CAM++")
@@ -56,10 +56,10 @@ def main() -> None:
     assert isinstance(engine, CountryEngine)
     photos = held_out_photos(Path(folder))
     batch_nchw = engine.preprocess(photos)
-    default = engine.explained_layer
+    default = engine.target_layer
     print(f"{len(photos)} photos, {engine.card.id}")
     for layer in (default, "blocks.6"):
-        engine.explained_layer = layer
+        engine.target_layer = layer
         for method in METHODS:
             drop, area = measure(engine, photos, batch_nchw, method)
             print(f"{layer:10} {method:12} average drop {drop:.3f}   mean area {area:.3f}")

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from triovision.train.gldv2.tables import prepare
+from triovision.train.data.gldv2.tables import prepare
 
 PHOTOS, LANDMARKS, PLACES, CLEAN = 4_132_914, 203_094, 35_070, 1_580_470
 INCOMPLETE = 70  # places whose country is empty

@@ -21,13 +21,13 @@ from benchmarks.pictures import jpeg
 from benchmarks.timing import in_turn
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
-from triovision.train.bad_photos import BadPhotos
-from triovision.train.data import Draw, TrainingPhotos, collate
-from triovision.train.manifest import Manifest
-from triovision.train.pixels import ShorterSide, open_cache, shorter_side
-from triovision.train.prefix import collate_features, cut_prefix, frozen_features, leading_modules
-from triovision.train.recipe import Recipe
-from triovision.train.recipe_sections import Augmentation
+from triovision.train.data.dataset import SampleKey, TrainingPhotos, collate
+from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
+from triovision.train.data.image_cache import ShorterSide, open_cache, shorter_side
+from triovision.train.data.manifest import Manifest
+from triovision.train.data.unreadable import UnreadablePhotos
+from triovision.train.recipes.country_recipe import Recipe
+from triovision.train.recipes.sections import Augmentation
 
 PHOTOS, BATCH, VARIANTS, ROUNDS = 192, 32, 8, 3
 LIMIT = 3.0
@@ -65,7 +65,7 @@ def through(loader: DataLoader[tuple[torch.Tensor, torch.Tensor]]) -> Callable[[
     return epoch
 
 
-def draws(epoch: int) -> list[Draw]:
+def draws(epoch: int) -> list[SampleKey]:
     """Every photo once, with a seed of its own."""
     return [(row, epoch * PHOTOS + row) for row in range(PHOTOS)]
 
@@ -73,7 +73,7 @@ def draws(epoch: int) -> list[Draw]:
 def pictures(manifest: Manifest, scratch: Path) -> None:
     """Print photos a second of the three ways to load."""
     workers = os.cpu_count() or 1
-    bad = BadPhotos(scratch / "bad.csv", 0)
+    bad = UnreadablePhotos(scratch / "bad.csv", 0)
     resize = ShorterSide(shorter_side(LIGHT))
     start = time.perf_counter()
     cache = open_cache(scratch / "cache", manifest, list(manifest.table["file"]), resize, workers, bad)
@@ -127,7 +127,7 @@ def frozen(manifest: Manifest, scratch: Path, n_blocks: int) -> None:
     """Print photos a second of an epoch that computes the frozen part, and of one that reads it."""
     cache = open_cache(
         scratch / "cache", manifest, list(manifest.table["file"]), ShorterSide(shorter_side(LIGHT)), 0,
-        BadPhotos(scratch / "bad.csv", 0),
+        UnreadablePhotos(scratch / "bad.csv", 0),
     )  # fmt: skip
     photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE, cache)
     whole, rest = frozen_network(n_blocks), frozen_network(n_blocks)

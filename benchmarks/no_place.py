@@ -68,13 +68,13 @@ def _page(random: np.random.Generator) -> Image.Image:
     page = Image.new("RGB", (640, 480), (250, 250, 245))
     letters = np.array(list("etaoinshrdlucmfwygpbvk      "))
     lines = ["".join(random.choice(letters, size=60)) for _ in range(20)]
-    ImageDraw.Draw(page).text((20, 20), "\n".join(lines), fill=(20, 20, 20), font=ImageFont.load_default(18))
+    ImageDraw.SampleKey(page).text((20, 20), "\n".join(lines), fill=(20, 20, 20), font=ImageFont.load_default(18))
     return page
 
 
 def _chart(random: np.random.Generator) -> Image.Image:
     chart = Image.new("RGB", (640, 480), "white")
-    draw = ImageDraw.Draw(chart)
+    draw = ImageDraw.SampleKey(chart)
     for bar in range(8):
         colour = tuple(int(c) for c in random.integers(0, 256, 3))
         draw.rectangle((40 + bar * 70, int(random.integers(60, 400)), 90 + bar * 70, 440), fill=colour)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.timing import in_turn
-from triovision.geo import Box, Knowledge, WeightedPlaces, distance_km
+from triovision.geo import Box, Evidence, WeightedPlaces, distance_km
 
 PLACES = 5000
 COUNTRIES = ("DE", "FR", "GB", "GR", "IT", "JP", "MX", "PE", "TR", "US")
@@ -44,7 +44,7 @@ def everything(places: WeightedPlaces) -> None:
     new.locate(first, 20)
     new.best_point()
     new.density()
-    new.given(Knowledge(box=Box(south_deg=-60, north_deg=60, west_deg=100, east_deg=40)))
+    new.condition(Evidence(box=Box(south_deg=-60, north_deg=60, west_deg=100, east_deg=40)))
 
 
 def main() -> None:

@@ -27,15 +27,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from torch.utils.data import Dataset, Sampler
 
 from triovision.inference.preprocessing import Preprocessing
-from triovision.train.bad_photos import BadPhotos
-from triovision.train.classifier import CountryTraining
-from triovision.train.compiling import Compile
-from triovision.train.data import Draw, Sample, collate
-from triovision.train.loop import Guard, ResumableLoader, ResumePoints, WholeCheckpoints
-from triovision.train.losses import CountryLoss
-from triovision.train.memory import keep_freed_memory
-from triovision.train.recipe import Recipe
-from triovision.train.recipe_sections import Optimisation
+from triovision.train.data.dataset import Sample, SampleKey, collate
+from triovision.train.data.unreadable import UnreadablePhotos
+from triovision.train.engine.callbacks import AtomicCheckpointIO, FiniteLossGuard, ResumableLoader, StepCheckpoint
+from triovision.train.engine.compiling import Compile
+from triovision.train.engine.country_module import CountryModule
+from triovision.train.engine.memory import keep_freed_memory
+from triovision.train.losses.country import CountryLoss
+from triovision.train.recipes.country_recipe import Recipe
+from triovision.train.recipes.sections import Optimisation
 
 STEPS = int(os.environ.get("TRIOVISION_STEPS", "12"))
 BATCH = int(os.environ.get("TRIOVISION_BATCH", "32"))
@@ -61,12 +61,12 @@ class Kept(Dataset[Sample | None]):
         """Photos of an epoch."""
         return STEPS * BATCH
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, draw: SampleKey) -> Sample:
         """One picture and its country."""
         return self.pictures[draw[0] % len(self.pictures)], draw[0] % len(LABELS)
 
 
-class InOrder(Sampler[Draw]):
+class InOrder(Sampler[SampleKey]):
     """Every photo once."""
 
     epoch = 0
@@ -75,7 +75,7 @@ class InOrder(Sampler[Draw]):
         """Photos of an epoch."""
         return STEPS * BATCH
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[SampleKey]:
         """Rows with a seed that nothing reads."""
         return ((row, 0) for row in range(len(self)))
 
@@ -92,11 +92,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def module() -> CountryTraining:
+def module() -> CountryModule:
     """A network of a fixed seed."""
     torch.manual_seed(0)
     even = np.full(len(LABELS), 1 / len(LABELS))
-    return CountryTraining(RECIPE, LABELS, (), STEPS, CountryLoss(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
+    return CountryModule(RECIPE, LABELS, (), STEPS, CountryLoss(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
 
 
 def bare(folder: Path) -> float:  # noqa: ARG001 - as `ours`
@@ -163,10 +163,10 @@ def ours(folder: Path, compiled: bool = False) -> float:
             clock,
             *([Compile()] if compiled else []),
             EMAWeightAveraging(decay=RECIPE.optimisation.ema_decay),
-            Guard(0, facts, BadPhotos(folder / "bad.csv", 0)),
-            ResumePoints(folder, 200),
+            FiniteLossGuard(0, facts, UnreadablePhotos(folder / "bad.csv", 0)),
+            StepCheckpoint(folder, 200),
         ],
-        plugins=[WholeCheckpoints()],
+        plugins=[AtomicCheckpointIO()],
     )
     with contextlib.redirect_stdout(None):
         trainer.fit(module(), loader())

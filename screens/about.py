@@ -5,7 +5,7 @@ import streamlit as st
 from triovision.ui.details import show_card
 from triovision.ui.intake import EXAMPLE_CREDIT
 from triovision.ui.service import model_or_remedy
-from triovision.ui.words import words
+from triovision.ui.translation import words
 
 say = words()
 st.title(say("About TrioVision"), anchor=False)

@@ -11,12 +11,12 @@ from triovision.ui.leaflet import show_map
 from triovision.ui.probabilities import show_probabilities
 from triovision.ui.service import model_of, model_or_remedy
 from triovision.ui.session import Answer, current
+from triovision.ui.translation import Translator, words
 from triovision.ui.why import show_why
-from triovision.ui.words import Words, words
 
 
 @st.fragment
-def show_tabs(answer: Answer, say: Words) -> None:
+def show_tabs(answer: Answer, say: Translator) -> None:
     """Draw the open tab. A click inside reruns this part of the page and no other, and asks the model nothing again."""
     model = model_of(answer, say)
     labels = [say("Map"), say("Probabilities"), say("Why"), say("Details")]

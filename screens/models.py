@@ -4,7 +4,7 @@ import streamlit as st
 
 from triovision.ui.models import choose_model, models_here, show_model
 from triovision.ui.reports import report
-from triovision.ui.words import words
+from triovision.ui.translation import words
 from triovision.ui.worldwide import show_installation
 
 say = words()

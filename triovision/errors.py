@@ -48,7 +48,7 @@ class RecipeError(TrioVisionError):
     """A training recipe is unreadable or holds a value that makes no sense."""
 
 
-class KnowledgeError(TrioVisionError):
+class EvidenceError(TrioVisionError):
     """What a person says of a photo's place makes no sense, or leaves nothing of the answer."""
 
 

@@ -1,4 +1,4 @@
-"""The frozen values that travel through the house: photo, prediction, explanation."""
+"""Immutable values that packages hand on: photo, prediction, explanation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from triovision.guesses import CountryGuess, PlaceGuess, check_position
+
 if TYPE_CHECKING:
-    from triovision.geo import Knowledge, WeightedPlaces
+    from triovision.geo import Evidence, WeightedPlaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,36 +74,6 @@ class Photo:
             raise ValueError(f"`image_hwc` must be uint8 (H, W, 3), got {self.image_hwc.dtype} {self.image_hwc.shape}")
 
 
-@dataclass(frozen=True, slots=True)
-class CountryGuess:
-    """A country (ISO 3166-1 alpha-2) with its calibrated probability."""
-
-    country: str
-    probability: float
-
-    def __post_init__(self) -> None:
-        """Refuse what is no country code or no probability."""
-        if len(self.country) != 2 or not self.country.isupper():
-            raise ValueError(f"`country` must be an ISO 3166-1 alpha-2 code, got {self.country!r}")
-        check_probability(self.probability)
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceGuess:
-    """A point on Earth (degrees WGS 84) with the probability that the posterior gives it."""
-
-    name: str
-    country: str
-    lat_deg: float
-    lon_deg: float
-    probability: float
-
-    def __post_init__(self) -> None:
-        """Refuse what lies nowhere or is no probability."""
-        check_position(self.lat_deg, self.lon_deg)
-        check_probability(self.probability)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """Where one photo was taken, as one model sees it.
@@ -115,13 +87,13 @@ class Prediction:
         radius_km: Radius around `place` that holds the truth half of the time, as calibrated.
         radius_90_km: Radius around `place` that holds the truth 90 % of the time, as calibrated.
         places: Weighted candidate places, most probable first.
-        posterior: All weighted places, for a density and for what a person adds to the model's knowledge.
+        posterior: All weighted places, for a density and for what a person adds to the model's evidence.
         abstained: True when the model is below its calibrated threshold: "not sure".
         elapsed_ms: Wall time of this photo's share of the batch, from pixels to answer.
         device: Device that ran the network, such as `"cpu"`.
         precision: Number format of the network, such as `"bfloat16"`.
-        knowledge: What a person said, and all of the above takes as true; None for the model's own answer.
-        agreement: Probability that the model gave to what the person said.
+        evidence: What a person said, and all of the above takes as true; None for the model's own answer.
+        evidence_probability: Probability that the model gave to what the person said.
     """
 
     photo: str
@@ -137,8 +109,8 @@ class Prediction:
     elapsed_ms: float
     device: str
     precision: str
-    knowledge: Knowledge | None = None
-    agreement: float = 1.0
+    evidence: Evidence | None = None
+    evidence_probability: float = 1.0
 
     def __post_init__(self) -> None:
         """Hold the order that readers rely on."""
@@ -150,6 +122,9 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as plain JSON values, units in the names."""
+        evidence = None
+        if self.evidence is not None:
+            evidence = self.evidence.to_dict() | {"probability": round(self.evidence_probability, 6)}
         return {
             "photo": self.photo,
             "model": self.model,
@@ -165,7 +140,7 @@ class Prediction:
             "elapsed_ms": round(self.elapsed_ms, 3),
             "device": self.device,
             "precision": self.precision,
-            "given": self.knowledge and {**self.knowledge.to_dict(), "probability": round(self.agreement, 6)},
+            "evidence": evidence,
         }
 
 
@@ -202,18 +177,6 @@ class Explanation:
         left, top, right, bottom = self.box
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise ValueError(f"`box` must be (left, top, right, bottom) within [0, 1], got {self.box}")
-
-
-def check_position(lat_deg: float, lon_deg: float) -> None:
-    """Raise ValueError unless the point lies on Earth (NaN does not)."""
-    if not (-90 <= lat_deg <= 90 and -180 <= lon_deg <= 180):
-        raise ValueError(f"`lat_deg`, `lon_deg` must lie within ±90 and ±180, got {lat_deg}, {lon_deg}")
-
-
-def check_probability(probability: float) -> None:
-    """Raise ValueError unless the value lies in [0, 1], a rounding error aside."""
-    if not 0 <= probability <= 1 + 1e-6:
-        raise ValueError(f"`probability` must lie in [0, 1], got {probability}")
 
 
 def _place_dict(place: PlaceGuess) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def test_several_things_hold_together_and_the_fields_keep_them(answered):
     app.switch_page("screens/about.py").run()
     app.switch_page("screens/locate.py").run()
     assert (field(app, "continent").value, field(app, "west_deg").value) == ("EU", -10)
-    assert prediction(app).knowledge.continent == "EU"
+    assert prediction(app).evidence.continent == "EU"
 
 
 def test_a_city_is_found_by_name_and_country(answered):
@@ -112,7 +112,7 @@ def test_downloads_hold_what_was_said(answered, monkeypatch):
     take(answered, country="FR")
     label, data = written[-1]
     assert label == "This prediction (JSON)"
-    given = json.loads(data)["given"]
+    given = json.loads(data)["evidence"]
     assert given["country"] == "FR"
     assert 0 < given["probability"] < 0.1
 
@@ -124,7 +124,7 @@ def test_a_rectangle_on_the_map_is_taken_as_a_box(answered, monkeypatch):
     answered.run()
     next(button for button in answered.button if button.label == "Look inside the rectangle only").click().run()
     assert not answered.exception
-    assert prediction(answered).knowledge.box.west_deg == -10
+    assert prediction(answered).evidence.box.west_deg == -10
     assert field(answered, "north_deg").value == 45
     assert answered.header[0].value.startswith("🇪🇸 Spain")
 

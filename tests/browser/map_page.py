@@ -6,9 +6,10 @@ import numpy as np
 import streamlit as st
 
 from triovision.geo import WeightedPlaces
-from triovision.results import CameraFacts, CountryGuess, PlaceGuess, Prediction
+from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.results import CameraFacts, Prediction
 from triovision.ui.leaflet import show_map
-from triovision.ui.words import speak
+from triovision.ui.translation import get_translator
 
 HOSTILE = "</script><script>alert(1)</script>`${alert(2)}`<img src=x onerror=alert(3)>\"'"
 PARIS = Prediction(
@@ -63,4 +64,4 @@ runs = st.session_state["runs"] = st.session_state.get("runs", 0) + 1
 st.caption(f"run {runs}")
 elsewhere, here = st.tabs(["Elsewhere", "Map"]) if "hidden" in st.query_params else (None, st.container())
 with here:
-    show_map(prediction, camera, speak("en"), key="map")
+    show_map(prediction, camera, get_translator("en"), key="map")

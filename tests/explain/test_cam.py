@@ -41,7 +41,7 @@ class TinyNetwork(nn.Module):
 class TinyEngine:
     card = SimpleNamespace(id="tiny.test")
     labels = ("FR", "IT", "NA")
-    explained_layer = "features"
+    target_layer = "features"
 
     def __init__(self, network=None):
         self.network = TinyNetwork() if network is None else network

@@ -20,7 +20,7 @@ def test_the_embedded_engine_can_be_explained_and_predicts_as_before(method, wri
     )
     before = engine.logits([photo])
     explanation = explain_country(engine, photo, "NA", method)
-    assert explanation.layer == engine.explained_layer
+    assert explanation.layer == engine.target_layer
     assert explanation.box == engine.seen_box(photo)
     assert explanation.heatmap_hw.shape == (2, 2)  # 64 pixels at a stride of 32
     assert explanation.heatmap_hw.max() == 1

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from triovision.geo import CandidatePlaces, Knowledge, Near, city_places, distance_km
+from triovision.geo import CandidatePlaces, Evidence, Near, city_places, distance_km
 
 COUNTRIES = ("US", "JP", "PT", "SG", "NA", "AQ")
 probabilities = hnp.arrays(np.float64, len(COUNTRIES), elements=st.floats(0.001, 1)).map(lambda x: x / x.sum())
@@ -95,7 +95,7 @@ def test_all_cities_stand_in_for_an_area_without_a_candidate():
     assert everywhere.by_country() == pytest.approx(probability)
     assert len(everywhere.weight) > 1000
     colmar = Near(name="Colmar", lat_deg=48.08, lon_deg=7.36, radius_km=45)  # on both sides of the Rhine
-    around = everywhere.given(Knowledge(near=colmar))
+    around = everywhere.condition(Evidence(near=colmar))
     assert {"Colmar", "Mulhouse", "Freiburg"} <= set(around.names)
     assert set(around.by_country()) == {"FR", "DE"}
     assert distance_km(48.08, 7.36, around.lat_deg, around.lon_deg).max() <= 45

@@ -35,7 +35,8 @@ def test_boroughs_are_not_counted_beside_their_city():
 
 def test_places_without_cities_come_from_the_time_zone_database():
     cities = candidate_cities(["AQ", "TK", "UM"], per_country=1)
-    assert cities.names == ("McMurdo", "Fakaofo", "Midway")
+    # Unicode CLDR has renamed some of them: "McMurdo" became "McMurdo Station".
+    assert [name.split()[0] for name in cities.names] == ["McMurdo", "Fakaofo", "Midway"]
     # -7750+16636, -0922-17114 and +2813-17722 in the database
     assert cities.lat_deg == pytest.approx([-77 - 50 / 60, -9 - 22 / 60, 28 + 13 / 60])
     assert cities.lon_deg == pytest.approx([166 + 36 / 60, -171 - 14 / 60, -177 - 22 / 60])
@@ -44,7 +45,7 @@ def test_places_without_cities_come_from_the_time_zone_database():
 
 def test_time_zone_positions_with_seconds():
     cities = candidate_cities(["AQ"], per_country=10)
-    syowa = cities.names.index("Syowa")
+    (syowa,) = (i for i, name in enumerate(cities.names) if name in {"Syowa", "Showa Station"})
     # -690022+0393524 in the database
     assert cities.lat_deg[syowa] == pytest.approx(-69 - 22 / 3600)
     assert cities.lon_deg[syowa] == pytest.approx(39 + 35 / 60 + 24 / 3600)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from triovision.errors import KnowledgeError
-from triovision.geo import Box, Knowledge, WeightedPlaces, radius_holding_km
+from triovision.errors import EvidenceError
+from triovision.geo import Box, Evidence, WeightedPlaces, radius_holding_km
 
 QUARTER_KM = 6371.0088 * math.pi / 2
 WEIGHT = np.array([0.3, 0.25, 0.2, 0.15, 0.07, 0.03])
@@ -196,31 +196,31 @@ def test_countries_are_summed_the_most_probable_first():
 
 def test_what_is_known_leaves_what_agrees_in_proportion():
     points = places([0, 1, 50, 3], [0, 0, 0, 0], [0.2, 0.5, 0.2, 0.1], ["JP", "FR", "JP", "US"], names="abcd")
-    japan = Knowledge(country="JP")
-    left = points.given(japan)
+    japan = Evidence(country="JP")
+    left = points.condition(japan)
     assert points.probability_of(japan) == pytest.approx(0.4)
     assert (left.lat_deg.tolist(), list(left.names)) == ([0, 50], ["a", "c"])
     assert left.weight == pytest.approx([0.5, 0.5])
     assert left.by_country() == pytest.approx({"JP": 1})
-    north = Knowledge(box=Box(south_deg=2, north_deg=90, west_deg=-10, east_deg=10))
-    assert points.given(north).by_country() == pytest.approx({"JP": 2 / 3, "US": 1 / 3})
+    north = Evidence(box=Box(south_deg=2, north_deg=90, west_deg=-10, east_deg=10))
+    assert points.condition(north).by_country() == pytest.approx({"JP": 2 / 3, "US": 1 / 3})
 
 
 def test_knowing_twice_is_knowing_both():
     points = scattered(200)
-    north = Knowledge(box=Box(south_deg=0, north_deg=90, west_deg=-180, east_deg=180))
-    both = Knowledge(country="JP", box=north.box)
-    one_by_one, at_once = points.given(Knowledge(country="JP")).given(north), points.given(both)
+    north = Evidence(box=Box(south_deg=0, north_deg=90, west_deg=-180, east_deg=180))
+    both = Evidence(country="JP", box=north.box)
+    one_by_one, at_once = points.condition(Evidence(country="JP")).condition(north), points.condition(both)
     assert one_by_one.weight == pytest.approx(at_once.weight)
     assert (one_by_one.lat_deg == at_once.lat_deg).all()
 
 
 def test_nothing_left_is_an_error_that_says_what_to_do():
     points = places([0, 1], [0, 0], [1, 0], ["JP", "FR"])
-    for nothing in (Knowledge(country="DE"), Knowledge(country="FR")):  # no point, and one of no probability
+    for nothing in (Evidence(country="DE"), Evidence(country="FR")):  # no point, and one of no probability
         assert points.probability_of(nothing) == 0
-        with pytest.raises(KnowledgeError, match=r"(DE|FR): no place .* agrees with it. Say less"):
-            points.given(nothing)
+        with pytest.raises(EvidenceError, match=r"(DE|FR): no place .* agrees with it. Say less"):
+            points.condition(nothing)
 
 
 def test_a_location_says_all_in_a_few_values():

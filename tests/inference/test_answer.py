@@ -7,12 +7,13 @@ from math import pi
 import numpy as np
 import pytest
 
-from triovision.errors import KnowledgeError
-from triovision.geo import Box, CandidatePlaces, Knowledge, Near, distance_km
+from triovision.errors import EvidenceError
+from triovision.geo import Box, CandidatePlaces, Evidence, Near, distance_km
+from triovision.guesses import CountryGuess
 from triovision.inference import CountryEngine
 from triovision.inference.answer import answer, given
 from triovision.inference.card import Calibration
-from triovision.results import CountryGuess, Photo, Prediction
+from triovision.results import Photo, Prediction
 
 COUNTRIES = ("FR", "JP", "IT", "US")
 PROBABILITY = (0.5, 0.3, 0.15, 0.05)
@@ -42,7 +43,7 @@ def test_an_answer_names_countries_place_and_set(prediction: Prediction) -> None
     assert not prediction.abstained
     assert prediction.posterior.by_country() == pytest.approx(dict(zip(COUNTRIES, PROBABILITY, strict=True)))
     assert prediction.to_dict()["place"]["radius_90_km"] == round(prediction.radius_90_km, 3)
-    assert prediction.to_dict()["given"] is None
+    assert prediction.to_dict()["evidence"] is None
 
 
 def test_radii_are_those_of_the_calibration(prediction: Prediction) -> None:
@@ -55,63 +56,63 @@ def test_radii_are_those_of_the_calibration(prediction: Prediction) -> None:
 
 
 def test_what_a_person_says_is_taken_as_true(prediction: Prediction) -> None:
-    europe = given(prediction, Knowledge(continent="EU"), CALIBRATION)
+    europe = given(prediction, Evidence(continent="EU"), CALIBRATION)
     assert [(guess.country, guess.probability) for guess in europe.countries] == [
         ("FR", pytest.approx(0.5 / 0.65)),
         ("IT", pytest.approx(0.15 / 0.65)),
     ]
-    assert europe.agreement == pytest.approx(0.65)
+    assert europe.evidence_probability == pytest.approx(0.65)
     assert europe.radius_90_km < prediction.radius_90_km
-    japan = given(prediction, Knowledge(country="JP"), CALIBRATION)
+    japan = given(prediction, Evidence(country="JP"), CALIBRATION)
     assert (japan.place.country, japan.countries[0].probability, japan.country_set) == ("JP", pytest.approx(1), ("JP",))
     assert (japan.photo, japan.model, japan.elapsed_ms) == (prediction.photo, prediction.model, prediction.elapsed_ms)
     # What the model said is still there, and may be asked something else.
-    assert prediction.knowledge is None
-    assert given(prediction, Knowledge(country="FR"), CALIBRATION).agreement == pytest.approx(0.5)
+    assert prediction.evidence is None
+    assert given(prediction, Evidence(country="FR"), CALIBRATION).evidence_probability == pytest.approx(0.5)
 
 
 def test_a_small_area_is_filled_with_all_its_cities(prediction: Prediction) -> None:
     before = prediction.posterior
-    assert Knowledge(box=ALSACE).holds(before.lat_deg, before.lon_deg, before.countries).sum() < 10
-    alsace = given(prediction, Knowledge(box=ALSACE), CALIBRATION)
+    assert Evidence(box=ALSACE).contains(before.lat_deg, before.lon_deg, before.countries).sum() < 10
+    alsace = given(prediction, Evidence(box=ALSACE), CALIBRATION)
     assert {"Strasbourg", "Colmar", "Mulhouse"} <= set(alsace.posterior.names)
-    assert ALSACE.holds(alsace.posterior.lat_deg, alsace.posterior.lon_deg).all()
+    assert ALSACE.contains(alsace.posterior.lat_deg, alsace.posterior.lon_deg).all()
     assert alsace.place.country == "FR"  # Germany and Switzerland are no labels of this model
-    assert 0 < alsace.agreement < 0.5
+    assert 0 < alsace.evidence_probability < 0.5
     colmar = Near(name="Colmar", lat_deg=48.08, lon_deg=7.36, radius_km=30)
-    around = given(prediction, Knowledge(near=colmar), CALIBRATION)
+    around = given(prediction, Evidence(near=colmar), CALIBRATION)
     assert distance_km(48.08, 7.36, around.posterior.lat_deg, around.posterior.lon_deg).max() <= 30
 
 
 def test_a_large_area_keeps_the_places_of_the_model(prediction: Prediction) -> None:
     west = Box(south_deg=-90, north_deg=90, west_deg=-20, east_deg=30)
-    left = given(prediction, Knowledge(box=west), CALIBRATION)
+    left = given(prediction, Evidence(box=west), CALIBRATION)
     assert set(left.posterior.names) <= set(prediction.posterior.names)
     assert set(left.posterior.by_country()) == {"FR", "IT"}
 
 
 @pytest.mark.parametrize(
-    "knowledge",
+    "evidence",
     [
-        Knowledge(country="DE"),
-        Knowledge(continent="AF"),
-        Knowledge(continent="EU", country="JP"),
-        Knowledge(box=Box(south_deg=-60, north_deg=-50, west_deg=-150, east_deg=-100)),  # the South Pacific
-        Knowledge(near=Near(name="Nemo", lat_deg=-48.9, lon_deg=-123.4, radius_km=500)),
+        Evidence(country="DE"),
+        Evidence(continent="AF"),
+        Evidence(continent="EU", country="JP"),
+        Evidence(box=Box(south_deg=-60, north_deg=-50, west_deg=-150, east_deg=-100)),  # the South Pacific
+        Evidence(near=Near(name="Nemo", lat_deg=-48.9, lon_deg=-123.4, radius_km=500)),
     ],
 )
-def test_nothing_left_is_an_error_in_words(prediction: Prediction, knowledge: Knowledge) -> None:
-    with pytest.raises(KnowledgeError, match=r"no place .* agrees with it\. Say less, or draw a larger box"):
-        given(prediction, knowledge, CALIBRATION)
+def test_nothing_left_is_an_error_in_words(prediction: Prediction, evidence: Evidence) -> None:
+    with pytest.raises(EvidenceError, match=r"no place .* agrees with it\. Say less, or draw a larger box"):
+        given(prediction, evidence, CALIBRATION)
 
 
 def test_what_was_said_is_in_the_download(prediction: Prediction) -> None:
-    said = given(prediction, Knowledge(country="FR", box=ALSACE), CALIBRATION)
-    written = json.loads(json.dumps(said.to_dict()))["given"]
+    said = given(prediction, Evidence(country="FR", box=ALSACE), CALIBRATION)
+    written = json.loads(json.dumps(said.to_dict()))["evidence"]
     assert written == {
         "country": "FR",
         "box": {"south_deg": 47.4, "north_deg": 49.1, "west_deg": 6.8, "east_deg": 8.3},
-        "probability": round(said.agreement, 6),
+        "probability": round(said.evidence_probability, 6),
     }
 
 
@@ -120,6 +121,6 @@ def test_the_engine_keeps_its_posterior(engine: CountryEngine, make_photos: Call
     (whole,) = engine.predict(make_photos(1), top_k=4)
     by_classifier = {guess.country: guess.probability for guess in whole.countries}
     assert prediction.posterior.by_country() == pytest.approx(by_classifier, abs=1e-12)
-    left = given(prediction, Knowledge(country="CN"), engine.card.calibration)
+    left = given(prediction, Evidence(country="CN"), engine.card.calibration)
     assert left.place.country == "CN"
-    assert left.agreement == pytest.approx(by_classifier["CN"])
+    assert left.evidence_probability == pytest.approx(by_classifier["CN"])

@@ -112,9 +112,9 @@ def test_threads_share_one_engine(engine: CountryEngine, make_photos: MakePhotos
 
 def test_hooks_on_the_private_network_reach_neither_the_shared_one_nor_its_memory(engine: CountryEngine) -> None:
     with engine.private_network() as network:
-        network.get_submodule(engine.explained_layer).register_forward_hook(lambda *_: None)
+        network.get_submodule(engine.target_layer).register_forward_hook(lambda *_: None)
         theirs = dict(network.named_parameters())
-    assert not engine.network.get_submodule(engine.explained_layer)._forward_hooks
+    assert not engine.network.get_submodule(engine.target_layer)._forward_hooks
     for name, parameter in engine.network.named_parameters():
         assert theirs[name].data_ptr() == parameter.data_ptr()
         assert not parameter.requires_grad

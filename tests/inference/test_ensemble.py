@@ -13,14 +13,15 @@ from triovision.cli import main
 from triovision.errors import ExplanationError, ModelError
 from triovision.explain import explain_country, methods_for
 from triovision.geo import WeightedPlaces
+from triovision.guesses import CountryGuess
 from triovision.inference import load_model, read_card
 from triovision.inference.answer import answer
 from triovision.inference.card import CARD, WEIGHTS, Ensemble, Member, ModelCard
 from triovision.inference.ensemble import EnsembleEngine
 from triovision.inference.integrity import faults
-from triovision.results import CountryGuess, Photo, Prediction
-from triovision.train.embedding import model_network
-from triovision.train.gps.countries import read_classifier
+from triovision.results import Photo, Prediction
+from triovision.train.evaluation.country_probabilities import read_classifier
+from triovision.train.evaluation.embedding import model_network
 
 pytestmark = pytest.mark.usefixtures("exact")
 
@@ -211,9 +212,9 @@ def test_the_heavier_member_gives_the_reasons_and_is_named(make_photos: MakePhot
 def test_a_member_that_cannot_be_explained_leaves_the_reasons_to_the_next(make_photos: MakePhotos) -> None:
     engine = load_model(BOTH, "cpu")
     (photo,) = make_photos(1)
-    engine.members[1].explained_layer = None
+    engine.members[1].target_layer = None
     assert explain_country(engine, photo, "US").model == A
-    engine.members[0].explained_layer = None
+    engine.members[0].target_layer = None
     with pytest.raises(ExplanationError, match=B):
         explain_country(engine, photo, "IT")
 

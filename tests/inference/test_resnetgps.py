@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from triovision.errors import ModelError
 from triovision.explain import explain_country
-from triovision.geo.asked_cities import AskedCities
 from triovision.geo.city_metadata import CITY_METADATA
+from triovision.geo.city_queries import CityQueries
 from triovision.inference.card import Position, sha256
 from triovision.inference.registry import open_model
 from triovision.inference.resnetgps import ResNetGpsEngine
@@ -80,7 +80,7 @@ def test_places_are_the_answers_for_the_cities_of_probable_countries(
     engine = ResNetGpsEngine(write_gps(position, n_outputs), torch.device("cpu"))
     (photo,) = make_photos(1)
     (prediction,) = engine.predict([photo], top_k=4)
-    cities = AskedCities(LABELS, 3)
+    cities = CityQueries(LABELS, 3)
     probable = [guess.country for guess in prediction.countries[:2]]
     asked = np.isin(cities.cities.countries, probable)
     city_nm = (cities.metadata[asked] - POSITION.city_mean) / POSITION.city_scale

@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from triovision.networks import build_classifier, class_vectors, head_of, last_grid
+from triovision.networks import build_classifier, class_vectors, head_of, target_layer
 
 ARCHITECTURES = [
     "tf_efficientnet_lite0",
@@ -24,7 +24,7 @@ TRANSFORMERS = {
 def test_every_family_has_logits_a_head_and_a_last_grid(architecture: str) -> None:
     network = build_classifier(architecture, 5).eval()
     grids = []
-    network.get_submodule(last_grid(architecture)).register_forward_hook(lambda *call: grids.append(call[2].shape))
+    network.get_submodule(target_layer(architecture)).register_forward_hook(lambda *call: grids.append(call[2].shape))
     with torch.inference_mode():
         logits = network(torch.zeros(2, 3, 64, 64))
     assert logits.shape == (2, 5)
@@ -39,7 +39,7 @@ def test_the_last_grid_is_never_negative(architecture: str) -> None:
     torch.manual_seed(0)
     network = build_classifier(architecture, 2).eval()
     lowest = []
-    network.get_submodule(last_grid(architecture)).register_forward_hook(lambda *call: lowest.append(call[2].min()))
+    network.get_submodule(target_layer(architecture)).register_forward_hook(lambda *call: lowest.append(call[2].min()))
     with torch.inference_mode():
         network(torch.randn(1, 3, 64, 64))
     assert lowest[0] >= 0
@@ -62,7 +62,7 @@ def test_transformers_have_logits_and_a_head_and_no_grid(architecture: str) -> N
         assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 5)
     assert head_of(network).weight.shape == class_vectors(network).shape
     assert class_vectors(network).shape[0] == 5
-    assert last_grid(architecture) is None
+    assert target_layer(architecture) is None
 
 
 @pytest.mark.parametrize("argument", ["pretrained", "checkpoint_path", "num_classes"])

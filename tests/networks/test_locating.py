@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from triovision.networks import LocatingClassifier, build_resnetgps, class_vectors, head_of, last_grid
+from triovision.networks import LocatingClassifier, build_resnetgps, class_vectors, head_of, target_layer
 
 
 def test_countries_and_positions_come_from_the_same_features() -> None:
@@ -19,6 +19,6 @@ def test_it_is_a_classifier_with_a_layer_to_explain() -> None:
     network = LocatingClassifier(build_resnetgps("v1", 4, "test_resnet"), 3)
     assert head_of(network) is network.countries
     assert torch.equal(class_vectors(network), network.countries.weight)
-    layer = last_grid("resnetgps_v1")
+    layer = target_layer("resnetgps_v1")
     assert layer is not None
     assert network.get_submodule(layer) is network.regressor.resnet.layer4

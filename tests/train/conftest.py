@@ -1,4 +1,4 @@
-"""The smallest study that can be trained."""
+"""The smallest studies of countries and of positions that can be trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-_RECIPE = f"""
+_COUNTRY_RECIPE = f"""
 base = "{Path(__file__).with_name("tiny.toml")}"
 
 [data]
@@ -17,6 +17,31 @@ validation_splits = ["split_new_places"]
 
 [optimisation]
 epochs = 1
+"""
+
+_TOWNS = {
+    "FR": ((40, 60, 220), [(48.85, 2.35), (43.30, 5.37), (45.76, 4.84)]),
+    "JP": ((220, 50, 60), [(35.69, 139.69), (34.69, 135.50), (43.06, 141.35)]),
+}
+_POSITION_RECIPE = """
+base = "resnetgps_v1"
+name = "tiny"
+architecture = "test_resnet"
+starting_weights = "none"
+
+[preprocessing]
+input_size = 32
+
+[data]
+validation_splits = ["split_new_places"]
+
+[optimisation]
+epochs = 2
+batch_size = 8
+
+[candidates]
+min_photos = 2
+per_country = 3
 """
 
 
@@ -33,5 +58,29 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
             place = i // 5
             rows.append(f"{country}{i}.png,{country},10,20,{country}_{place},{'val' if place == 3 else 'train'}")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    (folder / "tiny.toml").write_text(_RECIPE)
+    (folder / "tiny.toml").write_text(_COUNTRY_RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def towns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `tiny.toml` and `manifest.csv`: 8 pictures of each of 6 towns, a town of each country held out.
+
+    One picture more has no position.
+    """
+    folder = tmp_path_factory.mktemp("towns")
+    random = np.random.default_rng(0)
+    rows = ["file,country,lat,lon,place,split_new_places"]
+    for country, (colour, places) in _TOWNS.items():
+        for town, (lat, lon) in enumerate(places):
+            for i in range(8):
+                pixels = np.clip(random.normal(0, 20, size=(40, 50, 3)) + colour, 0, 255)
+                file = f"{country}{town}{i}.png"
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / file)
+                part = "val" if town == 2 else "train"
+                rows.append(f"{file},{country},{lat + i / 1000:.3f},{lon},{country}_{town},{part}")
+    Image.fromarray(random.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / "AD.png")
+    rows.append("AD.png,AD,,,AD,train")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    (folder / "tiny.toml").write_text(_POSITION_RECIPE)
     return folder

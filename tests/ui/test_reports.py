@@ -6,9 +6,9 @@ import pytest
 import triovision.photo
 from triovision.errors import ModelError
 from triovision.ui.reports import in_words, report
-from triovision.ui.words import speak
+from triovision.ui.translation import get_translator
 
-FRENCH = speak("fr")
+FRENCH = get_translator("fr")
 
 
 def texts_of_refusals():
@@ -54,4 +54,4 @@ def test_unknown_texts_stay_as_they_are():
 
 def test_a_report_cannot_write_markdown():
     error = ModelError("<b>x</b>", "is [odd](http://e)", "Do {this}")
-    assert report(error, speak("en")) == r"**\<b\>x\</b\>**: is \[odd\]\(http\://e\). Do \{this\}."
+    assert report(error, get_translator("en")) == r"**\<b\>x\</b\>**: is \[odd\]\(http\://e\). Do \{this\}."

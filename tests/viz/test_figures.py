@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from triovision.geo import WeightedPlaces
-from triovision.results import CountryGuess, PlaceGuess, Prediction
+from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.results import Prediction
 from triovision.viz import figures
 from triovision.viz.figures import country_label, percent
 from triovision.viz.palette import DARK, LIGHT

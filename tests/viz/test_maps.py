@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from streamlit_folium import _get_map_string
 
-from triovision.geo import Box, Knowledge, WeightedPlaces
-from triovision.results import CameraFacts, CountryGuess, PlaceGuess, Prediction
+from triovision.geo import Box, Evidence, WeightedPlaces
+from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.results import CameraFacts, Prediction
 from triovision.viz.leaflet import LeafletSource
 from triovision.viz.maps import MapLook, prediction_map
 
@@ -211,9 +212,9 @@ def test_cells_beyond_the_date_line_lie_beside_the_place():
     ("west", "east", "drawn"), [(-5, 9, (-5, 9)), (170, -170, (170, 190)), (-180, 180, (-180, 180))]
 )
 def test_the_box_that_the_reader_named_is_drawn(west, east, drawn):
-    said = Knowledge(box=Box(south_deg=-20, north_deg=50, west_deg=west, east_deg=east))
+    said = Evidence(box=Box(south_deg=-20, north_deg=50, west_deg=west, east_deg=east))
     place = PlaceGuess("Here", "FR", 0, (drawn[0] + drawn[1]) / 2, 1)
-    text = script(replace(PREDICTION, place=place, knowledge=said))
+    text = script(replace(PREDICTION, place=place, evidence=said))
     corners = json.loads(re.search(r"L\.rectangle\(\s*(\[\[-?\d.*?\]\]),\s*\{", text).group(1))
     assert corners == [[-20, drawn[0]], [50, drawn[1]]]
     assert not re.search(r"L\.rectangle\(\s*\[\[-?\d", script())

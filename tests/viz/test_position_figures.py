@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from triovision.position_metrics import WAYS, PhotoCounts, PositionMetrics, PositionScores
-from triovision.run_metrics import Epoch
+from triovision.metrics.country import Epoch
+from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics, PositionScores
 from triovision.viz import LIGHT
 from triovision.viz.position_figures import position_figures
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from triovision.run_metrics import (
+from triovision.metrics.country import (
     ConfusionCell,
     CountryScore,
     Epoch,

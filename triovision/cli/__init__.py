@@ -90,7 +90,7 @@ def evaluate(
     """
     require("train")
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.evaluation import evaluate as evaluate_model  # noqa: PLC0415
+    from triovision.train.evaluation.predict import evaluate as evaluate_model  # noqa: PLC0415
 
     _, photos = photos_where(manifest, root, where)
     with tqdm(total=len(photos), unit="photo", disable=None) as bar:

@@ -11,26 +11,26 @@ from torch import nn
 
 from triovision.errors import ExplanationError
 from triovision.explain import attention, cam
-from triovision.explain.model import AttendingModel, ExplainableModel, Represented
+from triovision.explain.model import AttendingModel, CompositeModel, ExplainableModel
 from triovision.results import Explanation, Photo
 
 
-def methods_for(model: ExplainableModel | Represented) -> tuple[str, ...]:
+def methods_for(model: ExplainableModel | CompositeModel) -> tuple[str, ...]:
     """Names of the methods that can explain an engine, the default first; none where no method can."""
-    model = _spokesman(model)
+    model = _explained_member(model)
     if isinstance(model, AttendingModel):
         return attention.METHODS
-    return () if model.explained_layer is None else cam.METHODS
+    return () if model.target_layer is None else cam.METHODS
 
 
 def explain_country(
-    model: ExplainableModel | Represented, photo: Photo, country: str, method: str | None = None
+    model: ExplainableModel | CompositeModel, photo: Photo, country: str, method: str | None = None
 ) -> Explanation:
     """Map the parts of a photo that speak for a country.
 
     A convolutional network by LayerCAM (Jiang et al., 2021), Grad-CAM (Selvaraju et al., 2017), Grad-CAM++
     (Chattopadhay et al., 2018) or Score-CAM (Wang et al., 2020; one forward pass a channel, hence slow) on the layer
-    `model.explained_layer`; a transformer that shows its attention by gradient-weighted attention (Chefer et al.,
+    `model.target_layer`; a transformer that shows its attention by gradient-weighted attention (Chefer et al.,
     2021). Hooks are put on a private copy of the network and removed whatever happens; the network that answers never
     has any.
 
@@ -48,7 +48,7 @@ def explain_country(
     Raises:
         ExplanationError: The method is unknown, the model has no such label, or its network nothing to read.
     """
-    model = _spokesman(model)
+    model = _explained_member(model)
     methods = methods_for(model)
     if not methods:
         reason = "has a transformer inside, whose layers class activation maps cannot read"
@@ -61,7 +61,7 @@ def explain_country(
     if country not in model.labels:
         known = ", ".join(sorted(model.labels))
         raise ExplanationError(country, f"is no country that {model.card.id} knows", f"Choose one of {known}")
-    layer = model.attention_layers if isinstance(model, AttendingModel) else cast(str, model.explained_layer)
+    layer = model.attention_layers if isinstance(model, AttendingModel) else cast(str, model.target_layer)
     with model.private_network() as network:
         start = time.perf_counter()
         heatmap_hw = _heatmap(model, network, photo, model.labels.index(country), chosen, layer)
@@ -78,10 +78,10 @@ def explain_country(
     )
 
 
-def _spokesman(model: ExplainableModel | Represented) -> ExplainableModel:
-    if not isinstance(model, Represented):
+def _explained_member(model: ExplainableModel | CompositeModel) -> ExplainableModel:
+    if not isinstance(model, CompositeModel):
         return model
-    return next((one for one in model.spokesmen if methods_for(one)), model.spokesmen[0])
+    return next((one for one in model.members_by_weight if methods_for(one)), model.members_by_weight[0])
 
 
 def _heatmap(

@@ -24,10 +24,10 @@ class ExplainableModel(Protocol):
     """An engine with a network inside.
 
     Attributes:
-        explained_layer: Dotted name of the layer whose grid is read; None where the network has none.
+        target_layer: Dotted name of the layer whose grid is read; None where the network has none.
     """
 
-    explained_layer: str | None
+    target_layer: str | None
 
     @property
     def card(self) -> Identified:
@@ -64,10 +64,10 @@ class AttendingModel(ExplainableModel, Protocol):
 
 
 @runtime_checkable
-class Represented(Protocol):
+class CompositeModel(Protocol):
     """An engine of several models, one of which gives the reasons for all."""
 
     @property
-    def spokesmen(self) -> Sequence[ExplainableModel]:
+    def members_by_weight(self) -> Sequence[ExplainableModel]:
         """The models, the one to ask first."""
         ...

@@ -6,7 +6,7 @@ from triovision.geo.continents import CONTINENTS, continent_code, continent_name
 from triovision.geo.countries import country_flag, country_name, is_country
 from triovision.geo.density import Density
 from triovision.geo.distances import EARTH_RADIUS_KM, THRESHOLDS_KM, distance_km, geo_score
-from triovision.geo.knowledge import Box, Knowledge, Near
+from triovision.geo.evidence import Box, Evidence, Near
 from triovision.geo.posterior import Location, WeightedPlaces, radius_holding_km
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "CandidatePlaces",
     "Cities",
     "Density",
-    "Knowledge",
+    "Evidence",
     "Location",
     "Near",
     "WeightedPlaces",

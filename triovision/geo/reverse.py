@@ -1,4 +1,4 @@
-"""Which country a position lies in, with no network.
+"""Offline reverse geocoding: the country of a position.
 
 Every country has time zones of its own, and their boundaries are kept up to date from OpenStreetMap, territorial waters
 included, which outlines drawn for maps leave out: a photo taken from a pier, a ferry or an islet still has a country.
@@ -16,7 +16,7 @@ import tzfpy
 from numpy.typing import NDArray
 
 from triovision.geo.sphere import unit_vectors
-from triovision.results import check_position
+from triovision.guesses import check_position
 
 _SHARED_ZONES: Final = {
     "Asia/Bangkok": frozenset({"TH", "VN"}),  # the north of Vietnam keeps the time of Bangkok

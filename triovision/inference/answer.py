@@ -10,9 +10,10 @@ from typing import Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from triovision.geo import EARTH_RADIUS_KM, Knowledge, WeightedPlaces, city_places
+from triovision.geo import EARTH_RADIUS_KM, Evidence, WeightedPlaces, city_places
+from triovision.guesses import CountryGuess, PlaceGuess
 from triovision.inference.card import Calibration
-from triovision.results import CountryGuess, PlaceGuess, Prediction
+from triovision.results import Prediction
 
 _PLACES: Final = 20
 _FEW: Final = 10
@@ -74,7 +75,7 @@ def answer(
     )
 
 
-def given(prediction: Prediction, knowledge: Knowledge, calibration: Calibration) -> Prediction:
+def given(prediction: Prediction, evidence: Evidence, calibration: Calibration) -> Prediction:
     """The prediction that takes what a person says as true. The model is not asked again.
 
     Where an area is named that holds fewer than ten of the places that the model considers, all cities there stand in
@@ -82,27 +83,27 @@ def given(prediction: Prediction, knowledge: Knowledge, calibration: Calibration
 
     Args:
         prediction: The model's own answer.
-        knowledge: What the person says.
+        evidence: What the person says.
         calibration: Of the model.
 
     Raises:
-        KnowledgeError: If nothing that the model considers possible agrees.
+        EvidenceError: If nothing that the model considers possible agrees.
     """
-    posterior = _fine_enough(prediction.posterior, knowledge)
-    left = posterior.given(knowledge)
+    posterior = _fine_enough(prediction.posterior, evidence)
+    left = posterior.condition(evidence)
     countries = [CountryGuess(code, share) for code, share in left.by_country().items()]
     return replace(
         prediction,
         **answer(countries, left, calibration, len(countries)),
-        knowledge=knowledge,
-        agreement=posterior.probability_of(knowledge),
+        evidence=evidence,
+        evidence_probability=posterior.probability_of(evidence),
     )
 
 
-def _fine_enough(posterior: WeightedPlaces, knowledge: Knowledge) -> WeightedPlaces:
-    if knowledge.box is None and knowledge.near is None:
+def _fine_enough(posterior: WeightedPlaces, evidence: Evidence) -> WeightedPlaces:
+    if evidence.box is None and evidence.near is None:
         return posterior
-    if knowledge.holds(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= _FEW:
+    if evidence.contains(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= _FEW:
         return posterior
     cities = city_places(posterior.by_country())
-    return cities if cities.probability_of(knowledge) > 0 else posterior
+    return cities if cities.probability_of(evidence) > 0 else posterior

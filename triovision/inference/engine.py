@@ -22,7 +22,7 @@ from triovision.inference.one_pass import OnePassEngine
 from triovision.inference.precision import choose_precision, forward
 from triovision.inference.preprocessing import centre_square
 from triovision.inference.weights import load_network
-from triovision.networks import class_vectors, last_grid
+from triovision.networks import class_vectors, target_layer
 from triovision.results import Photo
 
 _BATCH = 32
@@ -43,7 +43,7 @@ class CountryEngine(OnePassEngine):
         self.card: ModelCard = read_card(folder)
         self.device = device
         self.network: nn.Module = load_network(folder, self.card).to(device)
-        self.explained_layer: str | None = last_grid(self.card.architecture)
+        self.target_layer: str | None = target_layer(self.card.architecture)
         self.precision = choose_precision(self.network, self.card.network_input.input_size, device)
         self._batch_size = _BATCH
         self._turn = threading.Lock()
@@ -110,10 +110,10 @@ class CountryEngine(OnePassEngine):
         similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
         return similarity
 
-    def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
+    def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         return self.logits(photos)
 
-    def _weighed(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
         probability = probabilities(output[None], self.card.calibration.temperature)[0]
         return probability, self._places.weighted(probability)
 

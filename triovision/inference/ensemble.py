@@ -53,7 +53,7 @@ class EnsembleEngine:
         return self.card.labels
 
     @property
-    def spokesmen(self) -> tuple[GeoModel, ...]:
+    def members_by_weight(self) -> tuple[GeoModel, ...]:
         """Members, the one with the greatest weight for countries first: whose reasons stand for the ensemble's."""
         return tuple(self.members[i] for i in np.argsort(-self._country_weight, kind="stable"))
 

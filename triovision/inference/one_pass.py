@@ -47,21 +47,21 @@ class OnePassEngine(ABC):
         """
         check_top_k(top_k)
         start = time.perf_counter()
-        outputs = self._outputs(photos)
+        outputs = self._forward(photos)
         network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
         return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, outputs, strict=True)]
 
     @abstractmethod
-    def _outputs(self, photos: Sequence[Photo]) -> NDArray[Any]:
+    def _forward(self, photos: Sequence[Photo]) -> NDArray[Any]:
         """What one pass gives, a row a photo: all that the answer depends on."""
 
     @abstractmethod
-    def _weighed(self, output: NDArray[Any]) -> tuple[NDArray[np.float64], WeightedPlaces]:
-        """Probability of each label and of places, of one row of `_outputs`."""
+    def _posterior(self, output: NDArray[Any]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+        """Probability of each label and of places, of one row of `_forward`."""
 
     def _prediction(self, photo: Photo, output: NDArray[Any], top_k: int, network_ms: float) -> Prediction:
         start = time.perf_counter()
-        probability, posterior = self._weighed(output)
+        probability, posterior = self._posterior(output)
         answered = answer(ranked(self.labels, probability), posterior, self.card.calibration, top_k)
         return Prediction(
             photo=photo.name,

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from triovision.errors import ModelError
 from triovision.geo import WeightedPlaces
-from triovision.geo.asked_cities import AskedCities
 from triovision.geo.city_metadata import metadata_differences
+from triovision.geo.city_queries import CityQueries
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import CARD, Position
 from triovision.inference.engine import CountryEngine
@@ -30,7 +30,7 @@ class ResNetGpsEngine(CountryEngine):
     """A country classifier whose features also go, with the metadata of candidate cities, to a regressor of positions.
 
     The photo passes through the backbone once. The regressor is then asked about all cities of the most probable
-    countries at once, and its answers are weighted by `AskedCities`; by country they sum to the classifier's
+    countries at once, and its answers are weighted by `CityQueries`; by country they sum to the classifier's
     probabilities.
 
     Args:
@@ -50,19 +50,19 @@ class ResNetGpsEngine(CountryEngine):
             raise ModelError(str(folder / CARD), f"was trained with other city metadata: {differences}", remedy)
         scaling = Standardisation(np.array(self._position.city_mean), np.array(self._position.city_scale))
         self._regressor = Regressor(self._network.regressor, _answers_deg(self._position, device), scaling, device)
-        self._cities = AskedCities(self.card.labels, self._position.cities_per_country)
+        self._cities = CityQueries(self.card.labels, self._position.cities_per_country)
 
-    def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
+    def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         """Image features, shape `(n, n_image_features)`."""
         regressor = self._network.regressor
         return self._passed(regressor.resnet, photos, regressor.n_image_features)
 
-    def _weighed(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
         features_nc = output[None]
         with torch.inference_mode():
             logits = self._network.countries(torch.from_numpy(features_nc).to(self.device)).cpu().numpy()
         probability = probabilities(logits, self.card.calibration.temperature)[0]
-        asked = self._cities.asked(probability, self._position.asked_countries)
+        asked = self._cities.select(probability, self._position.asked_countries)
         lat_deg, lon_deg = self._regressor.positions(features_nc, self._cities.metadata[asked]).T
         return probability, self._cities.places(probability, asked, lat_deg, lon_deg, self._position.scale_km)
 

@@ -1,6 +1,6 @@
 """Architectures only: country classifiers and regressors of a position."""
 
-from triovision.networks.classifier import build_classifier, class_vectors, head_of, last_grid
+from triovision.networks.classifier import build_classifier, class_vectors, head_of, target_layer
 from triovision.networks.locating import LocatingClassifier
 from triovision.networks.resnetgps import VERSIONS, ResNetGPS, build_resnetgps
 
@@ -12,5 +12,5 @@ __all__ = [
     "build_resnetgps",
     "class_vectors",
     "head_of",
-    "last_grid",
+    "target_layer",
 ]

@@ -48,7 +48,7 @@ def build_classifier(architecture: str, n_labels: int, **architecture_args: Any)
     """
     if not timm.is_model(architecture):
         raise ValueError(f"`architecture` {architecture!r} is unknown to timm {timm.__version__}")
-    if last_grid(architecture) is None and not architecture.startswith(_TOKENS):
+    if target_layer(architecture) is None and not architecture.startswith(_TOKENS):
         families = ", ".join((*_LAST_GRID, *_TOKENS))
         raise ValueError(f"`architecture` {architecture!r} is of no family among {families}")
     if forbidden := _NOT_OURS & architecture_args.keys():
@@ -57,7 +57,7 @@ def build_classifier(architecture: str, n_labels: int, **architecture_args: Any)
     return network
 
 
-def last_grid(architecture: str) -> str | None:
+def target_layer(architecture: str) -> str | None:
     """Dotted name of the layer that class activation maps read: the last one whose output is a grid.
 
     None for the transformers, which class activation maps cannot explain.

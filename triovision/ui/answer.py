@@ -7,9 +7,10 @@ from typing import Literal
 import streamlit as st
 
 from triovision.geo import country_flag, country_name
-from triovision.results import CountryGuess, Prediction
+from triovision.guesses import CountryGuess
+from triovision.results import Prediction
 from triovision.ui.session import Answer, current
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 from triovision.viz import percent, shown_photo
 
 VERY_SURE, FAIRLY_SURE = 0.9, 0.5  # calibrated probabilities: wrong at most once in ten, and once in two
@@ -25,7 +26,7 @@ def sureness(prediction: Prediction) -> Sureness:
     return "very" if probability >= VERY_SURE else "fairly"
 
 
-def photo_picker(say: Words) -> Answer:
+def photo_picker(say: Translator) -> Answer:
     """Let the reader choose which of several photos is shown; there must be at least one."""
     answers = current().answers
     if len(answers) == 1:
@@ -43,7 +44,7 @@ def photo_picker(say: Words) -> Answer:
     return answers[key or next(iter(answers))]
 
 
-def show_answer(answer: Answer, say: Words) -> None:
+def show_answer(answer: Answer, say: Translator) -> None:
     """Draw the photo and, beside it, what the model makes of it."""
     prediction = answer.prediction
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
@@ -59,13 +60,13 @@ def show_answer(answer: Answer, say: Words) -> None:
         st.caption(say("Answered by {model}", model=plain(prediction.model)))
 
 
-def guess_words(guess: CountryGuess, say: Words) -> str:
+def guess_words(guess: CountryGuess, say: Translator) -> str:
     """A country with its flag, name and probability."""
     name = country_name(guess.country, say.language)
     return f"{country_flag(guess.country)} {name} ({percent(guess.probability, say.language)})"
 
 
-def _say_place(prediction: Prediction, say: Words) -> None:
+def _say_place(prediction: Prediction, say: Translator) -> None:
     guess, place = _first(prediction), plain(prediction.place.name)
     name = country_name(guess.country, say.language)
     _headline(f"{country_flag(guess.country)} {plain(name)} · {place}", prediction, say)
@@ -74,13 +75,13 @@ def _say_place(prediction: Prediction, say: Words) -> None:
     _name_the_set(prediction, say)
 
 
-def _say_not_sure(prediction: Prediction, say: Words) -> None:
+def _say_not_sure(prediction: Prediction, say: Translator) -> None:
     _headline(say("Not sure where this is"), prediction, say)
     st.write(say("The model has seen too little that it knows. These come closest:"))
     st.write(" · ".join(guess_words(guess, say) for guess in prediction.countries[:3]))
 
 
-def _headline(text: str, prediction: Prediction, say: Words) -> None:
+def _headline(text: str, prediction: Prediction, say: Translator) -> None:
     level = sureness(prediction)
     label = {"very": say("Very sure"), "fairly": say("Fairly sure"), "not": say("Not sure")}[level]
     share = percent(_first(prediction).probability, say.language)
@@ -96,7 +97,7 @@ def _headline(text: str, prediction: Prediction, say: Words) -> None:
         )
 
 
-def _name_the_set(prediction: Prediction, say: Words) -> None:
+def _name_the_set(prediction: Prediction, say: Translator) -> None:
     others = [country_name(country, say.language) for country in prediction.country_set[1:6]]
     if not others:
         return

@@ -10,7 +10,7 @@ import streamlit as st
 
 from triovision.results import Photo, Prediction
 from triovision.ui.session import Answer, current
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
@@ -22,7 +22,7 @@ def ask(model: GeoModel, photo: Photo) -> Prediction:
     return prediction
 
 
-def bring_up_to_date(answers: Sequence[Answer], model: GeoModel, say: Words) -> None:
+def bring_up_to_date(answers: Sequence[Answer], model: GeoModel, say: Translator) -> None:
     """Show this model's answers in place of others' and run the page again; it is asked what it was never asked."""
     others = _of_others(answers, model)
     place = st.empty()
@@ -34,7 +34,7 @@ def bring_up_to_date(answers: Sequence[Answer], model: GeoModel, say: Words) -> 
         st.rerun()
 
 
-def offer_the_rest(model: GeoModel, say: Words) -> None:
+def offer_the_rest(model: GeoModel, say: Translator) -> None:
     """Offer to ask the model about the photos that still have the answer of another one."""
     rest = _of_others(list(current().answers.values()), model)
     if not rest:
@@ -46,7 +46,7 @@ def offer_the_rest(model: GeoModel, say: Words) -> None:
         bring_up_to_date(rest, model, say)
 
 
-def show_turn(number: int, count: int, name: str, say: Words, on_stop: Callable[[], None] | None = None) -> None:
+def show_turn(number: int, count: int, name: str, say: Translator, on_stop: Callable[[], None] | None = None) -> None:
     """Say which photo is being answered, and let the reader stop before the next."""
     with st.container(horizontal=True, vertical_alignment="center"):
         text = say("Photo {number} of {count}: {name}", number=number, count=count, name=plain(name, 40))
@@ -62,4 +62,4 @@ def _of_others(answers: Sequence[Answer], model: GeoModel) -> list[Answer]:
 def _show(answer: Answer, model: GeoModel) -> None:
     session = current()
     kept = session.set_aside.get((answer.key, model.card.id))
-    session.show(kept or replace(answer, prediction=ask(model, answer.photo), unaided=None))
+    session.show(kept or replace(answer, prediction=ask(model, answer.photo), unconditioned=None))

@@ -10,14 +10,14 @@ import streamlit as st
 from triovision.ui.downloads import file_stem
 from triovision.ui.reports import in_words
 from triovision.ui.session import Answer, current
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel, ModelCard
 
 
-def show_details(answer: Answer, model: GeoModel, say: Words) -> None:
+def show_details(answer: Answer, model: GeoModel, say: Translator) -> None:
     """Draw all that is known of the photo's file and of the model, and offer the prediction as JSON."""
     for warning in answer.photo.warnings:
         st.warning(plain(in_words(warning, say), 300))
@@ -33,7 +33,7 @@ def show_details(answer: Answer, model: GeoModel, say: Words) -> None:
         show_card(model.card, say)
 
 
-def show_card(card: ModelCard, say: Words) -> None:
+def show_card(card: ModelCard, say: Translator) -> None:
     """Draw a model card: what the model is, knows and cannot do, and how well it did."""
     st.write(plain(card.summary, 1000))
     st.write(f"**{say('Limits')}**. {plain(card.limits, 4000)}")
@@ -54,7 +54,7 @@ def show_card(card: ModelCard, say: Words) -> None:
             _facts({name.replace("_", " "): _figure(value, say) for name, value in figures.items()})
 
 
-def _photo_facts(answer: Answer, say: Words) -> dict[str, str]:
+def _photo_facts(answer: Answer, say: Translator) -> dict[str, str]:
     photo, camera = answer.photo, answer.photo.camera
     size = f"{say.number(photo.original_width_px)} x {say.number(photo.original_height_px)} px"
     facts = {
@@ -68,7 +68,7 @@ def _photo_facts(answer: Answer, say: Words) -> dict[str, str]:
     return {name: fact or say("not in the file") for name, fact in facts.items()}
 
 
-def _prediction_facts(answer: Answer, say: Words) -> dict[str, str]:
+def _prediction_facts(answer: Answer, say: Translator) -> dict[str, str]:
     prediction, place = answer.prediction, answer.prediction.place
     return {
         say("Best place"): f"{place.name} ({place.lat_deg:.3f}°, {place.lon_deg:.3f}°)",
@@ -80,7 +80,7 @@ def _prediction_facts(answer: Answer, say: Words) -> dict[str, str]:
     }
 
 
-def _downloads(answer: Answer, say: Words) -> None:
+def _downloads(answer: Answer, say: Translator) -> None:
     answers = list(current().answers.values())
     with st.container(horizontal=True):
         st.download_button(
@@ -104,7 +104,7 @@ def _facts(facts: dict[str, str]) -> None:
     st.table({plain(name): plain(fact, 200) for name, fact in facts.items()}, border="horizontal")
 
 
-def _figure(value: float | None, say: Words) -> str:
+def _figure(value: float | None, say: Translator) -> str:
     if value is None:
         return "-"
     return say.number(value, 0 if float(value).is_integer() else 3)

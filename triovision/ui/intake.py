@@ -16,7 +16,7 @@ from triovision.ui.asking import ask, show_turn
 from triovision.ui.reports import report
 from triovision.ui.service import model_or_remedy
 from triovision.ui.session import MAX_PHOTOS, Answer, clear, current, empty_uploads
-from triovision.ui.words import Words
+from triovision.ui.translation import Translator
 
 #: The Summer Palace near Beijing.
 EXAMPLE = ASSETS / "examples" / "china.jpg"
@@ -33,7 +33,7 @@ class _File:
     credit: str = ""
 
 
-def drop_zone(say: Words) -> None:
+def drop_zone(say: Translator) -> None:
     """Draw the ways to bring photos in, and answer those that came."""
     session = current()
     uploads = st.file_uploader(
@@ -60,7 +60,7 @@ def drop_zone(say: Words) -> None:
     _show_refusals(say)
 
 
-def _answer_all(files: Sequence[_File], say: Words) -> None:
+def _answer_all(files: Sequence[_File], say: Translator) -> None:
     session = current()
     session.refusals.clear()
     place = st.empty()
@@ -74,7 +74,7 @@ def _answer_all(files: Sequence[_File], say: Words) -> None:
         st.session_state["shown"] = new[0]
 
 
-def _answer(file: _File, say: Words) -> None:
+def _answer(file: _File, say: Translator) -> None:
     """Put the answer to one file, or the reason why there is none, into the session."""
     session = current()
     key = _key(file)
@@ -102,6 +102,6 @@ def _key(file: _File) -> str:
     return hashlib.sha256(file.data).hexdigest()
 
 
-def _show_refusals(say: Words) -> None:
+def _show_refusals(say: Translator) -> None:
     for error in current().refusals.values():
         st.warning(report(error, say))

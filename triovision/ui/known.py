@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from triovision.errors import KnowledgeError
-from triovision.geo import Box, Knowledge, Near, WeightedPlaces, continent_code, continent_name, country_name
+from triovision.errors import EvidenceError
+from triovision.geo import Box, Evidence, Near, WeightedPlaces, continent_code, continent_name, country_name
 from triovision.results import Prediction
 from triovision.ui.reports import report
 from triovision.ui.session import Answer, current
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
 
 if TYPE_CHECKING:
@@ -23,29 +23,29 @@ _EDGES = {"south_deg": 90.0, "north_deg": 90.0, "west_deg": 180.0, "east_deg": 1
 _NEAR_KM = 50.0
 
 
-def show_known(answer: Answer, say: Words) -> None:
+def show_known(answer: Answer, say: Translator) -> None:
     """Say what the answer takes as true, and offer to forget it."""
-    knowledge = answer.prediction.knowledge
-    if knowledge is None:
+    evidence = answer.prediction.evidence
+    if evidence is None:
         return
-    share = percent(answer.prediction.agreement, say.language)
+    share = percent(answer.prediction.evidence_probability, say.language)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
             say(
-                "Given what you know: {knowledge}. The model alone gave that {share}.",
-                knowledge=plain(_words(knowledge, say), 300),
+                "Given what you know: {evidence}. The model alone gave that {share}.",
+                evidence=plain(_words(evidence, say), 300),
                 share=share,
             )
         )
         st.button(say("Forget what I know"), key=f"forget-{answer.key}", on_click=_forget, args=(answer.key,))
 
 
-def ask_what_is_known(answer: Answer, model: GeoModel, say: Words) -> None:
+def ask_what_is_known(answer: Answer, model: GeoModel, say: Translator) -> None:
     """Draw the folded form, and what is wrong with what was said last."""
     name = f"known-{answer.id}"
-    misfit = current().misfits.get(answer.id)
-    if misfit is not None:
-        st.error(report(misfit, say))
+    error = current().evidence_errors.get(answer.id)
+    if error is not None:
+        st.error(report(error, say))
     with (
         st.expander(say("What do you know about this photo?"), key=f"{name}-open"),
         st.form(f"{name}-form", border=False),
@@ -56,7 +56,7 @@ def ask_what_is_known(answer: Answer, model: GeoModel, say: Words) -> None:
         )
 
 
-def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Words) -> None:
+def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Translator) -> None:
     """Offer to look in a rectangle that was drawn on the map only."""
     if box is None:
         return
@@ -67,7 +67,7 @@ def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Words) -> N
         st.rerun()  # the whole page, not this part of it only
 
 
-def _fields(places: WeightedPlaces, answer: Answer, say: Words) -> None:
+def _fields(places: WeightedPlaces, answer: Answer, say: Translator) -> None:
     _fill_in(answer)
     key, language = answer.id, say.language
     countries = sorted(places.by_country(), key=lambda code: country_name(code, language))
@@ -110,45 +110,45 @@ def _fields(places: WeightedPlaces, answer: Answer, say: Words) -> None:
 
 def _fill_in(answer: Answer) -> None:
     """Let the fields that a language switch or another page emptied say again what is taken as true."""
-    knowledge = answer.prediction.knowledge
+    evidence = answer.prediction.evidence
     known = dict.fromkeys(("continent", "country", "city", *_EDGES)) | {"radius_km": _NEAR_KM}
-    if knowledge is not None:
-        known |= {"continent": knowledge.continent, "country": knowledge.country}
-        if knowledge.box is not None:
-            known |= {edge: getattr(knowledge.box, edge) for edge in _EDGES}
-        if knowledge.near is not None:
-            places, near = _own(answer).posterior, knowledge.near
+    if evidence is not None:
+        known |= {"continent": evidence.continent, "country": evidence.country}
+        if evidence.box is not None:
+            known |= {edge: getattr(evidence.box, edge) for edge in _EDGES}
+        if evidence.near is not None:
+            places, near = _own(answer).posterior, evidence.near
             here = (places.lat_deg == near.lat_deg) & (places.lon_deg == near.lon_deg)
             known |= {"city": int(here.argmax()), "radius_km": near.radius_km}
     for name, value in known.items():
         st.session_state.setdefault(_field(answer.id, name), value)
 
 
-def _take_box(key: str, box: Box, calibration: Calibration, say: Words) -> None:
+def _take_box(key: str, box: Box, calibration: Calibration, say: Translator) -> None:
     answer = current().answers[key]
     for edge in _EDGES:
         st.session_state[_field(answer.id, edge)] = round(getattr(box, edge), 2)
     _take_form(key, calibration, say)
 
 
-def _take_form(key: str, calibration: Calibration, say: Words) -> None:
+def _take_form(key: str, calibration: Calibration, say: Translator) -> None:
     session = current()
     answer, own = session.answers[key], _own(session.answers[key])
     from triovision.inference.answer import given  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
 
     said = say("What you know")
     try:
-        knowledge = _said(answer.id, own.posterior)
-        said = _words(knowledge, say)
-        prediction = given(own, knowledge, calibration)
-    except KnowledgeError as error:
-        session.misfits[answer.id] = KnowledgeError(said, error.reason, error.remedy)
+        evidence = _said(answer.id, own.posterior)
+        said = _words(evidence, say)
+        prediction = given(own, evidence, calibration)
+    except EvidenceError as error:
+        session.evidence_errors[answer.id] = EvidenceError(said, error.reason, error.remedy)
     else:
-        session.misfits.pop(answer.id, None)
-        session.answers[key] = replace(answer, prediction=prediction, unaided=own)
+        session.evidence_errors.pop(answer.id, None)
+        session.answers[key] = replace(answer, prediction=prediction, unconditioned=own)
 
 
-def _said(answer_id: str, places: WeightedPlaces) -> Knowledge:
+def _said(answer_id: str, places: WeightedPlaces) -> Evidence:
     """What stands in the form's fields."""
     value = {
         name: st.session_state.get(_field(answer_id, name)) for name in ("continent", "country", "city", "radius_km")
@@ -156,7 +156,7 @@ def _said(answer_id: str, places: WeightedPlaces) -> Knowledge:
     edges = {edge: st.session_state.get(_field(answer_id, edge)) for edge in _EDGES}
     given_edges = {edge: float(degrees) for edge, degrees in edges.items() if degrees is not None}
     if 0 < len(given_edges) < len(_EDGES):
-        raise KnowledgeError("box", "a box has four edges", "Fill in all four edges, or none")
+        raise EvidenceError("box", "a box has four edges", "Fill in all four edges, or none")
     city = value["city"]
     near = None
     if city is not None:
@@ -166,7 +166,7 @@ def _said(answer_id: str, places: WeightedPlaces) -> Knowledge:
             lon_deg=float(places.lon_deg[city]),
             radius_km=float(value["radius_km"] or _NEAR_KM),
         )
-    return Knowledge(
+    return Evidence(
         continent=value["continent"],
         country=value["country"],
         box=Box(**given_edges) if given_edges else None,
@@ -177,27 +177,27 @@ def _said(answer_id: str, places: WeightedPlaces) -> Knowledge:
 def _forget(key: str) -> None:
     session = current()
     answer = session.answers[key]
-    session.answers[key] = replace(answer, prediction=_own(answer), unaided=None)
-    session.misfits.pop(answer.id, None)
+    session.answers[key] = replace(answer, prediction=_own(answer), unconditioned=None)
+    session.evidence_errors.pop(answer.id, None)
     for name in ("continent", "country", "city", "radius_km", *_EDGES):
         st.session_state.pop(_field(answer.id, name), None)
 
 
 def _own(answer: Answer) -> Prediction:
-    return answer.unaided or answer.prediction
+    return answer.unconditioned or answer.prediction
 
 
-def _words(knowledge: Knowledge, say: Words) -> str:
+def _words(evidence: Evidence, say: Translator) -> str:
     parts: list[str] = []
-    if knowledge.continent is not None:
-        parts.append(continent_name(knowledge.continent, say.language))
-    if knowledge.country is not None:
-        parts.append(country_name(knowledge.country, say.language))
-    if knowledge.near is not None:
-        radius = say.number(knowledge.near.radius_km)
-        parts.append(say("within {radius} km of {city}", radius=radius, city=knowledge.near.name))
-    if knowledge.box is not None:
-        edges = {edge.removesuffix("_deg"): say.number(getattr(knowledge.box, edge), 2) for edge in _EDGES}
+    if evidence.continent is not None:
+        parts.append(continent_name(evidence.continent, say.language))
+    if evidence.country is not None:
+        parts.append(country_name(evidence.country, say.language))
+    if evidence.near is not None:
+        radius = say.number(evidence.near.radius_km)
+        parts.append(say("within {radius} km of {city}", radius=radius, city=evidence.near.name))
+    if evidence.box is not None:
+        edges = {edge.removesuffix("_deg"): say.number(getattr(evidence.box, edge), 2) for edge in _EDGES}
         parts.append(say("between {south}° and {north}° north, {west}° and {east}° east", **edges))
     return " · ".join(parts)
 

@@ -12,7 +12,7 @@ from streamlit_folium import st_folium
 from triovision.bundle import NODE_MODULES
 from triovision.geo import Box
 from triovision.results import CameraFacts, Prediction
-from triovision.ui.words import Words
+from triovision.ui.translation import Translator
 from triovision.viz.drawings import drawn_box
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.maps import MapLook, prediction_map
@@ -22,7 +22,7 @@ _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
 
 def show_map(
-    prediction: Prediction, camera: CameraFacts | None, say: Words, key: str, height_px: int = 520
+    prediction: Prediction, camera: CameraFacts | None, say: Translator, key: str, height_px: int = 520
 ) -> Box | None:
     """Show where a photo was probably taken.
 

@@ -14,7 +14,7 @@ from triovision.errors import ModelError
 from triovision.ui.details import show_card
 from triovision.ui.reports import report
 from triovision.ui.session import current
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def answering_id() -> str:
     return current().model or default_model()
 
 
-def choose_model(models: dict[str, Model], say: Words) -> None:
+def choose_model(models: dict[str, Model], say: Translator) -> None:
     """Let the reader choose which model answers in this session."""
     answering = answering_id()
     st.session_state["model"] = answering if answering in models else None
@@ -84,7 +84,7 @@ def _choose() -> None:
         current().choose(model_id)
 
 
-def show_model(model: Model, say: Words) -> None:
+def show_model(model: Model, say: Translator) -> None:
     """Draw what a model is and offer what can be done with it."""
     card = model.card
     with st.container(border=True, key=f"about-{card.id}"):
@@ -102,7 +102,7 @@ def show_model(model: Model, say: Words) -> None:
         _show_deeds(model, say)
 
 
-def _show_key_figures(card: ModelCard, say: Words) -> None:
+def _show_key_figures(card: ModelCard, say: Translator) -> None:
     rows = [
         [plain(photos.replace("_", " ")), *(_figure(name, figures.get(name), say) for name in _KEY_FIGURES)]
         for start in _KEY_PHOTOS
@@ -116,14 +116,14 @@ def _show_key_figures(card: ModelCard, say: Words) -> None:
         st.write(say("Its card has no figures for new or known places."))
 
 
-def _figure(name: str, value: float | None, say: Words) -> str:
+def _figure(name: str, value: float | None, say: Translator) -> str:
     if value is None:
         return "-"
     return say.number(value) if name.endswith("_km") else percent(value, say.language)
 
 
 @st.fragment
-def _show_deeds(model: Model, say: Words) -> None:
+def _show_deeds(model: Model, say: Translator) -> None:
     card = model.card
     with st.container(horizontal=True):
         check = st.button(say("Check the files"), key=f"check-{card.id}")

@@ -12,7 +12,7 @@ from triovision.results import Prediction
 from triovision.ui.downloads import file_stem
 from triovision.ui.session import Answer
 from triovision.ui.theme import palette
-from triovision.ui.words import Words
+from triovision.ui.translation import Translator
 from triovision.viz import (
     certainty_strip,
     figures_page,
@@ -34,7 +34,7 @@ def countries_shown(labels: int) -> int:
     return min(int(st.session_state.get("k", _FEWEST)), labels)
 
 
-def show_probabilities(answer: Answer, model: GeoModel, say: Words) -> None:
+def show_probabilities(answer: Answer, model: GeoModel, say: Translator) -> None:
     """Draw strip, bars, radar, similarity and gauges of the most probable countries."""
     prediction = answer.prediction
     known = len(prediction.countries)
@@ -70,7 +70,7 @@ def show_probabilities(answer: Answer, model: GeoModel, say: Words) -> None:
     )
 
 
-def _figures(prediction: Prediction, k: int, model: GeoModel, say: Words) -> dict[str, go.Figure]:
+def _figures(prediction: Prediction, k: int, model: GeoModel, say: Translator) -> dict[str, go.Figure]:
     """Figures by heading, the strip first."""
     colors, language = palette(), say.language
     countries = [guess.country for guess in prediction.countries[:k]]

@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from triovision.errors import TrioVisionError
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 
 
 def _known(*texts: str) -> tuple[str, ...]:
@@ -93,13 +93,13 @@ TEXTS = _known(
 )
 
 
-def report(error: TrioVisionError, say: Words) -> str:
+def report(error: TrioVisionError, say: Translator) -> str:
     """An error as Markdown: the thing in bold, the reason, the remedy."""
     reason, remedy = (plain(in_words(text, say), 400) for text in (error.reason, error.remedy))
     return f"**{plain(error.subject, 200)}**: {reason}. {remedy}."
 
 
-def in_words(text: str, say: Words) -> str:
+def in_words(text: str, say: Translator) -> str:
     """A text of the library in the reader's language; in English where the catalogues do not know it."""
     for msgid, pattern in _patterns():
         found = pattern.fullmatch(text)

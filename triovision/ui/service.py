@@ -11,7 +11,7 @@ import streamlit as st
 from triovision.errors import ModelError
 from triovision.ui.reports import report
 from triovision.ui.session import Answer, current
-from triovision.ui.words import Words
+from triovision.ui.translation import Translator
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
@@ -49,7 +49,7 @@ def answering_model() -> GeoModel:
 
 
 @contextmanager
-def model_or_remedy(say: Words) -> Iterator[GeoModel]:
+def model_or_remedy(say: Translator) -> Iterator[GeoModel]:
     """Give the answering model, or end the run with a page that says what is wrong with it and what to do."""
     with _remedy(say):
         model = answering_model()
@@ -59,14 +59,14 @@ def model_or_remedy(say: Words) -> Iterator[GeoModel]:
     yield model
 
 
-def model_of(answer: Answer, say: Words) -> GeoModel:
+def model_of(answer: Answer, say: Translator) -> GeoModel:
     """The model that gave an answer; without it, the run ends as in `model_or_remedy`."""
     with _remedy(say):
         return shared_model(answer.prediction.model)
 
 
 @contextmanager
-def _remedy(say: Words) -> Iterator[None]:
+def _remedy(say: Translator) -> Iterator[None]:
     try:
         with st.spinner(say("Waking up the model…")):
             yield

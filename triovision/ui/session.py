@@ -11,7 +11,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from triovision.errors import KnowledgeError, ModelError, PhotoError
+from triovision.errors import EvidenceError, ModelError, PhotoError
 from triovision.results import Explanation, Photo, Prediction
 
 MAX_PHOTOS = 30  # a decoded photo takes some 9 MB
@@ -29,7 +29,7 @@ class Answer:
         prediction: Probabilities of all countries that the model knows.
         decode_ms: Wall time from the file's bytes to pixels.
         credit: Markdown that names the photographer, where a licence asks for it.
-        unaided: The model's own prediction, when `prediction` takes as true what the reader said.
+        unconditioned: The model's own prediction, when `prediction` takes as true what the reader said.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Answer:
     prediction: Prediction
     decode_ms: float
     credit: str = ""
-    unaided: Prediction | None = None
+    unconditioned: Prediction | None = None
 
     @property
     def id(self) -> str:
@@ -55,7 +55,7 @@ class Session:
         answers: By key, in the order of arrival: what is shown of each photo.
         set_aside: Answers of models that the reader turned away from, by photo key and model.
         refusals: Why a file was refused, by key.
-        misfits: Why what the reader said last of a photo cannot be used, by the answer's id.
+        evidence_errors: Why what the reader said last of a photo cannot be used, by the answer's id.
         explanations: By the answer's id, country and method; the one used longest ago goes first.
         batch: Number of the current batch of uploads. Upload widgets carry it in their key: a new one is empty.
     """
@@ -65,7 +65,7 @@ class Session:
     answers: dict[str, Answer] = field(default_factory=dict)
     set_aside: dict[tuple[str, str], Answer] = field(default_factory=dict)
     refusals: dict[str, PhotoError] = field(default_factory=dict)
-    misfits: dict[str, KnowledgeError] = field(default_factory=dict)
+    evidence_errors: dict[str, EvidenceError] = field(default_factory=dict)
     explanations: OrderedDict[tuple[str, str, str], Explanation] = field(default_factory=OrderedDict)
     batch: int = 0
 

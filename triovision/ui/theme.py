@@ -7,7 +7,7 @@ from functools import cache
 import streamlit as st
 
 from triovision.bundle import STYLES
-from triovision.ui.words import Words
+from triovision.ui.translation import Translator
 from triovision.viz.palette import DARK, LIGHT, Palette
 
 
@@ -16,7 +16,7 @@ def palette() -> Palette:
     return DARK if st.context.theme.type == "dark" else LIGHT
 
 
-def apply_style(say: Words) -> None:
+def apply_style(say: Translator) -> None:
     """Put the style sheet into the page, with the words that Streamlit's own drop zone lacks in other languages."""
     choose, limit = say("Choose photos"), say("or drop them here, up to 30 MB each")
     # Streamlit writes in white on the primary colour, which cannot be read where that is light.

@@ -15,7 +15,7 @@ from triovision.ui.downloads import file_stem
 from triovision.ui.probabilities import countries_shown
 from triovision.ui.reports import report
 from triovision.ui.session import Answer, current
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 from triovision.viz import overlay, png_bytes, raw_map, shown_photo
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SLOW = "Score-CAM"
 
 
-def show_why(answer: Answer, model: GeoModel, say: Words) -> None:
+def show_why(answer: Answer, model: GeoModel, say: Translator) -> None:
     """Let the reader choose a country and a method, and draw photo, overlay and raw map side by side."""
     from triovision.explain import methods_for  # noqa: PLC0415 - brings in PyTorch, and the page is to be seen before
 
@@ -53,7 +53,7 @@ def show_why(answer: Answer, model: GeoModel, say: Words) -> None:
     _draw(answer, explanation, opacity / 100, say)
 
 
-def _explanation(answer: Answer, model: GeoModel, country: str, method: str | None, say: Words) -> Explanation:
+def _explanation(answer: Answer, model: GeoModel, country: str, method: str | None, say: Translator) -> Explanation:
     key = (answer.id, country, method or "")  # an engine without a method has none to choose
     kept = current().explanation(key)
     if kept is None:
@@ -68,7 +68,7 @@ def _explanation(answer: Answer, model: GeoModel, country: str, method: str | No
     return kept
 
 
-def _draw(answer: Answer, explanation: Explanation, opacity: float, say: Words) -> None:
+def _draw(answer: Answer, explanation: Explanation, opacity: float, say: Translator) -> None:
     name = country_name(explanation.country, say.language)
     over, raw = overlay(answer.photo, explanation, opacity), raw_map(answer.photo, explanation)
     pictures = {

@@ -9,19 +9,19 @@ import streamlit as st
 from triovision.errors import ModelError
 from triovision.ui.installing import Installation, Progress, Step, shared_installation
 from triovision.ui.reports import report
-from triovision.ui.words import Words, plain
+from triovision.ui.translation import Translator, plain
 
 _RUNNING_S, _AT_REST_S = 1.0, 5.0
 
 
-def show_installation(say: Words) -> None:
+def show_installation(say: Translator) -> None:
     """Draw it in a part of the page that looks again by itself, so that nothing else reloads."""
     now = shared_installation().progress
     part = st.fragment(_show_progress, run_every=_RUNNING_S if now.running else _AT_REST_S)
     part(now.step, say)
 
 
-def _show_progress(step: Step, say: Words) -> None:
+def _show_progress(step: Step, say: Translator) -> None:
     """Draw one state; `step` is what the rest of the page was drawn for."""
     installation = shared_installation()
     now = installation.progress
@@ -37,7 +37,7 @@ def _show_progress(step: Step, say: Words) -> None:
     _show_offer(installation, now.step, say)
 
 
-def _show_offer(installation: Installation, step: Step, say: Words) -> None:
+def _show_offer(installation: Installation, step: Step, say: Translator) -> None:
     from triovision.inference.geoclip import release  # noqa: PLC0415 - brings in PyTorch
     from triovision.inference.registry import found_models  # noqa: PLC0415
 
@@ -59,7 +59,7 @@ def _show_offer(installation: Installation, step: Step, say: Words) -> None:
     st.button(label, key="install", type="secondary" if installed else "primary", on_click=installation.start)
 
 
-def _room(needed_bytes: int, say: Words) -> str:
+def _room(needed_bytes: int, say: Translator) -> str:
     """How much is to come, and how much room there is for it."""
     from triovision.inference.registry import install_folder  # noqa: PLC0415 - brings in PyTorch
 
@@ -73,14 +73,14 @@ def _room(needed_bytes: int, say: Words) -> str:
     )
 
 
-def _show_running(installation: Installation, now: Progress, say: Words) -> None:
+def _show_running(installation: Installation, now: Progress, say: Translator) -> None:
     share = min(1.0, now.done / now.total) if now.total else 0.0
     st.progress(share, _words(now, say))
     st.button(say("Cancel"), key="cancel", disabled=now.stopping, on_click=installation.cancel)
     st.caption(say("It goes on while you use other pages, and when you close this one."))
 
 
-def _words(now: Progress, say: Words) -> str:
+def _words(now: Progress, say: Translator) -> str:
     if now.stopping:
         return say("Stopping…")
     if now.step is Step.PREPARING:
@@ -90,7 +90,7 @@ def _words(now: Progress, say: Words) -> str:
     return _download_words(now, say)
 
 
-def _download_words(now: Progress, say: Words) -> str:
+def _download_words(now: Progress, say: Translator) -> str:
     if not now.total:
         return say("Looking at what is here already…")
     if now.done >= now.total:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from triovision.geo import country_flag, country_name
-from triovision.run_metrics import CountryScore, Epoch
+from triovision.metrics.country import CountryScore, Epoch
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import colours, curves, finish, lines, share_axis, shown
 

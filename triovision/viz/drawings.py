@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from triovision.errors import KnowledgeError
+from triovision.errors import EvidenceError
 from triovision.geo import Box
 
 _FULL_TURN = 360
@@ -36,7 +36,7 @@ def drawn_box(drawings: Sequence[Any] | None) -> Box | None:
             west_deg=-180.0 if all_round else _wrapped(west),
             east_deg=180.0 if all_round else _wrapped(east),
         )
-    except (LookupError, TypeError, ValueError, KnowledgeError):
+    except (LookupError, TypeError, ValueError, EvidenceError):
         return None
 
 

@@ -11,7 +11,8 @@ from babel.numbers import format_decimal, format_percent
 from numpy.typing import NDArray
 
 from triovision.geo import country_flag, country_name
-from triovision.results import CountryGuess, Prediction
+from triovision.guesses import CountryGuess
+from triovision.results import Prediction
 from triovision.viz.palette import Palette, base_layout
 
 _LONGEST_NAME = 22  # characters: a longer name would leave no room for the bars on a phone

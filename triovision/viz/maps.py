@@ -15,7 +15,8 @@ from folium.elements import JSCSSMixin
 from folium.plugins import Draw, FastMarkerCluster, Fullscreen, MeasureControl
 
 from triovision.geo import country_name, distance_km
-from triovision.results import CameraFacts, PlaceGuess, Prediction
+from triovision.guesses import PlaceGuess
+from triovision.results import CameraFacts, Prediction
 from triovision.viz.cells import box_corners, shading
 from triovision.viz.figures import percent
 from triovision.viz.geodesics import disc, disc_bounds, great_circle, near_lon_deg
@@ -158,8 +159,8 @@ def _add_density(plot: folium.Map, prediction: Prediction, look: MapLook) -> Non
     lon_deg, accent = prediction.place.lon_deg, colours(look.theme)["accent"]
     group = folium.FeatureGroup(look.translate("Density of the probability"), show=False).add_to(plot)
     ShadedCells(shading(prediction.posterior.density(), lon_deg), accent).add_to(group)
-    if prediction.knowledge and prediction.knowledge.box:
-        corners = box_corners(prediction.knowledge.box, lon_deg)
+    if prediction.evidence and prediction.evidence.box:
+        corners = box_corners(prediction.evidence.box, lon_deg)
         folium.Rectangle(corners, color=accent, weight=2, fill=False, interactive=False).add_to(plot)
 
 

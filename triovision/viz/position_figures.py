@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from triovision.geo import THRESHOLDS_KM
-from triovision.position_metrics import WAYS, PositionMetrics, PositionScores
+from triovision.metrics.position import WAYS, PositionMetrics, PositionScores
 from triovision.viz.comparison_figures import seed_bars
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import Line, colours, curves, finish, share_axis, shown

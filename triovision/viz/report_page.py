@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from triovision.geo import country_flag, country_name
 from triovision.geo.continents import CONTINENTS
-from triovision.run_metrics import RunMetrics
+from triovision.metrics.country import RunMetrics
 from triovision.viz import comparison_figures, run_figures
 from triovision.viz.palette import DARK, LIGHT, Palette
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from triovision.geo import country_name
 from triovision.geo.continents import CONTINENTS
-from triovision.run_metrics import CountryScore, Epoch, Reliability, SplitMetrics
+from triovision.metrics.country import CountryScore, Epoch, Reliability, SplitMetrics
 from triovision.viz.figures import percent
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import DASHES, SYMBOLS, colours, curves, finish, lines, mix, share_axis

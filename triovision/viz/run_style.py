@@ -7,7 +7,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from triovision.run_metrics import Epoch
+from triovision.metrics.country import Epoch
 from triovision.viz.palette import DARK, Palette, base_layout
 
 # Told apart by colour-blind readers, on paper and in the dark; dashes and symbols repeat what the colours say.

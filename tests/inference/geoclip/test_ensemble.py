@@ -13,9 +13,9 @@ from triovision.explain import explain_country
 from triovision.inference import load_model, read_card
 from triovision.inference.card import CARD, Ensemble, Member, ModelCard
 from triovision.results import Photo
-from triovision.train.engine_tables import engine_tables
-from triovision.train.engines import Contest, standings
-from triovision.train.manifest import Manifest
+from triovision.train.data.manifest import Manifest
+from triovision.train.evaluation.benchmark import Benchmark, run_benchmark
+from triovision.train.evaluation.benchmark_tables import benchmark_tables
 
 pytestmark = pytest.mark.usefixtures("exact")
 
@@ -74,10 +74,12 @@ def test_the_report_takes_it_and_the_ensemble(ensemble: str, some_photos: list[t
     about = {"country": "CN", "lat": 40.0, "lon": [116.0, np.nan, 116.0], "place": "Beijing"}
     table = pd.DataFrame({"file": [path.name for path in paths], **about})
     manifest = Manifest(table, paths[0].parent, "m")
-    measured = Contest(manifest, {"new_places": manifest}, photos)
-    found = [one for name in ("geoclip.mp16", ensemble) for one in standings(load_model(name, "cpu"), measured, int)]
+    measured = Benchmark(manifest, {"new_places": manifest}, photos)
+    found = [
+        one for name in ("geoclip.mp16", ensemble) for one in run_benchmark(load_model(name, "cpu"), measured, int)
+    ]
     assert [one.learnt for one in found] == [None, None]
     assert all(one.evaluation.metrics["photos"] == 3 and one.photo_ms > 0 for one in found)
-    assert "whether it learnt from some of these photos: geoclip.mp16, ensemble.both" in engine_tables(
+    assert "whether it learnt from some of these photos: geoclip.mp16, ensemble.both" in benchmark_tables(
         found, 3, markdown=True
     )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from triovision.train.manifest import Manifest
-    from triovision.train.splits import Parts
+    from triovision.train.data.manifest import Manifest
+    from triovision.train.data.splits import Parts
     from triovision.viz.dataset_page import Section
     from triovision.viz.palette import Palette
 
@@ -72,9 +72,9 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     """
     import numpy as np  # noqa: PLC0415 - `--help` must not wait for pandas and scikit-learn
 
-    from triovision.train import splits  # noqa: PLC0415
-    from triovision.train.duplicates import duplicate_groups  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest, write_manifest  # noqa: PLC0415
+    from triovision.train.data import splits  # noqa: PLC0415
+    from triovision.train.data.build.duplicates import duplicate_groups  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest, write_manifest  # noqa: PLC0415
 
     if folds is not None and (share is not None or test_share):
         raise click.UsageError("Give --folds or shares, not both.")
@@ -128,9 +128,9 @@ def leakage(
 
     Exit status 0 when there are none, 1 when there are.
     """
-    from triovision.train.duplicates import near_duplicates  # noqa: PLC0415 - `--help` must not wait for pandas
-    from triovision.train.leakage import divided_groups, leaking_pairs  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.build.duplicates import near_duplicates  # noqa: PLC0415 - `--help` must not wait for pandas
+    from triovision.train.data.leakage import divided_groups, leaking_pairs  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, [column, *([by] if by else [])])
     part = photos.table[column].to_numpy(dtype=str)
@@ -180,7 +180,7 @@ def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argum
     theme: str,
 ) -> None:
     """Write what MANIFEST holds as tables (CSV) and figures (HTML, PNG); `index.html` shows all of them."""
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
     from triovision.viz.dataset_page import write_dataset_page, write_pngs  # noqa: PLC0415
     from triovision.viz.palette import DARK, LIGHT  # noqa: PLC0415
 
@@ -196,7 +196,7 @@ def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argum
 
 
 def _table_sections(photos: Manifest, rare: int, palette: Palette) -> list[Section]:
-    from triovision.train import statistics as s  # noqa: PLC0415
+    from triovision.train.data import statistics as s  # noqa: PLC0415
     from triovision.viz import dataset_figures as draw  # noqa: PLC0415
     from triovision.viz.dataset_page import Section  # noqa: PLC0415
     from triovision.viz.outlines import NO_OUTLINES, read_outlines  # noqa: PLC0415
@@ -228,8 +228,8 @@ def _table_sections(photos: Manifest, rare: int, palette: Palette) -> list[Secti
 def _feature_sections(
     photos: Manifest, features: str, recipe_name: str, sample: int, seed: int, palette: Palette
 ) -> list[Section]:
-    from triovision.train import embedding as e  # noqa: PLC0415 - torch
-    from triovision.train.recipe import read_recipe  # noqa: PLC0415
+    from triovision.train.evaluation import embedding as e  # noqa: PLC0415 - torch
+    from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
     from triovision.viz.dataset_figures import embedding_scatter  # noqa: PLC0415
     from triovision.viz.dataset_page import Section  # noqa: PLC0415
 
@@ -256,7 +256,7 @@ def _feature_sections(
 
 
 def _say_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
-    from triovision.train.splits import country_part_table, part_table  # noqa: PLC0415
+    from triovision.train.data.splits import country_part_table, part_table  # noqa: PLC0415
 
     click.echo(part_table(table, parts.part).to_string(index=False, formatters={"share": "{:.1%}".format}))
     click.echo()
@@ -272,7 +272,7 @@ def _say_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
 
 
 def _hashes(photos: Manifest, workers: int) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    from triovision.train.leakage import hash_photos  # noqa: PLC0415
+    from triovision.train.data.leakage import hash_photos  # noqa: PLC0415
 
     with tqdm(total=len(photos), unit="photo", desc="comparing photos", disable=None) as bar:
         hashes, rows = hash_photos(photos, workers, bar.update)

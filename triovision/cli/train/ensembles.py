@@ -48,10 +48,10 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     The photos are those that no MODEL learnt from, as the cards say. One half of their places is for the weights and
     the calibration, the other for the figures. Kill it at any time and give the same command to go on.
     """
-    from triovision.train.card import read_description  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.ensemble.making import make_ensemble  # noqa: PLC0415
-    from triovision.train.ensemble.members import EnsembleRequest  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.export.card import read_description  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.export.ensemble.making import make_ensemble  # noqa: PLC0415
+    from triovision.train.export.ensemble.members import EnsembleRequest  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, ["place"])
     words = read_description(describe)
@@ -106,26 +106,26 @@ def engines(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     A model that cannot be used is named and left out. Exit status 0 when all models and photos could be used, else 1.
     """
     from triovision.inference import list_models, load_model  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train import engine_tables as t  # noqa: PLC0415
-    from triovision.train.engines import contest, standings  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.evaluation import benchmark_tables as t  # noqa: PLC0415
+    from triovision.train.evaluation.benchmark import build_benchmark, run_benchmark  # noqa: PLC0415
 
     if out is not None:
         t.check_out(out)
-    photos = contest(read_manifest(manifest, root, ["place", *columns]), columns, timed)
+    photos = build_benchmark(read_manifest(manifest, root, ["place", *columns]), columns, timed)
     wanted = list(dict.fromkeys(model_ids or [card.id for card in list_models()]))
     found, faults = [], []
     with tqdm(total=len(wanted) * sum(map(len, photos.parts.values())), unit="photo", disable=None) as bar:
         for model_id in wanted:
             try:
-                found += standings(load_model(model_id, device), photos, bar.update)
+                found += run_benchmark(load_model(model_id, device), photos, bar.update)
             except ModelError as error:
                 faults.append(str(error))
     unreadable = dict(pair for one in found for pair in one.evaluation.unreadable)
     if found:
-        click.echo(t.engine_tables(found, len(photos.timed), markdown=markdown))
+        click.echo(t.benchmark_tables(found, len(photos.timed), markdown=markdown))
     if found and out is not None:
-        t.write_standings(found, out)
+        t.write_results(found, out)
         click.echo(f"wrote {out}", err=True)
     for fault in (*faults, *(f"unreadable: {reason}" for reason in unreadable.values())):
         click.echo(fault, err=True)

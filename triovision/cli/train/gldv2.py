@@ -16,9 +16,9 @@ from triovision.cli.train.options import FILE, FOLDER
 if TYPE_CHECKING:
     import stamina
 
-    from triovision.train.gldv2.download import Download, Outcome
-    from triovision.train.gldv2.folder import Failure
-    from triovision.train.gldv2.tables import JoinReport
+    from triovision.train.data.gldv2.download import Download, Outcome
+    from triovision.train.data.gldv2.folder import Failure
+    from triovision.train.data.gldv2.tables import JoinReport
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -43,7 +43,7 @@ class _Shards(click.ParamType[range]):
     name = "first-last"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> range:
-        from triovision.train.gldv2.shards import SHARDS  # noqa: PLC0415 - `--help` must not wait for it
+        from triovision.train.data.gldv2.shards import SHARDS  # noqa: PLC0415 - `--help` must not wait for it
 
         match = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", str(value))
         if not match or not int(match[1]) <= int(match[2] or match[1]) < SHARDS:
@@ -64,7 +64,7 @@ def gldv2() -> None:
 @click.option("--force", is_flag=True, help="Replace an earlier manifest.")
 def prepare(metadata: Path, places: Path, out: Path, all_photos: bool, force: bool) -> None:
     """Join the official metadata with a table of places into a manifest of Parquet files."""
-    from triovision.train.gldv2.tables import prepare as join  # noqa: PLC0415 - `--help` must not wait for it
+    from triovision.train.data.gldv2.tables import prepare as join  # noqa: PLC0415 - `--help` must not wait for it
 
     for line in _report(join(metadata, places, out, all_photos=all_photos, force=force)):
         click.echo(line)
@@ -98,8 +98,8 @@ def download(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
 
     Exit status 0 when all asked for is there, 1 when something is missing (see failures.csv), 2 for wrong usage.
     """
-    from triovision.train.gldv2 import download as d  # noqa: PLC0415 - `--help` must not wait for it
-    from triovision.train.gldv2.resize import SmallJpeg  # noqa: PLC0415
+    from triovision.train.data.gldv2 import download as d  # noqa: PLC0415 - `--help` must not wait for it
+    from triovision.train.data.gldv2.resize import SmallJpeg  # noqa: PLC0415
     from triovision.transfer import DownloadError, Transfer  # noqa: PLC0415
 
     transfer, form = Transfer(max_bytes), SmallJpeg(short_side, quality)

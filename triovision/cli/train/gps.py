@@ -19,7 +19,7 @@ def gps() -> None:
 @gps.command()
 def recipes() -> None:
     """List the recipes."""
-    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in RECIPES.names():
         click.echo(f"{name}: {RECIPES.read(name).description}")
@@ -47,21 +47,21 @@ def run(
     overrides: tuple[str, ...],
     out: Path,
     countries: str | None,
-    **reading: Any,  # noqa: ANN401 - the other options, as `Reading` takes them
+    **reading: Any,  # noqa: ANN401 - the other options, as `ReadOptions` takes them
 ) -> None:
     """Train RECIPE, a name or a TOML file, and measure it on its held-out photos.
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.train.gps.checkpoint import read_gps_run  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.gps.countries import read_classifier  # noqa: PLC0415
-    from triovision.train.gps.measuring import scores_text, write_metrics  # noqa: PLC0415
-    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.gps.run import run as run_recipe  # noqa: PLC0415
-    from triovision.train.loading import Reading  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.engine.position_run import run as run_recipe  # noqa: PLC0415
+    from triovision.train.engine.position_run_folder import read_gps_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.evaluation.country_probabilities import read_classifier  # noqa: PLC0415
+    from triovision.train.evaluation.position import scores_text, write_metrics  # noqa: PLC0415
+    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
 
-    recipe, how = RECIPES.read(recipe_name, overrides), Reading(**reading)
+    recipe, how = RECIPES.read(recipe_name, overrides), ReadOptions(**reading)
     photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
     classifier = None if countries is None else read_classifier(countries)
     with going_on():
@@ -100,20 +100,20 @@ def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     trials: int,
     epochs: int,
     jobs: int,
-    **reading: Any,  # noqa: ANN401 - the other options, as `Reading` takes them
+    **reading: Any,  # noqa: ANN401 - the other options, as `ReadOptions` takes them
 ) -> None:
     """Look for the best values of RECIPE's fields with Optuna: each trial is a run, hopeless ones are ended early.
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.train import tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.gps import study as s  # noqa: PLC0415
-    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.loading import Reading  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.search_space import read_space  # noqa: PLC0415
-    from triovision.train.study import opened  # noqa: PLC0415
-    from triovision.train.study_outputs import write_outputs  # noqa: PLC0415
+    from triovision.reporting.study import write_outputs  # noqa: PLC0415
+    from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
+    from triovision.train.tuning import position_study as s  # noqa: PLC0415
+    from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
+    from triovision.train.tuning.study import opened  # noqa: PLC0415
 
     recipe = RECIPES.read(recipe_name, overrides)
     if metric not in s.objectives(recipe):
@@ -121,7 +121,7 @@ def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     found = read_space(space or s.published_space(), recipe_name, overrides, RECIPES)
     photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
     plan = s.GpsPlan(
-        recipe_name, overrides, found, photos, out, metric, "minimize", epochs, weights, Reading(**reading)
+        recipe_name, overrides, found, photos, out, metric, "minimize", epochs, weights, ReadOptions(**reading)
     )
     with going_on(), opened(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)
@@ -158,7 +158,7 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
     folds: int,
     versions: str,
     study: Path | None,
-    **reading: Any,  # noqa: ANN401 - the other options, as `Reading` takes them
+    **reading: Any,  # noqa: ANN401 - the other options, as `ReadOptions` takes them
 ) -> None:
     """Cross-validate ResNetGPS V1 to V4 by place: mean and standard deviation of every figure.
 
@@ -167,12 +167,12 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.train.cross_validation import fold_manifest  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.gps import benchmark as b  # noqa: PLC0415
-    from triovision.train.gps.photos import located  # noqa: PLC0415
-    from triovision.train.gps.recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.loading import Reading  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
+    from triovision.train.data.located import located  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
+    from triovision.train.tuning import position_benchmark as b  # noqa: PLC0415
+    from triovision.train.tuning.cross_validation import fold_manifest  # noqa: PLC0415 - `--help` must not wait for torch
 
     chosen = [
         RECIPES.read(recipe_name, [*overrides, f"version={version}", f"name=resnetgps_{version}"])
@@ -185,7 +185,7 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
         folded = fold_manifest(photos.manifest, out, "place", folds, chosen[0].seed)
         if folded.always_learnt:
             click.echo(f"learnt from with every fold, having one place: {', '.join(folded.always_learnt)}")
-        found = b.benchmark(chosen, folded, out, weights, Reading(**reading), click.echo)
+        found = b.benchmark(chosen, folded, out, weights, ReadOptions(**reading), click.echo)
     table = b.spread_table(found)
     click.echo(b.spread_text(table))
     click.echo(f"wrote {b.write_benchmark(found, table, out, more_figures)}")

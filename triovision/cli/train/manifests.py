@@ -11,7 +11,7 @@ from tqdm import tqdm
 from triovision.cli.train.options import FILE, WORKERS
 
 if TYPE_CHECKING:
-    from triovision.train.gathering import DuplicatePolicy, Gathering
+    from triovision.train.data.build.folders import DuplicatePolicy, Gathering
 
 
 @click.command()
@@ -49,8 +49,8 @@ def manifest(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     the camera wrote. Photos without a country are left out.
     """
     from triovision.errors import ManifestError  # noqa: PLC0415 - `--help` must not wait for pandas
-    from triovision.train.gathering import GatherOptions, gather  # noqa: PLC0415
-    from triovision.train.manifest import check_suffix, write_manifest, write_table  # noqa: PLC0415
+    from triovision.train.data.build.folders import GatherOptions, gather  # noqa: PLC0415
+    from triovision.train.data.manifest import check_suffix, write_manifest, write_table  # noqa: PLC0415
 
     check_suffix(out)
     report = out.with_suffix(".report.csv")

@@ -30,13 +30,13 @@ def baselines(
     rare: bool,
 ) -> None:
     """Most frequent country, logistic regression on the starting features, and a run, on every split."""
-    from triovision.train import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.checkpoint import read_run  # noqa: PLC0415
-    from triovision.train.export import held_out  # noqa: PLC0415
-    from triovision.train.last_layer import frozen_features  # noqa: PLC0415
-    from triovision.train.network import recipe_network  # noqa: PLC0415
-    from triovision.train.run_splits import split  # noqa: PLC0415
-    from triovision.train.starting import start_from  # noqa: PLC0415
+    from triovision.train.data.run_splits import split  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415
+    from triovision.train.evaluation import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.export.calibration import held_out  # noqa: PLC0415
+    from triovision.train.models.build import recipe_network  # noqa: PLC0415
+    from triovision.train.models.init_weights import start_from  # noqa: PLC0415
+    from triovision.train.models.linear_probe import frozen_features  # noqa: PLC0415
 
     recipe, photos = inputs(recipe_name, manifest, root)
     splits = split(photos, recipe.data)
@@ -92,11 +92,11 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     models: Path,
 ) -> None:
     """Calibrate RUN and write it where the app finds it."""
-    from triovision.position_metrics import read_position_metrics  # noqa: PLC0415
-    from triovision.train import card as c  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.gps.checkpoint import read_gps_run  # noqa: PLC0415
-    from triovision.train.gps.exporting import with_positions  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
+    from triovision.metrics.position import read_position_metrics  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.engine.position_run_folder import read_gps_run  # noqa: PLC0415
+    from triovision.train.export import card as c  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.export.position_model import with_positions  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, ["place"])
     # What lies where on this machine is nobody's business.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from triovision.train.manifest import Manifest
-    from triovision.train.recipe import Recipe
+    from triovision.train.data.manifest import Manifest
+    from triovision.train.recipes.country_recipe import Recipe
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -30,7 +30,7 @@ OVERRIDES = click.option(
     help="Replace a field of the recipe, as in TOML: optimisation.epochs=3. May be given many times.",
 )
 _READING = (
-    click.option("--max-bad-photos", default="1%", help="Most photos that may be unreadable: a number or a share."),
+    click.option("--max-unreadable", default="1%", help="Most photos that may be unreadable: a number or a share."),
     click.option(
         "--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints to resume."
     ),
@@ -49,12 +49,12 @@ WHERE = click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Onl
 
 
 def loading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that fill `Loading`, beside `WORKERS`."""
+    """The options that fill `LoadOptions`, beside `WORKERS`."""
     return _with(_LOADING, command)
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that fill `Reading`, `WORKERS` included; what the frozen part gives is kept in any case."""
+    """The options that fill `ReadOptions`, `WORKERS` included; what the frozen part gives is kept in any case."""
     cache = click.option(
         "--cache", type=FOLDER, help="Folder to keep frozen features in, shared by runs; one in --out by default."
     )
@@ -71,8 +71,8 @@ def inputs(
     recipe_name: str, manifest: Path, root: Path | None, overrides: Sequence[str] = ()
 ) -> tuple[Recipe, Manifest]:
     """The recipe, and the manifest with the columns that it needs."""
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.recipe import read_recipe  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
 
     recipe = read_recipe(recipe_name, overrides)
     return recipe, read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
@@ -80,7 +80,7 @@ def inputs(
 
 def photos_where(manifest: Path, root: Path | None, where: Sequence[str]) -> tuple[Manifest, Manifest]:
     """A manifest, and its rows that meet every `COLUMN=VALUE`."""
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
 
     conditions = [condition.partition("=") for condition in where]
     if not all(column and equals for column, equals, _ in conditions):

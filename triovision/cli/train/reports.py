@@ -18,9 +18,9 @@ from triovision.cli.train.options import FOLDER, MANIFEST, ROOT, WORKERS
 @click.option("--photos", is_flag=True, help="Put small copies of photos into the page; mind who may see them.")
 def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, accuracy: float, photos: bool) -> None:
     """Measure RUN on its held-out photos: metrics.json and report.html, into its folder."""
-    from triovision.train.checkpoint import read_run  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.report import write_report  # noqa: PLC0415
+    from triovision.reporting.run import write_report  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415 - `--help` must not wait for torch
 
     run = read_run(run_folder)
     table = read_manifest(manifest, root, ["place", *run.recipe.data.validation_splits])
@@ -32,7 +32,7 @@ def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, ac
 @click.option("--out", required=True, type=FOLDER, help="Folder for comparison.csv and comparison.html.")
 def compare(run_folders: tuple[Path, ...], out: Path) -> None:
     """Lay two or more runs side by side that `report` has measured."""
-    from triovision.train import comparison as c  # noqa: PLC0415 - `--help` must not wait for Plotly
+    from triovision.train.evaluation import compare as c  # noqa: PLC0415 - `--help` must not wait for Plotly
 
     runs = c.read_runs(run_folders)
     table, groups = c.run_table(runs), c.seed_groups(runs)

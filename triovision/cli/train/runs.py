@@ -13,7 +13,7 @@ from triovision.cli.train.options import FOLDER, MANIFEST, OVERRIDES, ROOT, WEIG
 @click.command()
 def recipes() -> None:
     """List the recipes."""
-    from triovision.train.recipe import read_recipe, recipe_names  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.recipes.country_recipe import read_recipe, recipe_names  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in recipe_names():
         click.echo(f"{name}: {read_recipe(name).description}")
@@ -27,7 +27,7 @@ def recipes() -> None:
 @WORKERS
 @OVERRIDES
 @click.option("--out", required=True, type=FOLDER, help="Folder of the run; one that was begun is resumed.")
-@click.option("--go-on-from", type=FOLDER, help="Finished run whose weights, last layer included, to start from.")
+@click.option("--finetune-from", type=FOLDER, help="Finished run whose weights, last layer included, to start from.")
 @loading_options
 @click.option("--accelerator", default="auto", type=click.Choice(["auto", "cpu", "gpu"]), help="auto: a GPU if any.")
 @click.option("--devices", default=1, type=click.IntRange(min=1), help="Devices (on a CPU: processes) a machine.")
@@ -42,13 +42,13 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     workers: int,
     overrides: tuple[str, ...],
     out: Path,
-    go_on_from: Path | None,
+    finetune_from: Path | None,
     accelerator: Literal["auto", "cpu", "gpu"],
     devices: int,
     nodes: int,
     strategy: Literal["auto", "ddp"],
     compiled: bool,
-    **loading: Any,  # noqa: ANN401 - the other options, as `Loading` takes them
+    **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> None:
     """Train RECIPE, a name or a TOML file. Kill it at any time and give the same command to go on.
 
@@ -59,17 +59,17 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     """
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415 - `--help` must not wait for torch
 
-    from triovision.train.checkpoint import read_run  # noqa: PLC0415
-    from triovision.train.execution import Execution  # noqa: PLC0415
-    from triovision.train.loading import Loading  # noqa: PLC0415
-    from triovision.train.memory import keep_freed_memory  # noqa: PLC0415
-    from triovision.train.run import run as run_recipe  # noqa: PLC0415
+    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
+    from triovision.train.engine.memory import keep_freed_memory  # noqa: PLC0415
+    from triovision.train.engine.run import run as run_recipe  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415
+    from triovision.train.engine.trainer import Execution  # noqa: PLC0415
 
-    if weights is not None and go_on_from is not None:
-        raise click.UsageError("Give --weights or --go-on-from, not both.")
-    start = read_run(go_on_from) if go_on_from else weights
+    if weights is not None and finetune_from is not None:
+        raise click.UsageError("Give --weights or --finetune-from, not both.")
+    start = read_run(finetune_from) if finetune_from else weights
     recipe, photos = inputs(recipe_name, manifest, root, overrides)
     keep_freed_memory()
     execution = Execution(accelerator, devices, nodes, strategy, compiled)
-    finished = run_recipe(recipe, photos, out, start, workers, Loading(**loading), execution)
+    finished = run_recipe(recipe, photos, out, start, workers, LoadOptions(**loading), execution)
     rank_zero_only(click.echo)(f"finished weights: {finished}")

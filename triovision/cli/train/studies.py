@@ -25,7 +25,7 @@ from triovision.cli.train.options import (
 )
 
 if TYPE_CHECKING:
-    from triovision.train.study import Plan
+    from triovision.train.tuning.study import Plan
 
 _GROUPS = {"place": "place", "none": "photo"}
 
@@ -50,23 +50,23 @@ def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     out: Path,
     folds: int,
     group: Literal["place", "none"],
-    **loading: Any,  # noqa: ANN401 - the other options, as `Loading` takes them
+    **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> None:
     """Cross-validate RECIPE: one run a fold, and mean and standard deviation of every figure.
 
     All photos of the manifest take part. Kill it at any time and give the same command to go on.
     """
-    from triovision.train import cross_validation as c  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.loading import Loading  # noqa: PLC0415
-    from triovision.train.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.recipe import read_recipe  # noqa: PLC0415
+    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
+    from triovision.train.tuning import cross_validation as c  # noqa: PLC0415 - `--help` must not wait for torch
 
     recipe = read_recipe(recipe_name, overrides)
     with going_on():
         folded = c.fold_manifest(read_manifest(manifest, root, ["place"]), out, group, folds, recipe.seed)
         if folded.always_learnt:
             click.echo(f"learnt from with every fold, having one {_GROUPS[group]}: {', '.join(folded.always_learnt)}")
-        runs = c.cross_validate(recipe, folded, out, weights, Loading(**loading), click.echo)
+        runs = c.cross_validate(recipe, folded, out, weights, LoadOptions(**loading), click.echo)
     table = c.spread_table(runs)
     click.echo(c.spread_text(table))
     click.echo(f"wrote {c.write_cross_validation(recipe, runs, table, out)}")
@@ -100,9 +100,9 @@ def tune(trials: int, jobs: int, **options: Any) -> None:  # noqa: ANN401 - opti
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.train import tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.study import opened  # noqa: PLC0415
-    from triovision.train.study_outputs import write_outputs  # noqa: PLC0415
+    from triovision.reporting.study import write_outputs  # noqa: PLC0415
+    from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.tuning.study import opened  # noqa: PLC0415
 
     plan = _plan(**options)
     with going_on(), opened(plan) as study:
@@ -119,9 +119,9 @@ def search(random: int, grid: bool, jobs: int, **options: Any) -> None:  # noqa:
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.train import tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.study import opened  # noqa: PLC0415
-    from triovision.train.study_outputs import write_outputs  # noqa: PLC0415
+    from triovision.reporting.study import write_outputs  # noqa: PLC0415
+    from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.tuning.study import opened  # noqa: PLC0415
 
     plan = _plan(**options)
     with going_on(), opened(plan) as study:
@@ -141,11 +141,11 @@ def _plan(  # noqa: PLR0913 - click passes each option as an argument
     metric: str | None,
     direction: Literal["maximize", "minimize"] | None,
     epochs: int | None,
-    **loading: Any,  # noqa: ANN401 - the other options, as `Loading` takes them
+    **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> Plan:
-    from triovision.train.loading import Loading  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.search_space import read_space  # noqa: PLC0415
-    from triovision.train.study import Plan, objectives  # noqa: PLC0415
+    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
+    from triovision.train.tuning.study import Plan, objectives  # noqa: PLC0415
 
     found = read_space(space, recipe_name, overrides)
     recipe, photos = inputs(recipe_name, manifest, root, overrides)
@@ -153,7 +153,7 @@ def _plan(  # noqa: PLR0913 - click passes each option as an argument
     if metric not in objectives(recipe):
         raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
     direction = direction or ("minimize" if metric.endswith("/loss") else "maximize")
-    return Plan(recipe_name, overrides, found, photos, out, metric, direction, epochs, weights, Loading(**loading))
+    return Plan(recipe_name, overrides, found, photos, out, metric, direction, epochs, weights, LoadOptions(**loading))
 
 
 @contextmanager
@@ -177,8 +177,8 @@ def evaluate(
     run_folder: Path, manifest: Path, root: Path | None, workers: int, where: tuple[str, ...], form: str
 ) -> None:
     """Measure RUN, a finished run, on any photos with known countries."""
-    from triovision.train.checkpoint import read_run  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.run_evaluation import evaluate_run, figures  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.evaluation.run_evaluation import evaluate_run, figures  # noqa: PLC0415
 
     run = read_run(run_folder)
     every, photos = photos_where(manifest, root, where)

@@ -49,7 +49,7 @@ class GeoClipEngine(OnePassEngine):
     #: Dotted name of the layers whose attention explains an answer.
     attention_layers = "vision.vision_model.encoder.layers"
     #: It has no grid that class activation maps could read.
-    explained_layer: str | None = None
+    target_layer: str | None = None
     precision = torch.float32
 
     def __init__(self, folder: Path, device: torch.device, on_progress: Progress = _silent) -> None:
@@ -113,10 +113,10 @@ class GeoClipEngine(OnePassEngine):
         sums = torch.zeros(len(self.labels), network.gallery.shape[1], device=self.device)
         return F.normalize(sums.index_add_(0, network.country_index, network.gallery), dim=1)
 
-    def _outputs(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
+    def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
         return self.position_probability(photos)
 
-    def _weighed(self, output: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightedPlaces]:
         posterior = WeightedPlaces(
             lat_deg=self.gallery.lat_deg,
             lon_deg=self.gallery.lon_deg,

@@ -1,0 +1,149 @@
+"""A network cut in two is the same network, and its kept first half is what it would compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import timm
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
+
+from triovision.errors import RecipeError
+from triovision.inference.preprocessing import Preprocessing
+from triovision.networks import build_classifier
+from triovision.train.data.dataset import TrainingPhotos, ValidationPhotos
+from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
+from triovision.train.data.loaders import LoadOptions
+from triovision.train.data.manifest import Manifest
+from triovision.train.engine.country_module import CountryModule
+from triovision.train.engine.run import run
+from triovision.train.engine.run_folder import read_run
+from triovision.train.recipes.country_recipe import Recipe
+from triovision.train.recipes.sections import Augmentation, Data, Optimisation
+
+SQUARE = Preprocessing(input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+RECIPE = Recipe(
+    name="tiny", description="", architecture="test_efficientnet", starting_weights="none", preprocessing=SQUARE,
+    data=Data(min_photos=2, validation_splits=("split",)), augmentation=Augmentation(train_size=32),
+    optimisation=Optimisation(epochs=2, batch_size=2, precision="32-true"), freeze_blocks=2,
+)  # fmt: skip
+FILES = [f"{i}.jpg" for i in range(6)]
+
+
+@pytest.fixture
+def manifest(photo_folder: Path) -> Manifest:
+    countries = ["FR", "JP"] * 3
+    splits = ["train"] * 4 + ["val"] * 2
+    table = pd.DataFrame({"file": FILES, "country": countries, "place": FILES, "split": splits})
+    return Manifest(table, photo_folder, "0" * 64)
+
+
+def network(architecture: str) -> nn.Module:
+    torch.manual_seed(0)
+    return timm.create_model(architecture, num_classes=3).eval()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stages", "size"),
+    [
+        ("test_efficientnet", 5, 64),
+        ("mobilenetv2_035", 7, 64),
+        ("mobilenetv3_small_050", 6, 64),
+        ("test_resnet", 4, 64),
+        ("test_convnext", 4, 64),
+    ],
+)
+def test_a_cut_network_is_the_same_network(architecture: str, stages: int, size: int) -> None:
+    batch_nchw = torch.rand(2, 3, size, size)
+    whole = network(architecture)
+    for n_blocks in (1, stages - 1, stages):
+        rest = network(architecture)
+        prefix = cut_prefix(rest, n_blocks)
+        with torch.inference_mode():
+            features = prefix(batch_nchw)
+            assert features.shape != batch_nchw.shape
+            torch.testing.assert_close(rest(features), whole(batch_nchw), rtol=0, atol=0)
+        assert rest.state_dict().keys() == whole.state_dict().keys()
+        assert not any(weights.requires_grad for weights in prefix.parameters())
+    with pytest.raises(RecipeError, match=rf"{stages} stages"):
+        leading_modules(whole, stages + 1)
+
+
+def test_a_family_without_stages_is_refused() -> None:
+    with pytest.raises(RecipeError, match="no family"):
+        cut_prefix(network("test_vit"), 1)
+
+
+def test_kept_features_are_those_of_each_view(manifest: Manifest, tmp_path: Path) -> None:
+    prefix = cut_prefix(network("test_efficientnet"), 2)
+    photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE)
+    kept = frozen_features(tmp_path, prefix, photos, {"of": "training"}, 0, views=3)
+    seen = set()
+    for row in range(len(FILES)):
+        for seed in (0, 1, 2, 5):
+            found, picture = kept[row, seed], photos[row, seed % 3]
+            assert found is not None
+            assert picture is not None
+            with torch.inference_mode():
+                expected = prefix(SQUARE.normalise(picture[0].unsqueeze(0)))[0]
+            torch.testing.assert_close(found[0].float(), expected, rtol=2**-10, atol=1e-4)
+            assert found[1] == picture[1] == row % 2
+            seen.add(found[0].numpy().tobytes())
+    assert len(seen) == 3 * len(FILES)
+    assert collate_features([kept[0, 0], None, kept[1, 0]])[0].shape[0] == 2
+
+
+def test_other_weights_are_never_given_the_old_features(manifest: Manifest, tmp_path: Path) -> None:
+    photos = ValidationPhotos(manifest, ("FR", "JP"), SQUARE)
+    first = frozen_features(tmp_path, cut_prefix(network("test_efficientnet"), 2), photos, {}, 0)
+    changed = network("test_efficientnet")
+    with torch.no_grad():
+        changed.get_submodule("conv_stem").weight.mul_(2)
+    second = frozen_features(tmp_path, cut_prefix(changed, 2), photos, {}, 0)
+    assert first.store.folder != second.store.folder
+
+
+def test_features_are_computed_once(manifest: Manifest, tmp_path: Path, photo_folder: Path) -> None:
+    prefix, photos = cut_prefix(network("test_efficientnet"), 1), ValidationPhotos(manifest, ("FR", "JP"), SQUARE)
+    first = frozen_features(tmp_path, prefix, photos, {}, 0)[4]
+    for file in FILES:
+        (photo_folder / file).unlink()
+    again = frozen_features(tmp_path, prefix, photos, {}, 0)[4]
+    assert first is not None
+    assert again is not None
+    np.testing.assert_array_equal(first[0], again[0])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning", "ignore:.*LeafSpec.*", "ignore:.*num_workers.*")
+def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def freeze(module: LightningModule) -> None:
+        for part in leading_modules(module.network, RECIPE.freeze_blocks):  # type: ignore[arg-type] # a network
+            part.eval().requires_grad_(False)
+
+    monkeypatch.setattr(CountryModule, "on_train_epoch_start", freeze)
+    torch.manual_seed(RECIPE.seed)
+    loading = LoadOptions(cache=tmp_path / "cache", views=2)
+    run(RECIPE, manifest, tmp_path / "run", None, workers=0, loading=loading)
+    trained = read_run(tmp_path / "run").network
+    torch.manual_seed(RECIPE.seed)
+    begun = build_classifier("test_efficientnet", 2)
+    frozen = {id(weights) for part in leading_modules(trained, 2) for weights in part.parameters()}
+    for (name, weights), before in zip(trained.named_parameters(), begun.parameters(), strict=True):
+        # What is read is the moving average, which rounds.
+        same = torch.allclose(weights, before, rtol=1e-6, atol=1e-8)
+        assert same == (id(weights) in frozen), name
+    # Features of 4 training photos in two views, of 2 validation photos; pictures of both.
+    sizes = sorted(len(np.fromfile(path / "index.bin", "u1")) // 28 for path in (tmp_path / "cache").iterdir())
+    assert sizes == [2, 2, 4, 8]
+
+
+def test_views_need_something_frozen(manifest: Manifest, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"freeze_blocks": 0})
+    with pytest.raises(RecipeError, match="frozen part"):
+        run(recipe, manifest, tmp_path / "run", None, workers=0, loading=LoadOptions(cache=tmp_path / "cache", views=2))

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from triovision.train.engine.compiling import Compile
+from triovision.train.engine.country_module import CountryModule
+from triovision.train.losses.country import CountryLoss
+from triovision.train.recipes.country_recipe import Recipe
+from triovision.train.recipes.sections import Loss
+
+TRAINER: Any = SimpleNamespace(precision_plugin=SimpleNamespace(train_step_context=nullcontext))
+BATCH = torch.zeros(2, 3, 32, 32), torch.tensor([0, 1])
+
+
+@pytest.fixture
+def module() -> CountryModule:
+    recipe = Recipe.model_validate(
+        {
+            "name": "tiny",
+            "description": "",
+            "architecture": "test_efficientnet",
+            "starting_weights": "none",
+            "preprocessing": {"input_size": 32, "mean": [0.5] * 3, "std": [0.5] * 3},
+        }
+    )
+    loss = CountryLoss(Loss(), np.array([1, 1]), np.array([0.5, 0.5]))
+    return CountryModule(recipe, ("FR", "JP"), ("held_out",), 1, loss)
+
+
+def test_a_compiled_network_keeps_its_names_and_learns_nothing_from_the_trial(
+    module: CountryModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Tensor] = []
+
+    def compiled(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda images: calls.append(images) or forward(images)  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr("torch.compile", compiled)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    callback = Compile()
+    callback.on_train_batch_start(TRAINER, module, BATCH, 0)
+    callback.on_train_batch_start(TRAINER, module, BATCH, 1)
+    assert len(calls) == 1  # the trial, once
+    after = module.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    module.network(BATCH[0])
+    assert len(calls) == 2
+
+
+def test_where_nothing_can_be_compiled_the_network_is_trained_as_it_is(
+    module: CountryModule, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("No working C++ compiler\nand a long trace")
+
+    monkeypatch.setattr("torch.compile", lambda _: fails)
+    with caplog.at_level(logging.WARNING):
+        Compile().on_train_batch_start(TRAINER, module, BATCH, 0)
+    assert caplog.messages == [
+        "the network cannot be compiled here and is trained uncompiled (No working C++ compiler)"
+    ]
+    assert module.network(BATCH[0]).shape == (2, 2)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from triovision.networks import build_classifier
+from triovision.train.engine.optim import build_optimiser, build_schedule, rate_at
+from triovision.train.recipes.sections import Optimisation, Schedule
+
+
+def one_weight(rate: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=rate)
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    optimisation = Optimisation(epochs=3, warmup_epochs=1)
+    rates = [rate_at(step, 10, optimisation) for step in range(31)]
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10] == 1
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[20] == pytest.approx(0.5)
+    assert rates[30] == pytest.approx(0)
+
+
+def rates(schedule: Schedule, steps: int) -> list[float]:
+    optimiser = one_weight(0.1)
+    scheduler = build_schedule(optimiser, schedule, Optimisation(epochs=3, warmup_epochs=1), 4)["scheduler"]
+    found = []
+    for _ in range(steps):
+        found.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        scheduler.step()
+    return found
+
+
+def test_the_cosine_is_counted_in_steps() -> None:
+    expected = [0.1 * rate_at(step, 4, Optimisation(epochs=3, warmup_epochs=1)) for step in range(12)]
+    assert rates(Schedule(), 12) == pytest.approx(expected)
+
+
+def test_the_rate_falls_after_so_many_epochs() -> None:
+    found = rates(Schedule(name="step", step_epochs=2, factor=0.1), 20)
+    assert found == pytest.approx([0.1] * 8 + [0.01] * 8 + [0.001] * 4)
+
+
+def test_the_rate_falls_where_the_loss_does_not_and_stops_at_its_floor() -> None:
+    optimiser = one_weight(8.0)
+    made = build_schedule(optimiser, Schedule(name="plateau", patience=1, floor=3), Optimisation(), 10)
+    assert (made["interval"], made["monitor"]) == ("epoch", "val/loss")
+    plateau = made["scheduler"]
+    assert isinstance(plateau, ReduceLROnPlateau)
+    found = []
+    for loss in (1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9):
+        plateau.step(loss)
+        found.append(optimiser.param_groups[0]["lr"])
+    assert found == [8, 8, 8, 4, 4, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)]
+)
+def test_each_optimiser_has_a_name_and_spares_vectors_from_decay(name: str, kind: type) -> None:
+    network = build_classifier("test_resnet", 3)
+    optimisation = Optimisation.model_validate(
+        {"optimiser": name, "learning_rate": 0.1, "weight_decay": 0.2, "momentum": 0.7, "layer_decay": 0.5}
+    )
+    optimiser = build_optimiser(network, optimisation)
+    assert type(optimiser) is kind
+    of_head = next(
+        g for g in optimiser.param_groups if any(p is network.get_submodule("fc").weight for p in g["params"])
+    )
+    assert (of_head["lr"], of_head["weight_decay"]) == (0.1, 0.2)
+    assert min(group["lr"] for group in optimiser.param_groups) < 0.1
+    for group in optimiser.param_groups:
+        assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
+        assert group.get("momentum", 0.7) == 0.7
+
+
+def test_what_is_frozen_is_not_moved() -> None:
+    network = build_classifier("test_resnet", 3)
+    network.get_submodule("conv1").requires_grad_(False)
+    held = [p for group in build_optimiser(network, Optimisation()).param_groups for p in group["params"]]
+    assert not any(p is q for p in held for q in network.get_submodule("conv1").parameters())

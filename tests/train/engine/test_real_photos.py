@@ -1,0 +1,65 @@
+"""The embedded model on real photos that its training never saw."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from sklearn.ensemble import RandomForestRegressor
+
+from triovision.cli import main
+from triovision.geo import distance_km
+from triovision.inference import load_model
+from triovision.inference.resnetgps import ResNetGpsEngine
+from triovision.inference.stream import read_photo_file
+from triovision.networks.positions import heaviest_positions_deg
+from triovision.train.data.manifest import read_manifest
+from triovision.train.data.task import make_task
+from triovision.train.recipes.position_recipe import RECIPES, Data
+
+DATA = os.environ.get("TRIOVISION_DATA")
+
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif(DATA is None, reason="set TRIOVISION_DATA to a folder with manifest.csv and its photos"),
+]
+
+
+def test_new_photos_of_known_places_are_recognised() -> None:
+    manifest = Path(str(DATA)) / "manifest.csv"
+    condition = "split_known_places=val"
+    result = CliRunner().invoke(
+        main, ["evaluate", "--manifest", str(manifest), "--where", condition, "--format", "json", "--device", "cpu"]
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["metrics"]
+    assert found["photos"] > 1000
+    assert found["country_top1_known"] > 0.8
+    assert found["country_top5_known"] > 0.9
+    assert found["answered_accuracy"] > 0.93
+    assert found["expected_calibration_error"] < 0.12
+    assert 0.4 < found["radius_holds"] < 0.7
+
+
+def test_metadata_without_the_photo_come_nowhere_near() -> None:
+    manifest = read_manifest(Path(str(DATA)) / "manifest.csv", columns=["place", *Data().validation_splits])
+    task = make_task(manifest, RECIPES.read("resnetgps_v1_mixture"))
+    rows = task.validation["known_places"][::6]
+    forest = RandomForestRegressor(60, random_state=0).fit(task.city[task.training], task.position[task.training])
+    engine = load_model("resnetgps_v1.places10k", "cpu")
+    assert isinstance(engine, ResNetGpsEngine)
+    position, regressor = engine.card.position, engine.network.get_submodule("regressor")
+    assert position is not None
+    city_nm = torch.from_numpy((task.city[rows] - position.city_mean) / position.city_scale).float()
+    photos = [read_photo_file(path) for path in np.array(task.photos.manifest.paths)[rows]]
+    with torch.inference_mode():
+        guess = heaviest_positions_deg(regressor(engine.preprocess(photos), city_nm)).numpy()
+    truth = task.position[rows].T
+    with_photo_km = float(np.median(distance_km(*truth, *guess.T)))
+    without_km = float(np.median(distance_km(*truth, *forest.predict(task.city[rows]).T)))
+    assert with_photo_km < without_km / 5

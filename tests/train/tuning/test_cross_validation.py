@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from triovision.cli import main
+from triovision.errors import ManifestError, RecipeError
+from triovision.metrics.country import METRICS, read_metrics
+from triovision.train.data.manifest import Manifest, read_manifest
+from triovision.train.tuning import cross_validation
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
+    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
+]
+
+
+@pytest.fixture
+def photos(colours: Path) -> Manifest:
+    return read_manifest(colours / "manifest.csv", columns=["place"])
+
+
+def test_every_photo_is_held_out_once_and_no_place_is_divided(photos: Manifest, tmp_path: Path) -> None:
+    folded = cross_validation.fold_manifest(photos, tmp_path, "place", 2, seed=0)
+    table = folded.manifest.table
+    held_out = (table[list(folded.columns)] == "val").to_numpy()
+    assert folded.columns == ("split_fold_1", "split_fold_2")
+    assert folded.always_learnt == ("NA",)  # one photo
+    assert held_out.sum(axis=1).tolist() == [1] * 40 + [0]
+    assert table.groupby("place")["split_fold_1"].nunique().max() == 1
+    for country in ("FR", "JP"):
+        assert np.unique(held_out[table["country"] == country].sum(axis=0)).tolist() == [10]
+    again = cross_validation.fold_manifest(photos, tmp_path, "place", 2, seed=0)
+    assert again.manifest.sha256 == folded.manifest.sha256
+    for changed in ({"folds": 3, "seed": 0}, {"folds": 2, "seed": 1}):
+        with pytest.raises(RecipeError, match="other folds"):
+            cross_validation.fold_manifest(photos, tmp_path, "none", **changed)
+
+
+def test_more_folds_than_places_are_refused(photos: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"cannot be divided into 20 folds|leaves nothing for"):
+        cross_validation.fold_manifest(photos, tmp_path / "out", "place", 20, seed=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_killed_cross_validation_goes_on_and_ends_with_mean_and_spread(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "cv"
+    command = [
+        "train", "cv", str(colours / "tiny.toml"), "--manifest", str(colours / "manifest.csv"), "--folds", "2",
+        "--out", str(out), "--workers", "0", "--set", "optimisation.ema_decay=0",
+    ]  # fmt: skip
+    measure = cross_validation.write_report
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    # The second run is trained, but the process ends before it is measured.
+    monkeypatch.setattr(
+        cross_validation,
+        "write_report",
+        lambda run, *args, **kwargs: (killed if run.folder.name == "fold-2" else measure)(run, *args, **kwargs),
+    )
+    stopped = CliRunner().invoke(main, command)
+    assert stopped.exit_code == 130
+    assert "same command" in stopped.stderr
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("fold-*/*.*")}
+    assert (out / "fold-1" / METRICS) in kept
+    monkeypatch.setattr(cross_validation, "write_report", measure)
+    done = CliRunner().invoke(main, command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert kept.items() <= {path: path.stat().st_mtime_ns for path in out.glob("fold-*/*.*")}.items()
+    assert "fold 2 of 2" in done.output
+    assert "having one place: NA" in done.output
+
+    folds = [read_metrics(out / f"fold-{n}").splits[f"fold_{n}"].scores for n in (1, 2)]
+    assert [scores.photos for scores in folds] == [20, 20]
+    first, second = (scores.negative_log_likelihood for scores in folds)
+    assert first is not None
+    assert second is not None
+    found = json.loads((out / "cv.json").read_text())
+    assert found["mean"]["negative_log_likelihood"] == pytest.approx((first + second) / 2)
+    assert found["sd"]["negative_log_likelihood"] == pytest.approx(abs(first - second) / 2**0.5)
+    assert found["folds"]["fold-1"]["metrics"]["top1"] == folds[0].top1
+    with (out / "cv.csv").open() as file:
+        rows = {row["metric"]: row for row in csv.DictReader(file)}
+    assert float(rows["top1"]["fold-2"]) == folds[1].top1
+    assert float(rows["top1"]["mean"]) == found["mean"]["top1"]
+    page = (out / "cv.html").read_text()
+    assert "negative log likelihood" in page
+    assert "<script src" not in page
+
+
+def test_a_figure_that_a_fold_lacks_is_averaged_over_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"a": {"top1": 0.5, "aurc": None}, "b": {"top1": 0.8, "aurc": 0.4}}
+    monkeypatch.setattr(cross_validation, "_fold_figures", values.__getitem__)
+    table = cross_validation.spread_table({name: name for name in values}).set_index("metric")  # type: ignore[dict-item]
+    assert table.loc["top1", "mean"] == pytest.approx(0.65)
+    assert table.loc["top1", "sd"] == pytest.approx(0.3 / 2**0.5)
+    assert table.loc["aurc", "mean"] == pytest.approx(0.4)
+    assert np.isnan(table.loc["aurc", "sd"])
+    text = cross_validation.spread_text(table.reset_index())
+    assert "65.00" in text
+    assert "\N{EN DASH}" in text

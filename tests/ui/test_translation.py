@@ -1,0 +1,98 @@
+import ast
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from triovision.results import CameraFacts
+from triovision.ui import reports
+from triovision.ui.translation import LANGUAGES, browser_language, get_translator, plain
+from triovision.viz.map_words import DRAWING_WORDS
+
+ROOT = Path(__file__).parents[2]
+SPOKEN = [*(ROOT / "triovision" / "ui").glob("*.py"), *(ROOT / "triovision" / "viz").glob("*.py")]
+SPOKEN += [*(ROOT / "screens").glob("*.py"), ROOT / "app.py"]
+FRENCH = ROOT / "assets" / "translations" / "fr.po"
+
+
+def said(path):
+    """Msgids in a source file: first arguments of `say(...)` and `….translate(...)`, both of `say.plural(...)`."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        if name in ("say", "translate") and texts:
+            yield texts[0]
+        if name == "plural":
+            yield tuple(texts)
+
+
+def catalogue():
+    with FRENCH.open("rb") as file:
+        return {message.id: message for message in read_po(file, locale="fr") if message.id}
+
+
+def texts():
+    found = {text for path in SPOKEN for text in said(path)}
+    return found | set(reports.TEXTS) | set(DRAWING_WORDS.values())
+
+
+def test_the_sources_say_something():
+    assert {"Map", "Drop photos here", ("{number} photo", "{number} photos"), "The model cannot be used."} <= texts()
+
+
+def test_every_text_has_a_french_one_and_no_french_one_is_left_over():
+    assert set(catalogue()) == texts()
+
+
+@pytest.mark.parametrize("message", catalogue().values(), ids=lambda message: str(message.id)[:40])
+def test_translations_are_whole_and_have_the_same_placeholders(message):
+    def names(text):
+        return set(re.findall(r"{(\w+)}", text))
+
+    ids = message.id if message.pluralizable else (message.id,)
+    strings = message.string if message.pluralizable else (message.string,)
+    assert all(strings)
+    assert not message.fuzzy
+    assert {frozenset(names(text)) for text in (*ids, *strings)} == {frozenset(names(ids[0]))}
+
+
+def test_words_are_said_in_the_language_asked_for():
+    assert get_translator("en")("Map") == "Map"
+    assert get_translator("fr")("Map") == "Carte"
+    assert get_translator("fr")("What spoke for {country}", country="le Pérou") == "Ce qui parle pour : le Pérou"
+    assert [get_translator("fr").plural("{number} photo", "{number} photos", n) for n in (1, 2)] == [
+        "1 photo",
+        "2 photos",
+    ]
+
+
+def test_numbers_and_times_follow_the_language():
+    taken = CameraFacts(taken_at=datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
+    assert get_translator("en").number(1234.5, 1) == "1,234.5"
+    assert get_translator("fr").number(1234.5, 1) == "1\u202f234,5"
+    assert "6 mai 2024" in get_translator("fr").taken_at(taken)
+    assert get_translator("en").taken_at(CameraFacts()) is None
+    assert [get_translator("en").size(n) for n in (1_710_545_415, 13_920_000, 4519)] == ["1.71 GB", "13.9 MB", "0.0 MB"]
+    assert get_translator("fr").size(1_710_545_415) == "1,71\u202fGo"
+    assert [get_translator("en").duration(s) for s in (1, 45, 200)] == ["1 second", "45 seconds", "3 minutes"]
+    assert get_translator("fr").duration(7200) == "2\u00a0heures"
+
+
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [("fr-CA", "fr"), ("FR_fr", "fr"), ("en-US", "en"), ("de-DE", "en"), ("", "en"), (None, "en")],
+)
+def test_the_browser_chooses_the_language(locale, language):
+    assert browser_language(locale) == language
+    assert language in LANGUAGES
+
+
+def test_a_name_from_outside_cannot_write_markdown():
+    assert plain("![x](http://e)") == r"\!\[x\]\(http\:\/\/e\)".replace(r"\/", "/")
+    assert plain("<b>*a*\u2028$x$ :red[b]") == r"\<b\>\*a\* \$x\$ \:red\[b\]"
+    assert plain("a\u202eb\x00c") == "abc"
+    assert len(plain("a" * 500, 40)) == 40

@@ -1,0 +1,1 @@
+"""Values of `metrics.json`, which training writes and pages draw."""

@@ -1,0 +1,1 @@
+"""Training data: manifests, datasets, transforms, samplers, loaders, caches and splits."""

@@ -1,0 +1,140 @@
+"""Photos of a manifest as batches."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from triovision.errors import PhotoError
+from triovision.inference.preprocessing import Preprocessing
+from triovision.photo import read_photo
+from triovision.train.data.image_cache import ImageCache
+from triovision.train.data.manifest import Manifest
+from triovision.train.data.samplers import SampleKey
+from triovision.train.data.transforms import rare_transform, training_transform
+from triovision.train.data.unreadable import UnreadablePhotos
+from triovision.train.recipes.country_recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+#: Target of a photo whose country has no label: the network should be unsure.
+NO_LABEL = -1
+
+Sample = tuple[Tensor, int]
+
+
+def choose_labels(training: Manifest, min_photos: int) -> tuple[str, ...]:
+    """Countries with at least `min_photos` training photos, in alphabetical order."""
+    counts = Counter(training.table["country"])
+    return tuple(sorted(country for country, n in counts.items() if n >= min_photos))
+
+
+def targets(manifest: Manifest, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Index of each photo's country among `labels`, or `NO_LABEL`."""
+    index = {country: i for i, country in enumerate(labels)}
+    return np.array([index.get(country, NO_LABEL) for country in manifest.table["country"]], dtype=np.int64)
+
+
+def rare_rows(training: Manifest, below: int) -> NDArray[np.bool_]:
+    """True for the photos of countries with fewer than `below` training photos."""
+    counts = Counter(training.table["country"])
+    return np.array([counts[country] < below for country in training.table["country"]], dtype=np.bool_)
+
+
+class TrainingPhotos(Dataset[Sample | None]):
+    """Randomly changed pictures with their targets; a photo that cannot be read is logged, listed and None."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        labels: Sequence[str],
+        recipe: Recipe,
+        cache: ImageCache | None = None,
+        bad: UnreadablePhotos | None = None,
+    ) -> None:
+        self.root, self.files = manifest.root, list(manifest.table["file"])
+        self.targets = targets(manifest, labels)
+        self.preprocessing = recipe.preprocessing
+        self.cache, self.bad = cache, bad
+        self.transform = training_transform(recipe.augmentation)
+        self.rare_transform = rare_transform(recipe.augmentation)
+        self.rare = rare_rows(manifest, recipe.augmentation.rare_below)
+
+    def __len__(self) -> int:
+        """Number of photos."""
+        return len(self.files)
+
+    def __getitem__(self, draw: SampleKey) -> Sample | None:
+        """`uint8` picture `(3, train_size, train_size)` and target."""
+        row, seed = draw
+        image_hwc = _pixels(self, row)
+        if image_hwc is None:
+            return None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            transform = self.rare_transform if self.rare[row] else self.transform
+            changed = transform(torch.from_numpy(image_hwc.copy()).permute(2, 0, 1))
+        return changed, int(self.targets[row])
+
+
+class ValidationPhotos(Dataset[Sample | None]):
+    """Pictures as the finished model sees them, with their targets."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        labels: Sequence[str],
+        preprocessing: Preprocessing,
+        cache: ImageCache | None = None,
+        bad: UnreadablePhotos | None = None,
+    ) -> None:
+        self.root, self.files = manifest.root, list(manifest.table["file"])
+        self.targets = targets(manifest, labels)
+        self.preprocessing = preprocessing
+        self.cache, self.bad = cache, bad
+
+    def __len__(self) -> int:
+        """Number of photos."""
+        return len(self.files)
+
+    def __getitem__(self, row: int) -> Sample | None:
+        """`uint8` picture `(3, input_size, input_size)` and target."""
+        image_hwc = _pixels(self, row)
+        if image_hwc is None:
+            return None
+        if self.cache is not None:  # it holds the squares themselves
+            return torch.from_numpy(image_hwc.copy()).permute(2, 0, 1), int(self.targets[row])
+        return self.preprocessing.image(image_hwc), int(self.targets[row])
+
+
+def collate(preprocessing: Preprocessing) -> Callable[[list[Sample | None]], tuple[Tensor, Tensor]]:
+    """Stack what could be read into `batch_nchw` (normalised) and targets."""
+
+    def stack(samples: list[Sample | None]) -> tuple[Tensor, Tensor]:
+        read = [sample for sample in samples if sample is not None]
+        if not read:
+            raise PhotoError("A whole batch", "could not be read", "See the warnings above; check the photos' folder")
+        batch = preprocessing.normalise(torch.stack([image for image, _ in read]))
+        return batch, torch.tensor([target for _, target in read])
+
+    return stack
+
+
+def _pixels(photos: TrainingPhotos | ValidationPhotos, row: int) -> NDArray[np.uint8] | None:
+    file = photos.files[row]
+    if photos.cache is not None:
+        return photos.cache.picture(file)
+    try:
+        return read_photo((photos.root / file).read_bytes(), file).image_hwc
+    except (OSError, PhotoError) as exc:
+        log.warning("skipped %s: %s", file, exc)
+        if photos.bad is not None:
+            photos.bad.add(file, str(exc))
+        return None

@@ -1,0 +1,1 @@
+"""Training runs: Lightning modules, trainer, optimisers, callbacks and run folders."""

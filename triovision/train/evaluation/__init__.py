@@ -1,0 +1,1 @@
+"""Metrics, baselines, comparisons and benchmarks of runs and models."""

@@ -1,0 +1,152 @@
+"""What a model has to beat: the most frequent country, and a linear model on the frozen starting features."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from triovision.train.data.dataset import NO_LABEL, choose_labels, targets
+from triovision.train.data.manifest import Manifest
+from triovision.train.data.run_splits import Splits
+
+#: Inverse strengths of the regularisation to choose from.
+_STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+
+#: The one to take when there are too few photos to choose by.
+_UNCHOSEN = 0.1
+
+#: A place of this many photos is one that new photos can be held out of.
+_SEVERAL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Accuracy of one classifier on one split, over the photos whose country has a label."""
+
+    name: str
+    split: str
+    photos: int
+    top1: float
+    top5: float
+    macro_recall: float
+
+
+def score(name: str, split_name: str, ranks: NDArray[np.floating], target: NDArray[np.int64]) -> Score:
+    """Score a classifier.
+
+    Args:
+        name: Name of the classifier.
+        split_name: Name of the split.
+        ranks: Anything that is higher for a more probable label, `(n, n_labels)`.
+        target: True labels `(n,)`, `NO_LABEL` where there is none.
+    """
+    known = target != NO_LABEL
+    ranks, target = ranks[known], target[known]
+    order = np.argsort(-ranks, axis=1, kind="stable")
+    right = order[:, 0] == target
+    recalls = [right[target == label].mean() for label in np.unique(target)]
+    top5 = (order[:, :5] == target[:, None]).any(axis=1)
+    return Score(name, split_name, len(target), float(right.mean()), float(top5.mean()), float(np.mean(recalls)))
+
+
+def fit_logistic(features: NDArray[np.float32], target: NDArray[np.int64], strength: float) -> Pipeline:
+    """Class-balanced logistic regression on standardised features; photos without a label are left out."""
+    known = target != NO_LABEL
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000, class_weight="balanced"))
+    return model.fit(features[known], target[known])
+
+
+def choose_strength(training: Manifest, labels: Sequence[str], features: NDArray[np.float32], seed: int) -> float:
+    """The inverse regularisation that is best on training photos held out for it.
+
+    Those are a fifth of the places, and a sixth of the photos of the larger places that stay; what counts is the mean
+    of the two accuracies. A baseline that is not tuned makes any model look good.
+
+    Args:
+        training: Training photos.
+        labels: Their countries with a label.
+        features: Their frozen features.
+        seed: Seed of the held-out photos.
+    """
+    target = targets(training, labels)
+    new_places = fifth_of_places(training, seed)
+    places = training.table["place"]
+    several = places.map(Counter(places)).to_numpy() >= _SEVERAL
+    new_photos = several & ~new_places & (np.random.default_rng(seed).random(len(training)) < 1 / 6)
+    fitted = ~new_places & ~new_photos
+    parts = [held & (target != NO_LABEL) for held in (new_places, new_photos)]
+    if not any(part.any() for part in parts) or len(np.unique(target[fitted & (target != NO_LABEL)])) < 2:
+        return _UNCHOSEN
+
+    def accuracy(strength: float) -> float:
+        linear = fit_logistic(features[fitted], target[fitted], strength)
+        return float(np.mean([(linear.predict(features[p]) == target[p]).mean() for p in parts if p.any()]))
+
+    return max(_STRENGTHS, key=accuracy)
+
+
+def baseline_scores(splits: Splits, features: dict[str, NDArray[np.float32]], strength: float) -> list[Score]:
+    """Both baselines on every validation split.
+
+    Args:
+        splits: Training and validation photos.
+        features: Frozen features of the `"training"` photos and of each split.
+        strength: Inverse regularisation of the logistic regression.
+    """
+    labels = splits.labels
+    target = targets(splits.training, labels)
+    counts = Counter(target[target != NO_LABEL].tolist())
+    frequency = np.array([counts[i] for i in range(len(labels))], dtype=np.float64)
+    linear = fit_logistic(features["training"], target, strength)
+    scores = []
+    for name, part in splits.validation.items():
+        truth = targets(part, labels)
+        scores.append(score("most frequent country", name, np.tile(frequency, (len(part), 1)), truth))
+        scores.append(score("logistic regression", name, linear.predict_log_proba(features[name]), truth))
+    return scores
+
+
+def rare_country_recall(
+    training: Manifest, features: NDArray[np.float32], least: Sequence[int], strength: float, seed: int
+) -> list[tuple[int, int, float, float]]:
+    """How well countries with few photos are learnt: the measurement behind `data.min_photos`.
+
+    A fifth of the training places is held out and the linear baseline fitted on the others.
+
+    Args:
+        training: Training photos.
+        features: Their frozen features.
+        least: Values of `min_photos` to try.
+        strength: Inverse regularisation of the logistic regression.
+        seed: Seed of the held-out places.
+
+    Returns:
+        For each value: itself, the number of labels, the accuracy over the held-out photos of all countries (those
+        without a label are misses), and the mean recall of the countries that the next larger value would drop.
+    """
+    held = fifth_of_places(training, seed)
+    rows = []
+    for low, high in zip(least, [*least[1:], len(training)], strict=True):
+        labels = choose_labels(training, low)
+        rarest = set(labels) - set(choose_labels(training, high))
+        target = targets(training, labels)
+        first = fit_logistic(features[~held], target[~held], strength).predict(features[held])
+        truth = target[held]
+        recalls = [(first == i)[truth == i].mean() for i in (labels.index(c) for c in rarest) if (truth == i).any()]
+        mean_recall = float(np.mean(recalls)) if recalls else float("nan")
+        rows.append((low, len(labels), float((first == truth).mean()), mean_recall))
+    return rows
+
+
+def fifth_of_places(training: Manifest, seed: int) -> NDArray[np.bool_]:
+    """True for the photos of a random fifth of the places."""
+    places = training.table["place"].to_numpy()
+    names = np.unique(places)
+    return np.isin(places, np.random.default_rng(seed).choice(names, max(1, len(names) // 5), replace=False))

@@ -1,0 +1,163 @@
+"""Finished runs side by side, from their `metrics.json` alone: no network and no photo is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from triovision.errors import RecipeError
+from triovision.metrics.country import RunMetrics, read_metrics
+from triovision.viz.report_page import PageTable, comparison_page, duration
+
+TABLE = "comparison.csv"
+PAGE = "comparison.html"
+
+_SHARES = ("top-1", "top-5", "macro recall", "ECE")
+
+
+def read_runs(folders: Sequence[Path]) -> dict[str, RunMetrics]:
+    """Figures of finished runs by the name of their folder; folders of one name go by their whole path.
+
+    Raises:
+        RecipeError: If fewer than two runs are given, one is given twice, one holds no `metrics.json`, or they were
+            trained on different manifests: accuracies on different photos do not compare.
+    """
+    if len({folder.resolve() for folder in folders}) != len(folders) or len(folders) < 2:
+        raise RecipeError("compare", f"got {', '.join(map(str, folders))}", "Give two or more different runs")
+    short = [folder.resolve().name for folder in folders]
+    names = [name if short.count(name) == 1 else str(folder) for name, folder in zip(short, folders, strict=True)]
+    runs = {name: read_metrics(folder) for name, folder in zip(names, folders, strict=True)}
+    reference = runs[names[0]]
+    for name, run in runs.items():
+        if run.manifest_sha256 != reference.manifest_sha256:
+            reason = f"was trained on another manifest than {names[0]}, so their photos differ"
+            raise RecipeError(name, reason, "Compare runs of one manifest")
+    return runs
+
+
+def warnings(runs: Mapping[str, RunMetrics]) -> list[str]:
+    """What makes runs of one manifest hard to compare, in words."""
+    (first, reference), *others = runs.items()
+    found = []
+    for name, run in others:
+        if run.labels != reference.labels:
+            found.append(
+                f"{name} knows {len(run.labels)} countries and {first} {len(reference.labels)}, not the same ones: "
+                "their scores are over different photos."
+            )
+        for split in sorted(run.splits.keys() ^ reference.splits.keys()):
+            without = first if split in run.splits else name
+            found.append(f"{without} held no photos out for {split}.")
+        for split in sorted(run.splits.keys() & reference.splits.keys()):
+            photos, of_reference = (_held_out(r, split) for r in (run, reference))
+            if photos != of_reference:
+                found.append(f"{name} and {first} held different photos out for {split} ({photos} and {of_reference}).")
+    return found
+
+
+def run_table(runs: Mapping[str, RunMetrics]) -> pd.DataFrame:
+    """One row a run: recipe, architecture, cost, and each split's figures as shares; NaN where there is none."""
+    rows = []
+    for name, run in runs.items():
+        row: dict[str, Any] = {
+            "run": name,
+            "recipe": run.recipe["name"],
+            "architecture": run.recipe["architecture"],
+            "seed": run.recipe["seed"],
+            "labels": len(run.labels),
+            "parameters": run.cost.parameters,
+            "epochs": run.cost.epochs,
+            "training_s": run.cost.training_s,
+            "photos_per_s": run.cost.photos_per_s,
+        }
+        for split, found in run.splits.items():
+            row |= {
+                f"{split} photos": found.scores.photos,
+                f"{split} top-1": found.scores.top1,
+                f"{split} top-5": found.scores.top5,
+                f"{split} macro recall": found.scores.macro_recall,
+                f"{split} ECE": found.after.expected_calibration_error if found.after else None,
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def seed_groups(runs: Mapping[str, RunMetrics]) -> dict[str, list[str]]:
+    """Names of the runs whose recipes differ in their seed alone, by the recipe's name.
+
+    Different recipes of one name are told apart by their first run.
+    """
+    by_recipe: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        seedless = {field: value for field, value in run.recipe.items() if field != "seed"}
+        by_recipe.setdefault(json.dumps([seedless, run.labels], sort_keys=True), []).append(name)
+    recipes = [runs[members[0]].recipe["name"] for members in by_recipe.values()]
+    return {
+        recipe if recipes.count(recipe) == 1 else f"{recipe} ({members[0]})": members
+        for recipe, members in zip(recipes, by_recipe.values(), strict=True)
+    }
+
+
+def group_table(table: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Mean and standard deviation (over seeds, n - 1) of every share, one row a recipe; NaN for a single run."""
+    columns = [column for column in table if column.endswith(_SHARES)]
+    rows = []
+    for recipe, members in groups.items():
+        of_it = table[table["run"].isin(members)][columns].astype(float)
+        row: dict[str, Any] = {"recipe": recipe, "runs": len(of_it)}
+        for column in columns:
+            row |= {f"{column} mean": of_it[column].mean(), f"{column} sd": of_it[column].std(ddof=1)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """A table for the terminal: one line a figure, since runs are fewer than figures; shares in per cent."""
+    shown = pd.DataFrame({column: [_words(column, value) for value in table[column]] for column in table})
+    return str(shown.set_index(shown.columns[0]).rename_axis(index=None).T.to_string())
+
+
+def write_comparison(runs: Mapping[str, RunMetrics], out: Path) -> Path:
+    """Write `comparison.csv` and `comparison.html` into a folder, which is made if need be.
+
+    Returns:
+        The page.
+    """
+    table, groups = run_table(runs), seed_groups(runs)
+    tables = [_page_table("Runs", table)]
+    if len(groups) < len(runs):
+        tables.append(_page_table("Recipes over their seeds", group_table(table, groups)))
+    out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(out / TABLE, index=False)
+    (out / PAGE).write_text(comparison_page(runs, groups, tables, warnings(runs)), encoding="utf-8")
+    return out / PAGE
+
+
+def _held_out(run: RunMetrics, split: str) -> int:
+    scores = run.splits[split].scores
+    return scores.photos + scores.without_label
+
+
+def _page_table(caption: str, table: pd.DataFrame) -> PageTable:
+    rows = [
+        [(None if pd.isna(value) else value, _words(column, value)) for column, value in row.items()]
+        for row in table.to_dict("records")
+    ]
+    return PageTable(caption, [str(column) for column in table], rows)
+
+
+def _words(column: str, value: Any) -> str:  # noqa: ANN401 - a cell of a table
+    if pd.isna(value):
+        return "\N{EN DASH}"
+    if column.removesuffix(" mean").removesuffix(" sd").endswith(_SHARES):
+        return f"{value:.1%}"
+    if column == "training_s":
+        return duration(value)
+    if isinstance(value, str):
+        # A name from outside must not write control codes to the terminal.
+        return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value)
+    return f"{value:,.1f}" if isinstance(value, float) and not value.is_integer() else f"{value:,.0f}"

@@ -1,0 +1,162 @@
+"""Measure a finished run on its held-out photos and write `metrics.json`."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestRegressor
+from tqdm import tqdm
+
+from triovision.errors import RecipeError
+from triovision.files import atomic_write
+from triovision.geo import distance_km
+from triovision.geo.city_metadata import CITY_METADATA
+from triovision.geo.city_queries import CityQueries
+from triovision.inference.registry import choose_device
+from triovision.inference.regressor import Regressor
+from triovision.metrics.country import METRICS
+from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics
+from triovision.train.data.loaders import ReadOptions
+from triovision.train.data.manifest import Manifest
+from triovision.train.data.position_features import image_features, kept_features
+from triovision.train.data.task import Task, make_task
+from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
+from triovision.train.engine.position_run import CACHE
+from triovision.train.engine.position_run_folder import GpsRun
+from triovision.train.evaluation.candidate_cities import SCALES_KM, Guesses, best_scale, cross_fitted, guess
+from triovision.train.evaluation.country_probabilities import Classifier, CountryProbabilities, classify, learnt, probe
+from triovision.train.evaluation.learning_curves import read_curves
+from triovision.train.evaluation.position_scores import position_scores
+from triovision.train.export.calibration import fit_half
+from triovision.train.models.position_network import cut_frozen_part
+
+_TREES = 200
+Floats = NDArray[np.float64]
+
+
+def write_metrics(
+    run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions
+) -> PositionMetrics:
+    """Measure a run and write `metrics.json` into its folder; see `measure`."""
+    metrics = measure(run, manifest, classifier, reading)
+    atomic_write(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
+    return metrics
+
+
+def measure(run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions) -> PositionMetrics:
+    """Measure a run on its validation photos, with what it was told in training and with what the app can know.
+
+    Args:
+        run: See `read_gps_run`.
+        manifest: The manifest that it was trained on.
+        classifier: Says which countries a photo may show; a linear probe on the run's training photos when None.
+        reading: As when it was trained.
+
+    Raises:
+        RecipeError: If it was trained on another manifest, logged nothing, or a photo cannot be read.
+    """
+    if manifest.sha256 != run.manifest_sha256:
+        raise RecipeError(str(run.folder), "was trained on another manifest", "Give the same --manifest")
+    task, features, unreadable = _seen(run, manifest, reading)
+    countries = classify(classifier, task, reading.workers) if classifier else probe(task, features, run.recipe)
+    positions, scale_km = _positions(run, task, features, countries)
+    return PositionMetrics(
+        recipe=run.recipe.model_dump(mode="json"),
+        manifest_sha256=run.manifest_sha256,
+        city_features=CITY_METADATA,
+        photos=PhotoCounts(
+            training=len(task.training),
+            validation={name: len(rows) for name, rows in task.validation.items()},
+            without_position=task.photos.without_position,
+            impossible=task.photos.impossible,
+            unreadable=unreadable,
+        ),
+        countries=countries.source,
+        learnt_by_classifier=learnt(classifier, manifest, task) if classifier else 0,
+        scale_km=scale_km,
+        epochs=read_curves(run.folder),
+        splits={
+            name: {way: position_scores(*task.position[rows].T, *found.T) for way, found in positions[name].items()}
+            for name, rows in task.validation.items()
+        },
+    )
+
+
+def _seen(run: GpsRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, NDArray[np.float32], int]:
+    """The run's task without unreadable photos, the image features of all its photos, and how many are unreadable.
+
+    The features of a photo that cannot be read hold no number.
+    """
+    task = make_task(manifest, run.recipe)
+    network, photos = copy.deepcopy(run.network), len(task.photos.manifest)
+    bad = UnreadablePhotos(run.folder / FILE, allowed_photos(reading.max_unreadable, photos))
+    frozen, cache = cut_frozen_part(network, run.recipe), reading.cache or run.folder / CACHE
+    store = kept_features(frozen, task.photos, run.recipe, cache, reading.workers, bad)
+    there = np.flatnonzero(store.has(np.arange(photos)))
+    features = np.full((photos, run.network.n_image_features), np.nan, np.float32)
+    features[there] = image_features(network, store, there)
+    return task.readable(store), features, photos - len(there)
+
+
+def _positions(
+    run: GpsRun, task: Task, features: NDArray[np.float32], countries: CountryProbabilities
+) -> tuple[dict[str, dict[str, Floats]], float]:
+    """Positions of the held-out photos by the name of the split and the way, and the scale fitted on all of them."""
+    device = choose_device(None)
+    answers_deg = run.criterion.to(device).answers_deg
+    regressor = Regressor(run.network.to(device), answers_deg, run.city_scaling, device)
+    guesses = _guesses(regressor, task, features, countries, run)
+    chosen, scale_km = _scales(task, guesses)
+    # Trees, because they can learn a city's few numbers by heart as no straight line could.
+    forest = RandomForestRegressor(_TREES, random_state=run.recipe.seed)
+    forest.fit(task.city[task.training], task.position[task.training])
+    return {
+        name: {
+            "true_city": regressor.positions(features[rows], task.city[rows]),
+            "candidate_cities": guesses[name].by_scale[chosen[name], np.arange(len(rows))],
+            "countries_alone": guesses[name].countries_alone,
+            "metadata_alone": forest.predict(task.city[rows]),
+        }
+        for name, rows in task.validation.items()
+    }, scale_km
+
+
+def _guesses(
+    regressor: Regressor, task: Task, features: NDArray[np.float32], countries: CountryProbabilities, run: GpsRun
+) -> dict[str, Guesses]:
+    candidates = run.recipe.candidates
+    cities = CityQueries(countries.labels, candidates.per_country)
+    splits = tqdm(task.validation.items(), "candidate cities", unit="split", disable=None)
+    return {
+        name: guess(regressor, features[rows], countries.of_split[name], cities, candidates) for name, rows in splits
+    }
+
+
+def _scales(task: Task, guesses: dict[str, Guesses]) -> tuple[dict[str, NDArray[np.intp]], float]:
+    """Index of the scale for each photo of each split, fitted on other places, and the scale fitted on all."""
+    errors = {
+        name: distance_km(*task.position[rows].T[:, None], *np.moveaxis(guesses[name].by_scale, 2, 0))
+        for name, rows in task.validation.items()
+    }
+    places = task.photos.manifest.table["place"]
+    half = {name: fit_half(places.iloc[rows]) for name, rows in task.validation.items()}
+    together = np.concatenate(list(errors.values()), axis=1)
+    chosen = cross_fitted(together, np.concatenate(list(half.values())))
+    ends = np.cumsum([len(rows) for rows in task.validation.values()])[:-1]
+    return dict(zip(task.validation, np.split(chosen, ends), strict=True)), SCALES_KM[best_scale(together)]
+
+
+def scores_text(metrics: PositionMetrics) -> str:
+    """The scores for the terminal: a block a split, a line a way."""
+    blocks = []
+    for split, ways in metrics.splits.items():
+        lines = {WAYS[way]: scores.model_dump(exclude={"photos"}) for way, scores in ways.items()}
+        table = pd.DataFrame.from_dict(lines, orient="index").astype(float)
+        shown = table.to_string(
+            float_format=lambda value: f"{value:.3g}" if value < 10 else f"{value:.0f}", na_rep="\N{EN DASH}"
+        )
+        blocks.append(f"{split}: {metrics.photos.validation[split]} photos\n{shown}")
+    return "\n\n".join(blocks)

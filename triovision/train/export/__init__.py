@@ -1,0 +1,1 @@
+"""Model folders made from finished runs: cards, calibration and ensembles."""

@@ -1,0 +1,1 @@
+"""Losses of country classifiers and position regressors."""

@@ -1,0 +1,1 @@
+"""Networks of recipes: construction, initial weights, linear probe and forward passes."""

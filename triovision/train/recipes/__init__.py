@@ -1,0 +1,1 @@
+"""Recipes: sections, readers and the TOML files that come with the package."""
