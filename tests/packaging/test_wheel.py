@@ -140,13 +140,21 @@ def test_its_page_is_served(address: str) -> None:
 
 def test_its_page_has_our_configuration(run: Run) -> None:
     code = """
+import os
 from streamlit import config
 from streamlit.web import bootstrap
 names = ("server.port", "server.address", "server.maxUploadSize", "theme.light.primaryColor")
-bootstrap.run = lambda *_: print([config.get_option(name) for name in names])
+bootstrap.run = lambda *_: print(os.environ["TRIOVISION_MODEL"], [config.get_option(name) for name in names])
 from triovision.cli import main
-main(["app", "--port", "8600", "--host", "127.0.0.1"])
+main(["app", "--port", "8600", "--host", "127.0.0.1", "--model", "tf_efficientnet_lite0.places10k"])
 """
     done = run("-c", code)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[8600, '127.0.0.1', 30, '#0b6b6e']"
+    assert done.stdout.strip() == "tf_efficientnet_lite0.places10k [8600, '127.0.0.1', 30, '#0b6b6e']"
+
+
+def test_its_page_does_not_start_with_an_unknown_model(run: Run) -> None:
+    done = run("-m", "triovision", "app", "--model", "nope.nothing")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: nope.nothing: is no model on this machine.")
+    assert EMBEDDED_MODEL in done.stderr

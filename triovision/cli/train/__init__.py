@@ -17,7 +17,7 @@ from triovision.extras import require
 
 
 class _Commands(click.Group):
-    """Starts no command that would end for want of a package, hours later perhaps."""
+    """Checks the packages of the extra before a command starts, so that none fails for one after hours."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
