@@ -52,6 +52,10 @@ class EvidenceError(TrioVisionError):
     """Evidence contradicts itself, or contradicts every place of a posterior."""
 
 
+class MissingPackageError(TrioVisionError):
+    """A package that an optional part of the project needs is not installed."""
+
+
 def faults(error: ValidationError) -> str:
     """Return the first twenty faults of a pydantic error, each with its field, in one clause."""
     return "; ".join(f"`{'.'.join(map(str, fault['loc'])) or 'all'}`: {fault['msg']}" for fault in error.errors()[:20])

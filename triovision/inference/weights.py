@@ -32,7 +32,7 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
     try:
         network = _build(card)
     except (TypeError, ValueError) as exc:
-        remedy = "Install the timm of requirements.txt or correct the card"
+        remedy = "Install the timm that `pyproject.toml` names or correct the card"
         raise ModelError(str(folder / CARD), str(exc), remedy) from exc
     try:
         tensors = load(content)

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from triovision import extras
 from triovision.errors import ModelError, faults
 from triovision.inference.card import SHA256, ModelCard, read_card
 from triovision.inference.integrity import HashedFile
@@ -20,8 +21,7 @@ SCALE: Final = "model/weights/logit_scale_weights.pth"
 GALLERY: Final = "model/gps_gallery/coordinates_100K.csv"
 
 REINSTALL: Final = "Install the model again with `triovision models install geoclip`"
-EXTRA: Final = "Install the packages of the worldwide model: pip install -r requirements-geoclip.txt"
-_PACKAGES: Final = ("geoclip", "transformers")
+EXTRA: Final = "Install the packages of the worldwide model: " + extras.install_command("geoclip")
 
 OnProgress = Callable[[int, int], object]
 """Progress callback: called with the amount done and the total."""
@@ -96,7 +96,7 @@ def model_files(folder: Path, card: ModelCard) -> Iterator[HashedFile]:
 
 def missing_packages() -> tuple[str, ...]:
     """Return the packages of the extra that are not installed."""
-    return tuple(name for name in _PACKAGES if find_spec(name) is None)
+    return extras.missing_packages("geoclip")
 
 
 def package_folder() -> Path:
