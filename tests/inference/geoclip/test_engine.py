@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from triovision import extras
 from triovision.errors import ModelError
 from triovision.geo import distance_km
 from triovision.geo.reverse import country_at
@@ -205,7 +206,7 @@ def test_another_package_is_refused(
 
 
 def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release, "find_spec", lambda name: None if name == "transformers" else object())
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "transformers" else object())
     assert release.missing_packages() == ("transformers",)
     with pytest.raises(ModelError, match=r"transformers: is needed.*pip install -r requirements-geoclip\.txt"):
         release.package_folder()
