@@ -137,3 +137,12 @@ def test_the_box_that_is_seen_is_the_centre_square(engine: CountryEngine, make_p
     left, top, right, bottom = engine.seen_box(make_photos(1)[0])
     assert (top, bottom) == (0, 1)
     assert (right - left) * 90 == pytest.approx(70)
+
+
+def test_a_photo_gets_the_same_prediction_after_each_load(
+    tmp_path: Path, write_tiny_model: WriteModel, make_photos: MakePhotos
+) -> None:
+    folder, photos = write_tiny_model(tmp_path), make_photos(1)
+    first, second = (CountryEngine(folder, torch.device("cpu")).predict(photos)[0] for _ in range(2))
+    assert first.countries == second.countries
+    assert (first.place, first.radius_km, first.precision) == (second.place, second.radius_km, second.precision)
