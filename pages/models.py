@@ -18,7 +18,7 @@ for fault in faults:
 render_model_choice(models, t)
 st.caption(
     t(
-        "A photo that has an answer is put to another model when you come back to it. Both results are kept, each with "
+        "A photo that has an answer is put to another model when you come back to it. Both answers are kept, each with "
         "what you said of the photo."
     )
 )

@@ -91,7 +91,7 @@ def _render_headline(text: str, prediction: Prediction, t: Translator) -> None:
             f"{label} · {share}",
             color="gray" if level == "not" else "primary",
             help=t(
-                "Calibrated: of 100 results given with 80 %, about 80 are right. "
+                "Calibrated: of 100 answers given with 80 %, about 80 are right. "
                 "“Very sure” starts at 90 %, “fairly sure” at 50 %."
             ),
         )
