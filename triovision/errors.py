@@ -1,11 +1,39 @@
-"""Errors of TrioVision, each with subject, reason and remedy."""
+"""Errors of the package, each with a subject, a reason and a remedy, and the messages that a page can translate."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+class Message(str):
+    """English text that keeps its id and parameters, so that a page can show it in another language.
+
+    It is the formatted text wherever a string is expected. `make i18n-extract` collects the ids.
+
+    Attributes:
+        id: English text with `{name}` placeholders, the msgid of the catalogues.
+        params: Values of the placeholders; a value may be a `Message` too.
+
+    Args:
+        id: English text with `{name}` placeholders.
+        params: Values of the placeholders.
+    """
+
+    id: str
+    params: dict[str, object]
+
+    def __new__(cls, id: str, /, **params: object) -> Self:  # noqa: A002 - gettext's own name
+        """Format the text."""
+        self = super().__new__(cls, id.format(**params))
+        self.id, self.params = id, params
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]:
+        """Arguments for unpickling in another process."""
+        return (self.id,), self.params
 
 
 class TrioVisionError(Exception):
@@ -13,8 +41,8 @@ class TrioVisionError(Exception):
 
     Args:
         subject: Name of the faulty thing: a file name, a model id, a field.
-        reason: The fault, as a clause without a full stop.
-        remedy: Advice to the reader, as a sentence without a full stop.
+        reason: The fault, as a clause without a full stop; a `Message` where a page may show it.
+        remedy: Advice to the reader, as a sentence without a full stop; a `Message` where a page may show it.
     """
 
     def __init__(self, subject: str, reason: str, remedy: str) -> None:

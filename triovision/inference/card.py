@@ -8,13 +8,16 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
-from triovision.errors import ModelError, faults
+from triovision.errors import Message, ModelError, faults
 from triovision.geo import is_country
 from triovision.inference.preprocessing import Preprocessing
 
 CARD: Final = "card.json"
 WEIGHTS: Final = "weights.safetensors"
-RESTORE: Final = "Restore the folder from the repository, or export the model again with `triovision train export`"
+RESTORE: Final = Message(
+    "Restore the folder from the repository, or export the model again with `{command}`",
+    command="triovision train export",
+)
 
 #: Optional sections of a card that belong to an engine.
 ENGINE_SECTIONS: Final = ("position", "ensemble")
@@ -246,9 +249,9 @@ def read_card(folder: Path) -> ModelCard:
     try:
         return ModelCard.model_validate_json(path.read_bytes())
     except OSError as exc:
-        raise ModelError(str(path), f"cannot be read ({exc.strerror})", RESTORE) from exc
+        raise ModelError(str(path), Message("cannot be read ({why})", why=exc.strerror), RESTORE) from exc
     except ValidationError as exc:
-        raise ModelError(str(path), f"is no valid model card ({faults(exc)})", RESTORE) from exc
+        raise ModelError(str(path), Message("is no valid model card ({faults})", faults=faults(exc)), RESTORE) from exc
 
 
 def sha256(path: Path) -> str:

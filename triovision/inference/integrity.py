@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from triovision.errors import ModelError
+from triovision.errors import Message, ModelError
 from triovision.inference.card import CARD, RESTORE, WEIGHTS, Member, ModelCard, read_card, sha256
 
 REFIT: Final = "Restore the missing or changed member, or fit the ensemble again with `triovision train ensemble`"
@@ -52,11 +52,13 @@ class HashedFile:
     def _compare(self, found: str) -> ModelError | None:
         if found == self.sha256:
             return None
-        reason = f"has SHA-256 {found[:12]}…, the card says {self.sha256[:12]}…"
-        return ModelError(str(self.path), reason, self.remedy)
+        shortened = {"found": f"{found[:12]}…", "expected": f"{self.sha256[:12]}…"}
+        return ModelError(
+            str(self.path), Message("has SHA-256 {found}, the card says {expected}", **shortened), self.remedy
+        )
 
     def _unreadable(self, exc: OSError) -> ModelError:
-        return ModelError(str(self.path), f"cannot be read ({exc.strerror})", self.remedy)
+        return ModelError(str(self.path), Message("cannot be read ({why})", why=exc.strerror), self.remedy)
 
 
 def weights_file(folder: Path, card: ModelCard) -> HashedFile:

@@ -13,7 +13,7 @@ from typing import Final, cast
 import torch
 
 from triovision.bundle import MODELS
-from triovision.errors import ModelError
+from triovision.errors import Message, ModelError
 from triovision.files import cache_folder
 from triovision.inference.card import CARD, ENGINE_SECTIONS, RESTORE, Member, ModelCard, read_card
 from triovision.inference.device import choose_device
@@ -124,8 +124,9 @@ def model_folder(model_id: str) -> Path:
     """
     known = found_models()
     if model_id not in known:
-        where = " and ".join(map(str, model_folders()))
-        raise ModelError(model_id, "is no model on this machine", f"Models in {where}: {', '.join(known) or 'none'}")
+        folders = " and ".join(map(str, model_folders()))
+        remedy = Message("Models in {folder}: {models}", folder=folders, models=", ".join(known) or "none")
+        raise ModelError(model_id, Message("is no model on this machine"), remedy)
     return known[model_id]
 
 

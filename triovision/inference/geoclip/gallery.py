@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from triovision.errors import ModelError
+from triovision.errors import Message, ModelError
 from triovision.files import atomic_open
 from triovision.geo.reverse import country_at
 from triovision.geo.sphere import unit_vectors
@@ -54,7 +54,7 @@ def read_gallery(path: Path) -> Gallery:
             header, *rows = file.read().splitlines()
         table = np.array([row.split(",") for row in rows], np.float64)
     except (OSError, ValueError) as exc:
-        raise ModelError(str(path), f"cannot be read ({exc})", EXTRA) from exc
+        raise ModelError(str(path), Message("cannot be read ({why})", why=exc), EXTRA) from exc
     if header != "LAT,LON" or table.shape[1:] != (2,):
         raise ModelError(str(path), "is no table of LAT and LON", EXTRA)
     # As float32, like the inputs of the encoder in training and in the package's own `predict`.

@@ -11,13 +11,13 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from triovision.errors import ModelError
+from triovision.errors import Message, ModelError
 from triovision.inference.card import CARD, ModelCard, sha256
 from triovision.inference.geoclip.release import HubFile, OnProgress, Release, release_of
 from triovision.transfer import DownloadError, Transfer
 
 _HUB: Final = "https://huggingface.co"
-_RETRY: Final = (
+_RETRY: Final = Message(
     "Check the network, or name a mirror in HF_ENDPOINT, and run the same command again: it goes on where it "
     "stopped. The embedded model keeps working meanwhile"
 )
@@ -54,10 +54,12 @@ def install(card: ModelCard, models: Path, on_progress: OnProgress, transfer: Tr
             shutil.rmtree(folder, ignore_errors=True)  # only where another process put one there meanwhile
             staging.replace(folder)
     except Timeout as exc:
-        raise ModelError(card.id, "is being installed by another process", "Wait for it to end") from exc
+        reason = Message("is being installed by another process")
+        raise ModelError(card.id, reason, Message("Wait for it to end")) from exc
     except OSError as exc:
-        remedy = "Free the disk or name another folder in TRIOVISION_MODELS, and run the same command again"
-        raise ModelError(str(exc.filename or folder), f"cannot be written ({exc.strerror or exc})", remedy) from exc
+        reason = Message("cannot be written ({why})", why=exc.strerror or exc)
+        remedy = Message("Free the disk or name another folder in TRIOVISION_MODELS, and run the same command again")
+        raise ModelError(str(exc.filename or folder), reason, remedy) from exc
     return folder
 
 
@@ -93,8 +95,8 @@ def _fetch(release: Release, file: HubFile, part: Path, transfer: Transfer, on_s
                 raise DownloadError(exc.subject, exc.reason, _RETRY) from exc
     if not _is_whole(part, file):
         part.unlink()
-        reason = "does not have the SHA-256 that the card names, and was thrown away"
-        remedy = "Run the same command again; after a second failure, name another server in HF_ENDPOINT"
+        reason = Message("does not have the SHA-256 that the card names, and was thrown away")
+        remedy = Message("Run the same command again; after a second failure, name another server in HF_ENDPOINT")
         raise DownloadError(url, reason, remedy)
 
 
@@ -105,8 +107,10 @@ def _is_whole(path: Path, file: HubFile) -> bool:
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
-        reason = f"has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are still missing"
-        raise ModelError(str(folder.parent), reason, "Free the disk or name another folder in TRIOVISION_MODELS")
+        sizes = {"free": f"{free / 1e9:.1f}", "needed": f"{needed / 1e9:.1f}"}
+        reason = Message("has {free} GB free, and {needed} GB are still missing", **sizes)
+        remedy = Message("Free the disk or name another folder in TRIOVISION_MODELS")
+        raise ModelError(str(folder.parent), reason, remedy)
 
 
 def _part(staging: Path, file: HubFile) -> Path:

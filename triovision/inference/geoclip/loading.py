@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from triovision.errors import ModelError
+from triovision.errors import Message, ModelError
 from triovision.files import cache_folder
 from triovision.inference.card import ModelCard
 from triovision.inference.geoclip import release
@@ -85,7 +85,9 @@ def load_image_processor(folder: Path) -> Any:  # noqa: ANN401 - transformers' o
     try:
         return import_module("transformers").CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as exc:
-        raise ModelError(str(folder), f"holds no usable preprocessing ({exc})", release.REINSTALL) from exc
+        raise ModelError(
+            str(folder), Message("holds no usable preprocessing ({why})", why=exc), release.REINSTALL
+        ) from exc
 
 
 def position_embeddings(card: ModelCard, gallery: Gallery, on_progress: OnProgress) -> NDArray[np.float32]:
@@ -145,9 +147,9 @@ def _vision(folder: Path) -> nn.Module:
                 output_loading_info=True,
             )
     except (OSError, ValueError, TypeError, RuntimeError) as exc:
-        raise ModelError(str(folder), f"holds no usable CLIP ({exc})", release.REINSTALL) from exc
+        raise ModelError(str(folder), Message("holds no usable CLIP ({why})", why=exc), release.REINSTALL) from exc
     if absent := [*report["missing_keys"], *report["mismatched_keys"]]:  # transformers would go on with random weights
-        raise ModelError(str(folder), f"lacks fitting weights for {absent[:3]}", release.REINSTALL)
+        raise ModelError(str(folder), Message("lacks fitting weights for {names}", names=absent[:3]), release.REINSTALL)
     return cast(nn.Module, vision)
 
 
@@ -169,7 +171,7 @@ def _fill(module: nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(_weights(path))
     except (TypeError, RuntimeError) as exc:
-        raise ModelError(str(path), f"does not fit the network ({exc})", release.EXTRA) from exc
+        raise ModelError(str(path), Message("does not fit the network ({why})", why=exc), release.EXTRA) from exc
 
 
 def _weights(path: Path) -> Any:  # noqa: ANN401 - a state or a tensor
@@ -177,7 +179,7 @@ def _weights(path: Path) -> Any:  # noqa: ANN401 - a state or a tensor
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as exc:
-        raise ModelError(str(path), f"cannot be read ({exc})", release.EXTRA) from exc
+        raise ModelError(str(path), Message("cannot be read ({why})", why=exc), release.EXTRA) from exc
 
 
 def _key(*parts: str) -> str:

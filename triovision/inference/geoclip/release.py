@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triovision import extras
-from triovision.errors import ModelError, faults
+from triovision.errors import Message, ModelError, faults
 from triovision.inference.card import SHA256, ModelCard, read_card
 from triovision.inference.integrity import HashedFile
 
@@ -20,8 +20,10 @@ PROJECTION_WEIGHTS: Final = "model/weights/image_encoder_mlp_weights.pth"
 SCALE: Final = "model/weights/logit_scale_weights.pth"
 GALLERY: Final = "model/gps_gallery/coordinates_100K.csv"
 
-REINSTALL: Final = "Install the model again with `triovision models install geoclip`"
-EXTRA: Final = "Install the packages of the worldwide model: " + extras.install_command("geoclip")
+REINSTALL: Final = Message("Install the model again with `{command}`", command="triovision models install geoclip")
+EXTRA: Final = Message(
+    "Install the packages of the worldwide model: {command}", command=extras.install_command("geoclip")
+)
 
 OnProgress = Callable[[int, int], object]
 """Progress callback: called with the amount done and the total."""
@@ -77,7 +79,8 @@ def release_of(card: ModelCard) -> Release:
     try:
         return Release.model_validate(card.architecture_args)
     except ValidationError as exc:
-        raise ModelError(card.id, f"its card does not name its files ({faults(exc)})", REINSTALL) from exc
+        reason = Message("its card does not name its files ({faults})", faults=faults(exc))
+        raise ModelError(card.id, reason, REINSTALL) from exc
 
 
 def model_files(folder: Path, card: ModelCard) -> Iterator[HashedFile]:
@@ -106,7 +109,8 @@ def package_folder() -> Path:
         ModelError: If a package of the extra is not installed.
     """
     if missing := missing_packages():
-        raise ModelError(", ".join(missing), "is needed by the worldwide model and is not installed", EXTRA)
+        reason = Message("is needed by the worldwide model and is not installed")
+        raise ModelError(", ".join(missing), reason, EXTRA)
     spec = find_spec("geoclip")
     if spec is None or spec.origin is None:
         raise ModelError("geoclip", "is no ordinary package", EXTRA)
