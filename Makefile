@@ -74,6 +74,7 @@ i18n-update: i18n-extract ## Add new texts to every catalogue, to be translated,
 
 .PHONY: bench
 bench: $(VENV)/dev ## Measure speed and memory against the bare limit
+	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.memory

@@ -117,10 +117,10 @@ def load_default(
 
 
 def model_folder(model_id: str) -> Path:
-    """Folder of a model on this machine.
+    """Return the folder of a model on this machine.
 
     Raises:
-        ModelError: If there is no such model.
+        ModelError: If the model is unknown.
     """
     known = found_models()
     if model_id not in known:
