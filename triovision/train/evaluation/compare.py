@@ -11,7 +11,8 @@ import pandas as pd
 
 from triovision.errors import RecipeError
 from triovision.metrics.country import RunMetrics, read_metrics
-from triovision.viz.report_page import PageTable, comparison_page, duration
+from triovision.reporting.comparison import comparison_page
+from triovision.reporting.page import PageTable, duration
 
 TABLE = "comparison.csv"
 PAGE = "comparison.html"
