@@ -9,7 +9,7 @@ from babel.messages.pofile import read_po
 from triovision.results import CameraFacts
 from triovision.ui import reports
 from triovision.ui.translation import LANGUAGES, browser_language, get_translator, plain
-from triovision.viz.map_words import DRAWING_WORDS
+from triovision.viz.map_controls import DRAWING_TEXTS
 
 ROOT = Path(__file__).parents[2]
 SPOKEN = [*(ROOT / "triovision" / "ui").glob("*.py"), *(ROOT / "triovision" / "viz").glob("*.py")]
@@ -37,7 +37,7 @@ def catalogue():
 
 def texts():
     found = {text for path in SPOKEN for text in said(path)}
-    return found | set(reports.TEXTS) | set(DRAWING_WORDS.values())
+    return found | set(reports.TEXTS) | set(DRAWING_TEXTS.values())
 
 
 def test_the_sources_say_something():

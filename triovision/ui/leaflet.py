@@ -13,9 +13,10 @@ from streamlit_folium import st_folium
 from triovision.geo import Box
 from triovision.results import CameraFacts, Prediction
 from triovision.ui.translation import Translator
-from triovision.viz.drawings import drawn_box
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
-from triovision.viz.maps import MapLook, prediction_map
+from triovision.viz.map_geometry import drawn_box
+from triovision.viz.map_style import MapOptions
+from triovision.viz.maps import prediction_map
 from triovision.viz.outlines import NO_OUTLINES, read_outlines
 
 NODE_MODULES: Final = Path(__file__).resolve().parents[2] / "node_modules"
@@ -40,7 +41,7 @@ def show_map(
     Returns:
         The rectangle that the reader drew last, if that was the last drawing.
     """
-    look = MapLook(
+    options = MapOptions(
         language=say.language,
         translate=say,
         theme="dark" if st.context.theme.type == "dark" else "light",
@@ -49,12 +50,12 @@ def show_map(
     )
     # Folium keeps what it has rendered inside its objects, so a map that is rendered twice is another one: a new map
     # for each run, of which streamlit-folium makes the same script, leaves the one in the browser alone.
-    plot = prediction_map(prediction, camera, look)
+    plot = prediction_map(prediction, camera, options)
     # render=False leaves out a whole page of HTML that nobody reads; the map itself is rendered all the same.
     drawn = st_folium(
         plot, key=key, height=height_px, use_container_width=True, returned_objects=["all_drawings"], render=False
     )
-    if look.source == PUBLIC_CDN:
+    if options.source == PUBLIC_CDN:
         st.caption(
             say(
                 "The map's scripts are not on this machine and come from a public server. "
