@@ -37,7 +37,7 @@ def test_years_say_how_many_photos_have_none() -> None:
     figure = draw.year_bars(years, LIGHT)
     assert list(figure.data[0].x) == [2001, 2003]
     assert "5 of 10" in figure.layout.title.subtitle.text
-    assert draw.year_bars(years.iloc[2:], LIGHT).layout.annotations[0].text == "No photo says its year"
+    assert draw.year_bars(years.iloc[2:], LIGHT).layout.annotations[0].text == "No photo has a known year"
 
 
 def test_sizes_are_counted() -> None:

@@ -111,8 +111,8 @@ def test_the_reliability_diagram_has_both_curves() -> None:
     )
     before = Reliability(temperature=1, expected_calibration_error=0.2, negative_log_likelihood=1, bins=bins)
     after = before.model_copy(update={"temperature": 2, "expected_calibration_error": 0.1, "bins": bins[:1]})
-    honest, first, second = run_figures.reliability_diagram(before, after, LIGHT).data
-    assert list(honest.x) == list(honest.y) == [0, 1]
+    diagonal, first, second = run_figures.reliability_diagram(before, after, LIGHT).data
+    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
     assert (list(first.x), list(first.y)) == ([0.2, 0.9], [0.4, 1])
     assert list(second.x) == [0.2]
     assert "20%" in first.name
