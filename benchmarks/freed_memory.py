@@ -10,7 +10,7 @@ import timm
 import torch
 from torch.nn import functional as F
 
-from triovision.train.engine.memory import keep_freed_memory
+from triovision.train.engine.trainer import keep_freed_memory
 
 BATCH, SIDE_PX, SECONDS, ROUNDS = 64, 160, 15, 2
 

@@ -28,11 +28,11 @@ from torch.utils.data import Dataset, Sampler
 
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.data.dataset import Sample, SampleKey, collate
+from triovision.train.data.loaders import ResumableLoader
 from triovision.train.data.unreadable import UnreadablePhotos
-from triovision.train.engine.callbacks import AtomicCheckpointIO, FiniteLossGuard, ResumableLoader, StepCheckpoint
-from triovision.train.engine.compiling import Compile
+from triovision.train.engine.callbacks import AtomicCheckpointIO, Compile, FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.engine.memory import keep_freed_memory
+from triovision.train.engine.trainer import keep_freed_memory
 from triovision.train.losses.country import CountryLoss
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Optimisation

@@ -13,12 +13,12 @@ DEGREE_KM = np.pi / 180 * 6371.0088
 CITIES = CityQueries(("FR", "JP", "IS"), per_country=2)
 
 
-def test_the_cities_of_the_most_probable_countries_are_asked() -> None:
+def test_the_cities_of_the_most_probable_countries_are_selected() -> None:
     assert CITIES.cities.names[:2] == ("Paris", "Marseille")
     assert CITIES.metadata.shape == (len(CITIES.cities.names), len(CITY_METADATA))
-    assert CITIES.asked(np.array([0.2, 0.5, 0.3]), 1).tolist() == [2, 3]
-    assert CITIES.asked(np.array([0.4, 0.2, 0.4]), 2).tolist() == [0, 1, *range(4, len(CITIES.cities.names))]
-    assert CITIES.asked(np.array([0.2, 0.5, 0.3]), 9).tolist() == list(range(len(CITIES.cities.names)))
+    assert CITIES.select(np.array([0.2, 0.5, 0.3]), 1).tolist() == [2, 3]
+    assert CITIES.select(np.array([0.4, 0.2, 0.4]), 2).tolist() == [0, 1, *range(4, len(CITIES.cities.names))]
+    assert CITIES.select(np.array([0.2, 0.5, 0.3]), 9).tolist() == list(range(len(CITIES.cities.names)))
 
 
 def test_weights_by_hand() -> None:
@@ -44,14 +44,14 @@ def test_weights_by_hand() -> None:
 )
 def test_summed_by_country_they_are_the_classifiers(shares: list[float], asked: int, scale: float, seed: int) -> None:
     probability = np.array(shares) / sum(shares)
-    rows, random = CITIES.asked(probability, asked), np.random.default_rng(seed)
+    rows, random = CITIES.select(probability, asked), np.random.default_rng(seed)
     answers = random.uniform(-90, 90, len(rows)), random.uniform(-180, 180, len(rows))
     weight = CITIES.weights(probability, rows, *answers, scale)
     assert (weight >= 0).all()
     np.testing.assert_allclose(np.bincount(CITIES.country_index, weight), probability, atol=1e-12)
 
 
-def test_an_answer_bears_its_nearest_city_and_the_country_that_was_asked_about() -> None:
+def test_an_answer_bears_its_nearest_city_and_the_country_that_was_queried() -> None:
     asked = np.array([0, 1])
     answers = np.array([43.77, 43.30]), np.array([11.26, 5.37])  # Florence, for Paris; Marseille, for itself
     places = CITIES.places(np.array([0.9, 0.1, 0.0]), asked, *answers, scale_km=100)

@@ -9,7 +9,7 @@ from triovision.geo import Box, Evidence, Near
 
 def inside(box, *positions):
     lat_deg, lon_deg = np.array(positions, float).T
-    return box.holds(lat_deg, lon_deg).tolist()
+    return box.contains(lat_deg, lon_deg).tolist()
 
 
 def test_a_box_holds_its_edges_and_nothing_beyond():
@@ -89,7 +89,7 @@ PLACES = (
     ],
 )
 def test_all_that_is_said_holds_together(said, agrees):
-    assert Evidence(**said).holds(*PLACES).tolist() == [bool(yes) for yes in agrees]
+    assert Evidence(**said).contains(*PLACES).tolist() == [bool(yes) for yes in agrees]
 
 
 def test_what_is_said_as_plain_values_and_words():

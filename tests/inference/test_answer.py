@@ -73,10 +73,10 @@ def test_what_a_person_says_is_taken_as_true(prediction: Prediction) -> None:
 
 def test_a_small_area_is_filled_with_all_its_cities(prediction: Prediction) -> None:
     before = prediction.posterior
-    assert Evidence(box=ALSACE).holds(before.lat_deg, before.lon_deg, before.countries).sum() < 10
+    assert Evidence(box=ALSACE).contains(before.lat_deg, before.lon_deg, before.countries).sum() < 10
     alsace = given(prediction, Evidence(box=ALSACE), CALIBRATION)
     assert {"Strasbourg", "Colmar", "Mulhouse"} <= set(alsace.posterior.names)
-    assert ALSACE.holds(alsace.posterior.lat_deg, alsace.posterior.lon_deg).all()
+    assert ALSACE.contains(alsace.posterior.lat_deg, alsace.posterior.lon_deg).all()
     assert alsace.place.country == "FR"  # Germany and Switzerland are no labels of this model
     assert 0 < alsace.evidence_probability < 0.5
     colmar = Near(name="Colmar", lat_deg=48.08, lon_deg=7.36, radius_km=30)

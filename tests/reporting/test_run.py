@@ -17,7 +17,7 @@ from triovision.metrics.country import read_metrics
 from triovision.networks import build_classifier
 from triovision.reporting.run import measure
 from triovision.train.data.manifest import read_manifest
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.recipes.country_recipe import read_recipe
 
 LABELS = ("FR", "JP", "NA")
@@ -172,7 +172,7 @@ def test_photos_are_embedded_when_asked_for(study: Path, measured: Path, command
 
 
 def test_few_photos_are_not_calibrated_on(study: Path) -> None:
-    run, photos = read_run(study / "run"), read_manifest(study / "manifest.csv")
+    run, photos = read_country_run(study / "run"), read_manifest(study / "manifest.csv")
     number = photos.table.groupby("country").cumcount()
     few = (number < 3) | number.between(15, 29)  # three held out of each country, and those to learn from
     found = measure(run, photos.where(few), 0.75, workers=0)

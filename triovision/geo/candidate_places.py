@@ -1,4 +1,4 @@
-"""Cities as the places of a model that answers with countries only."""
+"""Posterior over cities for models that predict countries only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PER_COUNTRY: Final = 10
 
 
 class CandidatePlaces:
-    """The largest cities of a fixed set of countries: makes a posterior over places of country probabilities.
+    """The largest cities of a fixed set of countries; turns country probabilities into a posterior over places.
 
     Each country's probability is shared among its cities in proportion to their population.
 
@@ -36,7 +36,7 @@ class CandidatePlaces:
         self._share = _shares(self.cities, self._country_index)
 
     def weighted(self, country_probability: NDArray[np.floating]) -> WeightedPlaces:
-        """The posterior; its probabilities by country are the argument.
+        """Posterior whose marginal by country is the argument.
 
         Args:
             country_probability: Probability of each of `countries`, shape `(n_countries,)`.
@@ -51,14 +51,14 @@ class CandidatePlaces:
 
 
 def city_places(country_probability: Mapping[str, float]) -> WeightedPlaces:
-    """The posterior over all cities of 15,000 inhabitants or more, for areas too small for a model's own places.
+    """Posterior over all cities of 15,000 inhabitants or more, for areas too small for a model's own places.
 
     Args:
         country_probability: Probability of each country (ISO 3166-1 alpha-2), summing to one; a country without a
-            known place is left out.
+            known place is dropped.
 
     Raises:
-        ValueError: If the countries that are left have no probability.
+        ValueError: If the remaining countries have no probability.
     """
     cities = all_cities(list(country_probability))
     codes = np.array(cities.countries)
@@ -69,8 +69,8 @@ def city_places(country_probability: Mapping[str, float]) -> WeightedPlaces:
 
 
 def _shares(cities: Cities, country_index: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Each city's part of its country."""
-    # A place where nobody counted people still takes its part.
+    """Fraction of its country's population that each city has."""
+    # A place without a census counts as one inhabitant.
     population = np.maximum(cities.population, 1)
     return np.asarray(population / np.bincount(country_index, population)[country_index])
 
@@ -82,5 +82,5 @@ def _places(cities: Cities, codes: NDArray[np.str_], weight: NDArray[np.float64]
         weight=weight,
         countries=codes,
         names=cities.names,
-        resolution_km=SPACING_KM,  # a city stands for all within that of it
+        resolution_km=SPACING_KM,  # a city stands for everything within this distance
     )

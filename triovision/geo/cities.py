@@ -1,4 +1,4 @@
-"""The largest cities of each country: where photos of a country are assumed to have been taken."""
+"""Cities of each country, from GeoNames and the time zone database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cities:
         countries: ISO 3166-1 alpha-2 codes.
         lat_deg: Latitudes in degrees WGS 84, `float64`.
         lon_deg: Longitudes in degrees WGS 84, `float64`.
-        population: Inhabitants, `float64`; 0 where nobody counted.
+        population: Inhabitants, `float64`; 0 where unknown.
     """
 
     names: tuple[str, ...]
@@ -48,7 +48,7 @@ class _City(NamedTuple):
 
 
 def candidate_cities(countries: Sequence[str], per_country: int = 10) -> Cities:
-    """The largest cities of each country, none within `SPACING_KM` of a larger one that was taken.
+    """The largest cities of each country, none within `SPACING_KM` of a larger selected one.
 
     Cities are those of GeoNames with 15,000 inhabitants or more, and all capitals. A territory with none of them, such
     as Antarctica, has the places that the IANA time zone database gives for it, the main one first.
@@ -73,10 +73,10 @@ def candidate_cities(countries: Sequence[str], per_country: int = 10) -> Cities:
 
 
 def all_cities(countries: Sequence[str]) -> Cities:
-    """All cities of the countries that `candidate_cities` chooses from, however near each other.
+    """All cities of the countries, however near each other.
 
     Args:
-        countries: Distinct ISO 3166-1 alpha-2 codes; one without a known place adds nothing.
+        countries: Distinct ISO 3166-1 alpha-2 codes; one without a known place adds no city.
     """
     return _table([(country, city) for country in countries for city in _places(country)])
 
@@ -92,7 +92,7 @@ def _table(chosen: Sequence[tuple[str, _City]]) -> Cities:
 
 
 def _spread(cities: Sequence[_City], limit: int) -> list[_City]:
-    """The first `limit` cities that lie at least `SPACING_KM` from all those taken before."""
+    """The first `limit` cities that lie at least `SPACING_KM` from all selected before them."""
     taken: list[_City] = []
     for city in cities:
         if len(taken) == limit:

@@ -1,4 +1,4 @@
-"""Numbers about a city that say what kind of place it is, for regressors of a position. No coordinates."""
+"""City metadata in coarse classes, the second input of position regressors; no coordinates."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _Floats = NDArray[np.float64]
 
 
 def city_metadata(cities: Cities) -> _Floats:
-    """Numbers about each city, in raw units.
+    """Metadata of each city, in raw units.
 
     Facts are those of GeoNames; the cities that a city is compared with are those of `nearest_city`. The classes are
     0, 1 and 2: of the inhabitants, divided at `LARGE_CITY` and `HUGE_CITY`; of the neighbours with more than

@@ -1,4 +1,4 @@
-"""Candidate cities that a regressor is asked about, and what its answers say together of one photo."""
+"""Candidate cities that the position regressor is queried with, and the posterior made of its answers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Floats = NDArray[np.float64]
 
 
 class CityQueries:
-    """The candidate cities of a fixed set of countries, with their metadata worked out once for all photos.
+    """Candidate cities of a fixed set of countries, with their metadata computed once for all photos.
 
-    A regressor that wants a city's metadata beside the photo is asked about the cities of the most probable countries.
-    Each answer is a point on Earth; it weighs more the nearer it is to the city that it was given for, because the
-    regressor learnt from photos with their true cities. The cities that it was not asked about stand for themselves.
+    The regressor takes a city's metadata beside the photo. It is queried with the cities of the most probable
+    countries, and each answer is a point on Earth. An answer weighs more the nearer it lies to its own city, because
+    the regressor was trained on photos with their true cities. All other cities enter the posterior as they are.
 
     Attributes:
         cities: The candidates, grouped by country.
@@ -43,12 +43,12 @@ class CityQueries:
         self._codes = np.array(self.cities.countries)
         self._n_countries = len(countries)
 
-    def asked(self, country_probability: NDArray[np.floating], n_countries: int) -> NDArray[np.intp]:
-        """Cities of the most probable countries: those to ask the regressor about.
+    def select(self, country_probability: NDArray[np.floating], n_countries: int) -> NDArray[np.intp]:
+        """Select the cities of the most probable countries, to query the regressor with.
 
         Args:
             country_probability: Probability of each country, shape `(n_countries,)`.
-            n_countries: How many countries; with fewer, those there are.
+            n_countries: Number of countries; all of them when there are fewer.
 
         Returns:
             Rows of `cities`, ascending.
@@ -57,26 +57,26 @@ class CityQueries:
         return np.flatnonzero(np.isin(self.country_index, most_probable))
 
     def points(
-        self, asked: NDArray[np.intp], lat_deg: NDArray[np.floating], lon_deg: NDArray[np.floating]
+        self, queried: NDArray[np.intp], lat_deg: NDArray[np.floating], lon_deg: NDArray[np.floating]
     ) -> tuple[Floats, Floats]:
-        """The weighted set's positions: the regressor's answers, and the cities that it was not asked about.
+        """Positions of the weighted set: the regressor's answers, and the cities that it was not queried with.
 
         Args:
-            asked: See `asked`.
-            lat_deg: Latitude of the answer for each of them, shape `(n_asked,)`.
+            queried: Rows of `cities`; see `select`.
+            lat_deg: Latitude of the answer for each of them, shape `(n_queried,)`.
             lon_deg: Its longitude.
 
         Returns:
             Latitudes and longitudes in degrees, shape `(n_cities,)` each.
         """
         lats, lons = self.cities.lat_deg.copy(), self.cities.lon_deg.copy()
-        lats[asked], lons[asked] = lat_deg, lon_deg
+        lats[queried], lons[queried] = lat_deg, lon_deg
         return lats, lons
 
     def weights(
         self,
         country_probability: NDArray[np.floating],
-        asked: NDArray[np.intp],
+        queried: NDArray[np.intp],
         lat_deg: NDArray[np.floating],
         lon_deg: NDArray[np.floating],
         scale_km: float,
@@ -88,8 +88,8 @@ class CityQueries:
 
         Args:
             country_probability: Probability of each country, shape `(n_countries,)`.
-            asked: See `asked`.
-            lat_deg: Latitude of the answer for each of them, shape `(n_asked,)`.
+            queried: Rows of `cities`; see `select`.
+            lat_deg: Latitude of the answer for each of them, shape `(n_queried,)`.
             lon_deg: Its longitude.
             scale_km: Distance at which an answer weighs 1/e of one that is right on its city.
 
@@ -105,9 +105,9 @@ class CityQueries:
         if not scale_km > 0:
             raise ValueError(f"`scale_km` must be positive, got {scale_km}")
         cities = self.cities
-        # In logarithms, because far answers would all weigh nothing. A place where nobody counted still takes part.
+        # In logarithms, because far answers would all weigh nothing. A place without a census takes part too.
         log_share = np.log(np.maximum(cities.population, 1))
-        log_share[asked] = -distance_km(cities.lat_deg[asked], cities.lon_deg[asked], lat_deg, lon_deg) / scale_km
+        log_share[queried] = -distance_km(cities.lat_deg[queried], cities.lon_deg[queried], lat_deg, lon_deg) / scale_km
         highest = np.full(self._n_countries, -np.inf)
         np.maximum.at(highest, self.country_index, log_share)
         share = np.exp(log_share - highest[self.country_index])
@@ -117,24 +117,24 @@ class CityQueries:
     def places(
         self,
         country_probability: NDArray[np.floating],
-        asked: NDArray[np.intp],
+        queried: NDArray[np.intp],
         lat_deg: NDArray[np.floating],
         lon_deg: NDArray[np.floating],
         scale_km: float,
     ) -> WeightedPlaces:
-        """The posterior: the points and weights of the methods above, which take the same arguments.
+        """Posterior made of `points` and `weights`, which take the same arguments.
 
-        An answer bears the name of the city nearest to it, and the country of the one that it was given for.
+        An answer has the name of the city nearest to it, and the country of the city that it was queried with.
         """
         names = list(self.cities.names)
-        for row, name in zip(asked.tolist(), nearest_city(lat_deg, lon_deg).names, strict=True):
+        for row, name in zip(queried.tolist(), nearest_city(lat_deg, lon_deg).names, strict=True):
             names[row] = name
-        lats, lons = self.points(asked, lat_deg, lon_deg)
+        lats, lons = self.points(queried, lat_deg, lon_deg)
         return WeightedPlaces(
             lat_deg=lats,
             lon_deg=lons,
-            weight=self.weights(country_probability, asked, lat_deg, lon_deg, scale_km),
+            weight=self.weights(country_probability, queried, lat_deg, lon_deg, scale_km),
             countries=self._codes,
             names=names,
-            resolution_km=SPACING_KM,  # a city stands for all within that of it
+            resolution_km=SPACING_KM,  # a city stands for everything within this distance
         )

@@ -1,4 +1,4 @@
-"""Where the sea begins: the cells of a fine grid that a coast runs through."""
+"""Coastline as the cells of a fine grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what people write to a country: codes and names as they stand in folders and tables."""
+"""Country codes parsed from codes and names in folders and tables."""
 
 from __future__ import annotations
 

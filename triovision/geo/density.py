@@ -1,4 +1,4 @@
-"""From weighted points to a smooth density on cells of equal area."""
+"""Density of weighted points on cells of equal area, smoothed by a von Mises-Fisher kernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLOCK: Final = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Density:
-    """Probability of cells of equal area; the cells left out have none.
+    """Probability of cells of equal area; cells without probability are dropped.
 
     Attributes:
         bounds_deg: South, west, north and east edge of each cell in degrees, shape `(n_cells, 4)`.
@@ -37,8 +37,8 @@ def density(xyz: NDArray[np.float64], weight: NDArray[np.float64], width_km: flo
     """Weighted points smoothed by a von Mises-Fisher kernel, on cells about as wide as the kernel.
 
     The kernel is exp(κ·cos θ) with κ = (Earth's radius / width)², for a small width a Gaussian of that standard
-    deviation ("Directional Statistics", Mardia and Jupp, 2000, section 9.3.2), cut off at three widths. What it gives
-    to the cells is scaled point by point, so that no probability is lost or made.
+    deviation ("Directional Statistics", Mardia and Jupp, 2000, section 9.3.2), cut off at three widths. Each
+    point's kernel is scaled to sum to its weight, so that the total stays one.
 
     Args:
         xyz: Points as unit vectors, shape `(n, 3)`.

@@ -1,4 +1,4 @@
-"""Great-circle distances and the scores that the field builds on them."""
+"""Great-circle distances, GeoScore and distance thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A grid whose cells have exactly the same area, nearly square from the equator to the poles."""
+"""Grid of cells with equal area, nearly square from the equator to the poles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person knows about where a photo was taken."""
+"""Evidence about the place of a photo: continent, country, box or city, known to a person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from triovision.geo.distances import distance_km
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """What lies between two parallels and two meridians, edges included; it may cross the date line.
+    """Area between two parallels and two meridians, edges included; it may cross the date line.
 
     Attributes:
         south_deg: Southern edge.
@@ -35,7 +35,7 @@ class Box:
     east_deg: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no box."""
+        """Check the edges."""
         if not all(-180 <= lon_deg <= 180 for lon_deg in (self.west_deg, self.east_deg)):
             raise EvidenceError(str(self), "west and east must lie within ±180°", "Correct the box")
         if not (-90 <= self.south_deg <= 90 and -90 <= self.north_deg <= 90):
@@ -43,7 +43,7 @@ class Box:
         if self.south_deg > self.north_deg:
             raise EvidenceError(str(self), "its south lies north of its north", "Correct the box")
 
-    def holds(self, lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def contains(self, lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
         """True for the positions that lie in the box."""
         # -180 and 180 are one meridian.
         east_of_west = (lon_deg - self.west_deg) % 360
@@ -62,7 +62,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Near:
-    """What lies within a distance of a city.
+    """Area within a distance of a city.
 
     Raises:
         EvidenceError: If the radius is no positive number.
@@ -74,20 +74,20 @@ class Near:
     radius_km: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no radius."""
+        """Check the radius."""
         if not 0 < self.radius_km < math.inf:
             raise EvidenceError(self.name, "the distance from it must be above 0 km", "Correct the distance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is known of a photo's place. Several things hold together; None says nothing.
+    """Evidence about a photo's place. All fields hold together; None is no evidence.
 
     Attributes:
         continent: GeoNames code, a key of `CONTINENTS`.
         country: ISO 3166-1 alpha-2 code.
-        box: Between which parallels and meridians.
-        near: How far from which city at most.
+        box: Area between parallels and meridians.
+        near: Area around a city.
 
     Raises:
         EvidenceError: If there is no such continent or country, or nothing is said.
@@ -99,18 +99,18 @@ class Evidence:
     near: Near | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what says nothing or names nothing on Earth."""
+        """Check the codes, and that at least one field is given."""
         if self.continent is not None and self.continent not in CONTINENTS:
             raise EvidenceError(self.continent, "is no continent", f"Choose one of {', '.join(CONTINENTS)}")
         if self.country is not None and not is_country(self.country):
             raise EvidenceError(self.country, "is no country", "Give its code of two letters, such as FR")
-        if all(said is None for said in (self.continent, self.country, self.box, self.near)):
+        if all(field is None for field in (self.continent, self.country, self.box, self.near)):
             raise EvidenceError("evidence", "says nothing", "Name a continent, a country, a box or a city")
 
-    def holds(
+    def contains(
         self, lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64], countries: NDArray[np.str_]
     ) -> NDArray[np.bool_]:
-        """True for the positions, each in one of `countries`, that agree with all that is known."""
+        """True for the positions, each in one of `countries`, that agree with every field."""
         agrees = np.ones(len(countries), dtype=np.bool_)
         if self.continent is not None:
             inside = [code for code in set(countries.tolist()) if continent_code(code) == self.continent]
@@ -118,17 +118,17 @@ class Evidence:
         if self.country is not None:
             agrees &= countries == self.country
         if self.box is not None:
-            agrees &= self.box.holds(lat_deg, lon_deg)
+            agrees &= self.box.contains(lat_deg, lon_deg)
         if self.near is not None:
             agrees &= distance_km(self.near.lat_deg, self.near.lon_deg, lat_deg, lon_deg) <= self.near.radius_km
         return agrees
 
     def to_dict(self) -> dict[str, Any]:
-        """What is said, as plain JSON values."""
-        return {name: said for name, said in asdict(self).items() if said is not None}
+        """The given fields as JSON values."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
-        """What is said, in codes and figures."""
+        """The given fields in codes and numbers."""
         box = self.box and str(self.box)
         near = self.near and f"{self.near.name} ±{self.near.radius_km:g} km"
-        return " · ".join(said for said in (self.continent, self.country, box, near) if said)
+        return " · ".join(part for part in (self.continent, self.country, box, near) if part)

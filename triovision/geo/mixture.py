@@ -1,4 +1,4 @@
-"""Several posteriors over places as one."""
+"""Mixture of several posteriors over places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A posterior over places: weighted points on the sphere, and what they say of where a photo was taken."""
+"""Posterior over places: weighted points on the sphere, with best point, radii, marginals and conditioning."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FINALISTS: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """The posterior in a few values.
+    """Summary of a posterior.
 
     Attributes:
         place: Best single place.
@@ -50,8 +50,8 @@ class WeightedPlaces:
         lon_deg: Longitudes in degrees WGS 84, shape `(n,)`.
         weight: Probabilities, shape `(n,)`.
         countries: ISO 3166-1 alpha-2 code of each point, shape `(n,)`.
-        names: Name of each point, or nothing at all where points have none.
-        resolution_km: Each point stands for all within this distance of it, so that no radius is smaller.
+        names: Name of each point, or empty where points have no names.
+        resolution_km: Each point stands for everything within this distance; no radius is smaller.
 
     Raises:
         ValueError: If shapes differ, a point lies nowhere, or the weights are no probabilities that sum to one.
@@ -65,7 +65,7 @@ class WeightedPlaces:
     resolution_km: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no distribution over places."""
+        """Check that this is a distribution over places."""
         check_weights(self.weight)
         n = len(self.weight)
         if not self.lat_deg.shape == self.lon_deg.shape == self.countries.shape == (n,) or len(self.names) not in (
@@ -142,16 +142,16 @@ class WeightedPlaces:
         return density(self._xyz, self.weight, width_km)
 
     def probability_of(self, evidence: Evidence) -> float:
-        """How probable it is, by this set, that what a person says is so."""
-        return min(1.0, float(self.weight[evidence.holds(self.lat_deg, self.lon_deg, self.countries)].sum()))
+        """Probability of the evidence under this posterior."""
+        return min(1.0, float(self.weight[evidence.contains(self.lat_deg, self.lon_deg, self.countries)].sum()))
 
     def condition(self, evidence: Evidence) -> WeightedPlaces:
-        """The points that agree with what a person knows, their weights scaled to sum to one (Bayes' rule).
+        """Condition on evidence: keep the points that agree, and scale their weights to sum to one (Bayes' rule).
 
         Raises:
-            EvidenceError: If nothing that has any probability agrees.
+            EvidenceError: If no point with a probability agrees.
         """
-        agrees = evidence.holds(self.lat_deg, self.lon_deg, self.countries) & (self.weight > 0)
+        agrees = evidence.contains(self.lat_deg, self.lon_deg, self.countries) & (self.weight > 0)
         if not agrees.any():
             raise EvidenceError(
                 str(evidence), "no place that the model considers agrees with it", "Say less, or draw a larger box"

@@ -1,4 +1,4 @@
-"""Which country a position lies in, with no network.
+"""Offline reverse geocoding: the country of a position.
 
 Every country has time zones of its own, and their boundaries are kept up to date from OpenStreetMap, territorial waters
 included, which outlines drawn for maps leave out: a photo taken from a pier, a ferry or an islet still has a country.

@@ -1,4 +1,4 @@
-"""Points on the unit sphere, and the one that is nearest to a weighted set of them."""
+"""Unit vectors on the sphere, and the best single point of a weighted set (geometric median, GeoScore mode)."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def given(prediction: Prediction, evidence: Evidence, calibration: Calibration) 
 def _fine_enough(posterior: WeightedPlaces, evidence: Evidence) -> WeightedPlaces:
     if evidence.box is None and evidence.near is None:
         return posterior
-    if evidence.holds(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= _FEW:
+    if evidence.contains(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= _FEW:
         return posterior
     cities = city_places(posterior.by_country())
     return cities if cities.probability_of(evidence) > 0 else posterior

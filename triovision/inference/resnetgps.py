@@ -62,7 +62,7 @@ class ResNetGpsEngine(CountryEngine):
         with torch.inference_mode():
             logits = self._network.countries(torch.from_numpy(features_nc).to(self.device)).cpu().numpy()
         probability = probabilities(logits, self.card.calibration.temperature)[0]
-        asked = self._cities.asked(probability, self._position.asked_countries)
+        asked = self._cities.select(probability, self._position.asked_countries)
         lat_deg, lon_deg = self._regressor.positions(features_nc, self._cities.metadata[asked]).T
         return probability, self._cities.places(probability, asked, lat_deg, lon_deg, self._position.scale_km)
 

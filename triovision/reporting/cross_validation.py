@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from triovision.files import atomic_write
 from triovision.metrics.country import RunMetrics
 from triovision.reporting.run import write_run_page
 from triovision.train.tuning.cross_validation import NOT_FRACTIONS
@@ -37,5 +38,5 @@ def write_cross_validation_page(recipe: str, runs: dict[str, RunMetrics], table:
         "Log-likelihood": metric_spread(others, tuple(runs), LIGHT, ".2f"),
     }
     page = folder / PAGE
-    page.write_text(figures_page(figures, f"{recipe}: {len(runs)} folds"), encoding="utf-8")
+    atomic_write(page, figures_page(figures, f"{recipe}: {len(runs)} folds"))
     return page

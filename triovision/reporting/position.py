@@ -7,6 +7,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from triovision.files import atomic_write
 from triovision.train.tuning.position_benchmark import VersionMetrics
 from triovision.viz import LIGHT, figures_page
 from triovision.viz.position_figures import position_figures
@@ -28,5 +29,5 @@ def write_benchmark_page(versions: VersionMetrics, folder: Path, more_figures: M
     figures = position_figures(versions, LIGHT) | dict(more_figures)
     folds = len(next(iter(versions.values())))
     page = folder / PAGE
-    page.write_text(figures_page(figures, f"ResNetGPS: {len(versions)} architectures, {folds} folds"), encoding="utf-8")
+    atomic_write(page, figures_page(figures, f"ResNetGPS: {len(versions)} architectures, {folds} folds"))
     return page

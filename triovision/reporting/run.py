@@ -30,8 +30,8 @@ from triovision.photo import read_photo
 from triovision.reporting.page import render_page
 from triovision.train.data.dataset import NO_LABEL, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import Splits, split
-from triovision.train.engine.run_folder import Run
+from triovision.train.data.splits import Splits, split
+from triovision.train.engine.run_folder import CountryRun
 from triovision.train.evaluation.learning_curves import best_epoch, overfitting, read_curves
 from triovision.train.evaluation.metrics import Answers, scores, split_metrics
 from triovision.train.export.calibration import HeldOut, fit_calibration, fit_half, held_out
@@ -47,18 +47,18 @@ _FEWEST_FITTED = 20
 _MOST_TRAINING = 5000
 
 
-def write_run_metrics(run: Run, manifest: Manifest, target_accuracy: float, workers: int) -> RunMetrics:
+def write_run_metrics(run: CountryRun, manifest: Manifest, target_accuracy: float, workers: int) -> RunMetrics:
     """Measure a run and write `metrics.json` into its folder; see `measure`."""
     metrics = measure(run, manifest, target_accuracy, workers)
-    atomic_write(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
+    atomic_write(run.folder / METRICS, metrics.model_dump_json(indent=1) + "\n")
     return metrics
 
 
-def measure(run: Run, manifest: Manifest, wanted_accuracy: float, workers: int) -> RunMetrics:
+def measure(run: CountryRun, manifest: Manifest, wanted_accuracy: float, workers: int) -> RunMetrics:
     """Measure a run on its validation photos and on a sample of its training photos.
 
     Args:
-        run: See `read_run`.
+        run: See `read_country_run`.
         manifest: The manifest that it was trained on.
         wanted_accuracy: Wanted share of right answers among those that are not abstained.
         workers: Processes that decode photos.
@@ -113,7 +113,7 @@ def _calibration(seen: HeldOut, half: NDArray[np.bool_], wanted_accuracy: float)
     )
 
 
-def _training_sample(splits: Splits, run: Run, photos: int) -> Manifest:
+def _training_sample(splits: Splits, run: CountryRun, photos: int) -> Manifest:
     """As many training photos with a label as were held out, at most 5000, drawn with the recipe's seed."""
     known = splits.training.where(splits.training.table["country"].isin(run.labels))
     size = min(len(known), photos, _MOST_TRAINING)
@@ -122,7 +122,7 @@ def _training_sample(splits: Splits, run: Run, photos: int) -> Manifest:
     return known.where(mask)
 
 
-def _cost(run: Run, training_photos: int, epochs: tuple[Epoch, ...], validation_photos_per_s: float) -> Cost:
+def _cost(run: CountryRun, training_photos: int, epochs: tuple[Epoch, ...], validation_photos_per_s: float) -> Cost:
     last = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True, map_location="cpu", mmap=True)
     # Lightning's `Timer` callback keeps its time in the checkpoint, over all resumptions; older runs had none.
     seconds = last["callbacks"].get("Timer", {}).get("time_elapsed", {}).get("train") or None
@@ -156,7 +156,7 @@ def write_run_page(folder: Path, metrics: RunMetrics, photo_root: Path | None) -
         Path of the page.
     """
     copies = {} if photo_root is None else thumbnails(metrics, photo_root)
-    atomic_write(folder / REPORT, run_page(metrics, copies).encode())
+    atomic_write(folder / REPORT, run_page(metrics, copies))
     return folder / REPORT
 
 

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from optuna.visualization import plot_optimization_history, plot_param_importances
 
 from triovision.errors import RecipeError
+from triovision.files import atomic_write
 from triovision.train.tuning.study import CONFIG, StudyPlan, read_study
 from triovision.viz import figures_page
 
@@ -30,7 +31,7 @@ def write_study_page(plan: StudyPlan, study: optuna.Study) -> str:
     """
     page = plan.folder / PAGE
     figures = _figures(study, plan.metric)
-    page.write_text(figures_page(figures, f"Study of {plan.recipe_name}"), encoding="utf-8")
+    atomic_write(page, figures_page(figures, f"Study of {plan.recipe_name}"))
     complete = _complete_trials(study)
     if complete >= MIN_TRIALS_FOR_IMPORTANCE:
         return f"wrote {page}"

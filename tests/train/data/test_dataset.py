@@ -20,7 +20,7 @@ from triovision.train.data.dataset import (
     targets,
 )
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import split
+from triovision.train.data.splits import split
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Augmentation, Data
 

@@ -20,8 +20,8 @@ from triovision.train.data.feature_cache import collate_features, cut_prefix, fr
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.engine.run import run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run import train_country
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Augmentation, Data, Optimisation
 
@@ -128,9 +128,9 @@ def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
 
     monkeypatch.setattr(CountryModule, "on_train_epoch_start", freeze)
     torch.manual_seed(RECIPE.seed)
-    loading = LoadOptions(cache=tmp_path / "cache", views=2)
-    run(RECIPE, manifest, tmp_path / "run", None, workers=0, loading=loading)
-    trained = read_run(tmp_path / "run").network
+    loading = LoadOptions(workers=0, cache=tmp_path / "cache", views=2)
+    train_country(RECIPE, manifest, tmp_path / "run", None, loading)
+    trained = read_country_run(tmp_path / "run").network
     torch.manual_seed(RECIPE.seed)
     begun = build_classifier("test_efficientnet", 2)
     frozen = {id(weights) for part in leading_modules(trained, 2) for weights in part.parameters()}
@@ -146,4 +146,6 @@ def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
 def test_views_need_something_frozen(manifest: Manifest, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"freeze_blocks": 0})
     with pytest.raises(RecipeError, match="frozen part"):
-        run(recipe, manifest, tmp_path / "run", None, workers=0, loading=LoadOptions(cache=tmp_path / "cache", views=2))
+        train_country(
+            recipe, manifest, tmp_path / "run", None, LoadOptions(workers=0, cache=tmp_path / "cache", views=2)
+        )

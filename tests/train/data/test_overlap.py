@@ -1,16 +1,25 @@
+"""Photos that parts share."""
+
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
-from triovision.errors import RecipeError
+from triovision.cli import main
+from triovision.cli.train import datasets
+from triovision.errors import ManifestError, RecipeError
 from triovision.inference import ModelCard, read_card
 from triovision.inference.card import Provenance
-from triovision.train.data.manifest import Manifest
-from triovision.train.data.overlap import held_out_by_all, learnt_rows
+from triovision.train.data.build.duplicates import MAX_DISTANCE, perceptual_hash
+from triovision.train.data.manifest import Manifest, read_manifest
+from triovision.train.data.overlap import divided_groups, hash_photos, held_out_by_all, leaking_pairs, learnt_rows
 from triovision.train.evaluation.benchmark import learnt_of
 
 MakeCard = Callable[..., ModelCard]
@@ -79,3 +88,107 @@ def test_leaked_photos_are_refused(
 def test_members_none_of_which_tells_are_refused(make_card: MakeCard, manifest: Manifest) -> None:
     with pytest.raises(RecipeError, match=r"x\.a, x\.b: do not say"):
         held_out_by_all([make_card("x.a", told=False), make_card("x.b", told=False)], manifest)
+
+
+TABLE = pd.DataFrame(
+    {
+        "file": ["a", "b", "c", "d", "e"],
+        "country": ["FR", "FR", "US", "US", "US"],
+        "place": ["p", "p", "q", "", ""],
+    }
+)
+
+
+def test_pairs_within_a_part_or_without_one_do_not_leak() -> None:
+    part = np.array(["train", "val", "train", "", "val"])
+    leaks = leaking_pairs(TABLE, part, np.array([[1, 2], [0, 2], [0, 1], [3, 4], [1, 4]]))
+    assert leaks.to_numpy().tolist() == [
+        ["a", "train", "FR", "b", "val", "FR"],
+        ["b", "val", "FR", "c", "train", "US"],
+    ]
+    assert leaking_pairs(TABLE, part, np.empty((0, 2), dtype=np.intp)).empty
+
+
+def test_a_divided_place_is_named_and_an_empty_one_is_none() -> None:
+    part = np.array(["train", "val", "train", "train", "val"])
+    assert divided_groups(TABLE, part, "place").to_numpy().tolist() == [["p", "train val", 2]]
+    assert divided_groups(TABLE, np.array(["val", "val", "train", "train", "val"]), "place").empty
+
+
+@pytest.fixture
+def folder(tmp_path: Path, china: bytes) -> Path:
+    """China twice, once smaller and more compressed; noise; and a file that is no photo."""
+    picture = Image.open(io.BytesIO(china))
+    picture.save(tmp_path / "china.jpg")
+    picture.resize((320, 213)).save(tmp_path / "again.jpg", quality=40)
+    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    return tmp_path
+
+
+def write(folder: Path, *parts: str) -> Path:
+    path = folder / "manifest.csv"
+    files = ("china.jpg", "again.jpg", "noise.png", "broken.jpg")
+    rows = [f"{file},CN,{file[0]},{part}" for file, part in zip(files, parts, strict=True)]
+    path.write_text("\n".join(["file,country,place,split", *rows]) + "\n")
+    return path
+
+
+def test_hashes_are_those_of_the_readable_photos(folder: Path) -> None:
+    calls: list[int] = []
+    hashes, rows = hash_photos(read_manifest(write(folder, *["train"] * 4)), 0, lambda: calls.append(1))
+    assert rows.tolist() == [0, 1, 2]
+    assert hashes[2] == perceptual_hash(np.asarray(Image.open(folder / "noise.png")))
+    assert int(hashes[0] ^ hashes[1]).bit_count() <= MAX_DISTANCE < int(hashes[0] ^ hashes[2]).bit_count()
+    assert len(calls) == 4
+
+
+def test_a_hash_that_the_manifest_states_is_taken(tmp_path: Path) -> None:
+    table = pd.DataFrame({"file": ["gone.jpg", "lost.jpg"], "phash": ["00000000000000ff", ""]})
+    hashes, rows = hash_photos(Manifest(table, tmp_path, ""), 0, lambda: None)
+    assert (hashes.tolist(), rows.tolist()) == ([255], [0])
+    with pytest.raises(ManifestError, match="not one readable photo"):
+        hash_photos(Manifest(table.iloc[1:], tmp_path, ""), 0, lambda: None)
+
+
+def command(name: str, *arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["train", name, *map(str, arguments), "--workers", "0"])
+    return done.exit_code, done.output
+
+
+def test_the_command_finds_what_a_split_by_hand_lets_through(folder: Path) -> None:
+    out = folder / "found" / "leaks.csv"
+    code, output = command("leakage", write(folder, "train", "val", "train", "val"), "--out", out)
+    assert code == 1
+    assert "train china.jpg  looks like  val again.jpg" in output
+    assert "1 photos cannot be read" in output
+    assert pd.read_csv(out)[["file_a", "file_b"]].to_numpy().tolist() == [["china.jpg", "again.jpg"]]
+
+
+def test_the_command_is_content_with_a_clean_split(folder: Path) -> None:
+    out = folder / "leaks.csv"
+    path = write(folder, "train", "train", "val", "")
+    code, output = command("leakage", path, "--out", out, "--by", "place")
+    assert (code, "0 of 4 places are divided" in output) == (0, True), output
+    assert not out.exists()
+
+
+def test_a_divided_place_alone_is_leakage(folder: Path) -> None:
+    path = write(folder, "train", "train", "val", "val")
+    path.write_text(path.read_text().replace(",n,", ",c,"))
+    code, output = command("leakage", path, "--out", folder / "leaks.csv", "--by", "place")
+    assert (code, "place c: 2 photos in train val" in output) == (1, True), output
+
+
+def test_split_keeps_photos_together_that_look_alike(folder: Path) -> None:
+    path = write(folder, "", "", "", "")
+    code, output = command("split", path, "--by", "random", "--share", "0.5")
+    assert (code, "2 photos look like another one" in output) == (0, True), output
+    part = read_manifest(path).table["split"]
+    assert part[0] == part[1]
+
+
+def test_the_commands_look_for_twins_as_closely_as_the_library() -> None:
+    found = [p.default for c in (datasets.split, datasets.leakage) for p in c.params if p.name == "max_distance"]
+    assert found == [MAX_DISTANCE, MAX_DISTANCE]

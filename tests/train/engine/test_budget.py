@@ -15,8 +15,8 @@ from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
 from triovision.train.data.unreadable import UnreadablePhotos, allowed_photos
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.engine.run import run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run import train_country
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Augmentation, Data, Optimisation
 
@@ -65,7 +65,7 @@ def study(tmp_path: Path) -> Path:
 def start(study: Path) -> Start:
     def begin(**loading: object) -> Path:
         photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
-        run(RECIPE, photos, study / "run", None, workers=0, loading=LoadOptions(**loading))  # type: ignore[arg-type]
+        train_country(RECIPE, photos, study / "run", None, LoadOptions(**({"workers": 0} | loading)))  # type: ignore[arg-type]
         return study / "run"
 
     return begin
@@ -159,13 +159,13 @@ def test_weights_that_are_no_numbers_are_never_kept(study: Path, start: Start, m
 
 
 def test_a_country_with_one_photo_teaches_without_a_label(start: Start) -> None:
-    assert read_run(start()).labels == ("FR", "JP")
+    assert read_country_run(start()).labels == ("FR", "JP")
 
 
 def test_a_run_cannot_go_on_from_one_that_knows_none_of_its_countries(study: Path, start: Start) -> None:
-    first = read_run(start())
+    first = read_country_run(start())
     table = (study / "manifest.csv").read_text().replace(",FR,", ",IT,").replace(",JP,", ",ES,")
     (study / "other.csv").write_text(table)
     photos = read_manifest(study / "other.csv", columns=["place", "split"])
     with pytest.raises(RecipeError, match="knows not one country"):
-        run(RECIPE, photos, study / "other", first, workers=0)
+        train_country(RECIPE, photos, study / "other", first, LoadOptions(workers=0))

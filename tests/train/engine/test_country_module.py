@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from triovision.errors import RecipeError
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.losses.country import CountryLoss
-from triovision.train.models.build import freeze_blocks, recipe_network, rest_frozen
+from triovision.train.models.build import build_country_network, freeze_blocks, rest_frozen
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Loss
 
@@ -62,7 +62,7 @@ def training(of: Recipe) -> CountryModule:
 def test_the_stem_and_the_first_stage_are_frozen(family: str) -> None:
     architecture, args, frozen = FAMILIES[family]
     chosen = recipe(architecture=architecture, architecture_args=args, freeze_blocks=1)
-    network = recipe_network(chosen, 3)
+    network = build_country_network(chosen, 3)
     freeze_blocks(network, chosen)
     still = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     expected = {
@@ -102,7 +102,7 @@ def test_nothing_is_dropped_out_in_what_is_frozen() -> None:
 def test_more_blocks_than_there_are_cannot_be_frozen() -> None:
     chosen = recipe(architecture="test_resnet", freeze_blocks=5)
     with pytest.raises(RecipeError, match="has 4 blocks"):
-        freeze_blocks(recipe_network(chosen, 3), chosen)
+        freeze_blocks(build_country_network(chosen, 3), chosen)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_more_blocks_than_there_are_cannot_be_frozen() -> None:
 )
 def test_a_network_that_cannot_be_built_is_an_error_in_words(fields: dict[str, object], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
-        recipe_network(recipe(**fields), 3)
+        build_country_network(recipe(**fields), 3)
 
 
 def test_the_training_log_holds_the_means_since_the_epoch_began(monkeypatch: pytest.MonkeyPatch) -> None:

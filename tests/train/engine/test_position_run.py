@@ -21,11 +21,11 @@ from triovision.train.data.feature_cache import weights_sha256
 from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest, read_manifest
 from triovision.train.engine.position_module import PositionModule
-from triovision.train.engine.position_run import run
-from triovision.train.engine.position_run_folder import read_gps_run
+from triovision.train.engine.run import train_position
+from triovision.train.engine.run_folder import read_position_run
 from triovision.train.evaluation.country_probabilities import read_classifier
 from triovision.train.evaluation.position import measure
-from triovision.train.recipes.position_recipe import RECIPES, GpsRecipe
+from triovision.train.recipes.position_recipe import RECIPES, PositionRecipe
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
@@ -44,7 +44,7 @@ def photos(towns: Path) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def recipe(towns: Path) -> GpsRecipe:
+def recipe(towns: Path) -> PositionRecipe:
     return RECIPES.read(str(towns / "tiny.toml"))
 
 
@@ -86,13 +86,13 @@ def test_what_a_run_leaves(finished: Path, photos: Manifest) -> None:
 
 
 def test_the_frozen_backbone_is_the_one_that_it_started_from(finished: Path) -> None:
-    found = read_gps_run(finished)
+    found = read_position_run(finished)
     assert not found.network.training
     assert weights_sha256(found.network.resnet) == json.loads((finished / "run.json").read_text())["backbone_sha256"]
 
 
 def test_a_killed_run_ends_bit_for_bit_as_one_that_was_left_alone(
-    finished: Path, photos: Manifest, recipe: GpsRecipe, reading: ReadOptions, tmp_path: Path
+    finished: Path, photos: Manifest, recipe: PositionRecipe, reading: ReadOptions, tmp_path: Path
 ) -> None:
     step = PositionModule.training_step
     for kill in ((0, 3), (1, 1)):
@@ -107,19 +107,19 @@ def test_a_killed_run_ends_bit_for_bit_as_one_that_was_left_alone(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(PositionModule, "training_step", step_or_die)
             with pytest.raises(KilledError):
-                run(recipe, photos, tmp_path / "run", None, reading)
+                train_position(recipe, photos, tmp_path / "run", None, reading)
     assert (tmp_path / "run" / "checkpoints" / "resume.ckpt").exists()
-    run(recipe, photos, tmp_path / "run", None, reading)
+    train_position(recipe, photos, tmp_path / "run", None, reading)
     expected, found = (load_file(path / "finished.safetensors") for path in (finished, tmp_path / "run"))
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 def test_a_finished_run_is_not_trained_on(
-    finished: Path, photos: Manifest, recipe: GpsRecipe, reading: ReadOptions, monkeypatch: pytest.MonkeyPatch
+    finished: Path, photos: Manifest, recipe: PositionRecipe, reading: ReadOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PositionModule, "training_step", None)
-    assert run(recipe, photos, finished, None, reading) == finished / "finished.safetensors"
+    assert train_position(recipe, photos, finished, None, reading) == finished / "finished.safetensors"
 
 
 @pytest.mark.parametrize(("field", "differs"), [("optimisation.epochs=3", "recipe"), ("seed=1", "backbone_sha256")])
@@ -127,7 +127,7 @@ def test_another_run_is_not_gone_on_with(
     towns: Path, finished: Path, photos: Manifest, reading: ReadOptions, field: str, differs: str
 ) -> None:
     with pytest.raises(RecipeError, match=rf"{differs}.* differ.*another --out"):
-        run(RECIPES.read(str(towns / "tiny.toml"), [field]), photos, finished, None, reading)
+        train_position(RECIPES.read(str(towns / "tiny.toml"), [field]), photos, finished, None, reading)
 
 
 def test_the_last_stage_trains_where_the_recipe_says_so(
@@ -136,8 +136,8 @@ def test_the_last_stage_trains_where_the_recipe_says_so(
     recipe = RECIPES.read(
         str(towns / "tiny.toml"), ["trains=layer4", "optimisation.epochs=1", "optimisation.ema_decay=0.9", "version=v3"]
     )
-    run(recipe, photos, tmp_path / "run", None, reading)
-    found = read_gps_run(tmp_path / "run")
+    train_position(recipe, photos, tmp_path / "run", None, reading)
+    found = read_position_run(tmp_path / "run")
     began = json.loads((tmp_path / "run" / "run.json").read_text())["backbone_sha256"]
     assert weights_sha256(found.network.resnet) != began
     metrics = measure(found, photos, None, reading)
@@ -156,22 +156,24 @@ def test_weights_for_other_metadata_are_refused_by_name(finished: Path, tmp_path
     ):
         (tmp_path / "run" / "run.json").write_text(json.dumps(facts | {"city_features": changed}))
         with pytest.raises(RecipeError, match=words):
-            read_gps_run(tmp_path / "run")
+            read_position_run(tmp_path / "run")
     (tmp_path / "run" / "run.json").write_text(json.dumps(facts))
     state = load_file(finished / "finished.safetensors")
     name = "city_features_processor.0.weight"
     save_file(state | {name: state[name][:, 1:].contiguous()}, tmp_path / "run" / "finished.safetensors")
     with pytest.raises(RecipeError, match=rf"does not fit the run's recipe .*{name}"):
-        read_gps_run(tmp_path / "run")
+        read_position_run(tmp_path / "run")
 
 
 def test_a_run_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"recipe": {}, "labels": []}')
     with pytest.raises(RecipeError, match="holds no finished run of ResNetGPS"):
-        read_gps_run(tmp_path)
+        read_position_run(tmp_path)
 
 
-def test_photos_that_cannot_be_read_are_counted_and_left_out(towns: Path, recipe: GpsRecipe, tmp_path: Path) -> None:
+def test_photos_that_cannot_be_read_are_counted_and_left_out(
+    towns: Path, recipe: PositionRecipe, tmp_path: Path
+) -> None:
     folder = tmp_path / "towns"
     shutil.copytree(towns, folder)
     (folder / "FR00.png").write_text("no picture")
@@ -179,10 +181,10 @@ def test_photos_that_cannot_be_read_are_counted_and_left_out(towns: Path, recipe
     photos = read_manifest(folder / "manifest.csv", columns=["place", "split_new_places"])
     short = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"epochs": 1})})
     with pytest.raises(RecipeError, match=r"lists 2 photos that cannot be read, 0 are allowed"):
-        run(short, photos, tmp_path / "run", None, ReadOptions(workers=0))
+        train_position(short, photos, tmp_path / "run", None, ReadOptions(workers=0))
     allowed = ReadOptions(workers=0, max_unreadable="2")
-    run(short, photos, tmp_path / "run", None, allowed)
-    metrics = measure(read_gps_run(tmp_path / "run"), photos, None, allowed)
+    train_position(short, photos, tmp_path / "run", None, allowed)
+    metrics = measure(read_position_run(tmp_path / "run"), photos, None, allowed)
     assert (metrics.photos.training, metrics.photos.validation) == (31, {"new_places": 15})
     assert metrics.photos.unreadable == 2
 
@@ -199,7 +201,7 @@ def test_a_model_of_the_app_can_say_the_countries(
     write_tiny_model(tmp_path, "test_efficientnet.silent", provenance=made.model_copy(update={"recipe": {}}))
     leaking = made.model_copy(update={"recipe": {"data": data | {"validation_splits": []}}})
     write_tiny_model(tmp_path, "test_efficientnet.leaking", provenance=leaking)
-    run_found, metrics = read_gps_run(finished), {}
+    run_found, metrics = read_position_run(finished), {}
     for name, learnt in (("other", None), ("silent", None), ("same", 0), ("leaking", 16)):
         found = measure(run_found, photos, read_classifier(f"test_efficientnet.{name}"), reading)
         assert found.learnt_by_classifier == learnt

@@ -18,9 +18,10 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from triovision.errors import RecipeError
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
-from triovision.train.engine.run import run
-from triovision.train.engine.trainer import Execution
+from triovision.train.engine.run import train_country
+from triovision.train.engine.trainer import TrainerOptions
 from triovision.train.recipes.country_recipe import read_recipe
 
 pytestmark = [
@@ -67,7 +68,14 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_processes_come_to_the_figures_of_one(study: Path) -> None:
     photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
-    run(read_recipe(str(study / "tiny.toml")), photos, study / "one", None, 0, execution=Execution("cpu"))
+    train_country(
+        read_recipe(str(study / "tiny.toml")),
+        photos,
+        study / "one",
+        None,
+        LoadOptions(workers=0),
+        TrainerOptions("cpu"),
+    )
     done = subprocess.run(
         [
             *(sys.executable, "-m", "triovision", "train", "run", str(study / "tiny.toml")),
@@ -90,14 +98,17 @@ def test_two_processes_come_to_the_figures_of_one(study: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("execution", "words"), [(Execution(devices=3), "cannot share evenly"), (Execution("gpu"), "cannot be trained as")]
+    ("execution", "words"),
+    [(TrainerOptions(devices=3), "cannot share evenly"), (TrainerOptions("gpu"), "cannot be trained as")],
 )
 def test_devices_that_cannot_be_used_are_an_error_before_anything_is_written(
-    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, execution: Execution, words: str
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, execution: TrainerOptions, words: str
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
     with pytest.raises(RecipeError, match=words):
-        run(read_recipe(str(study / "tiny.toml")), photos, tmp_path / "run", None, 0, execution=execution)
+        train_country(
+            read_recipe(str(study / "tiny.toml")), photos, tmp_path / "run", None, LoadOptions(workers=0), execution
+        )
     assert not (tmp_path / "run").exists()

@@ -19,7 +19,7 @@ from triovision.inference.resnetgps import ResNetGpsEngine
 from triovision.inference.stream import read_photo_file
 from triovision.networks.positions import heaviest_positions_deg
 from triovision.train.data.manifest import read_manifest
-from triovision.train.data.task import make_task
+from triovision.train.data.positions import make_task
 from triovision.train.recipes.position_recipe import RECIPES, Data
 
 DATA = os.environ.get("TRIOVISION_DATA")

@@ -18,10 +18,11 @@ import torch
 from PIL import Image
 
 from triovision.errors import RecipeError
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
 from triovision.train.engine.callbacks import AtomicCheckpointIO
-from triovision.train.engine.run import run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run import train_country
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.recipes.country_recipe import read_recipe
 
 pytestmark = [
@@ -58,7 +59,7 @@ from triovision.train.engine.country_module import CountryModule
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
 from triovision.train.recipes.country_recipe import read_recipe
-from triovision.train.engine.run import run
+from triovision.train.engine.run import train_country
 
 study, out, kill_epoch, kill_batch, workers = Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:])
 step = CountryModule.training_step
@@ -70,7 +71,7 @@ def step_or_die(self, batch, number):
 
 CountryModule.training_step = step_or_die
 photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
-run(read_recipe(str(study / "tiny.toml")), photos, out, None, workers, LoadOptions(save_every=3))
+train_country(read_recipe(str(study / "tiny.toml")), photos, out, None, LoadOptions(workers=workers, save_every=3))
 """
 
 
@@ -145,13 +146,16 @@ def test_killed_twice_in_mid_epoch_it_ends_bit_for_bit_the_same(study: Path, who
     for part in ("epoch", "global_step", "state_dict", "current_model_state", "averaging_state", "optimizer_states"):
         assert_same(expected[part], found[part])
     assert_same(expected["lr_schedulers"], found["lr_schedulers"])
-    assert_same(read_run(whole).network.state_dict(), read_run(out).network.state_dict())
+    assert_same(read_country_run(whole).network.state_dict(), read_country_run(out).network.state_dict())
 
 
 def test_a_finished_run_is_not_trained_on(study: Path, whole: Path) -> None:
     before = (whole / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
-    assert run(read_recipe(str(study / "tiny.toml")), photos, whole, None, 0) == whole / "finished.safetensors"
+    assert (
+        train_country(read_recipe(str(study / "tiny.toml")), photos, whole, None, LoadOptions(workers=0))
+        == whole / "finished.safetensors"
+    )
     assert (whole / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
     assert not (whole / "checkpoints" / "resume.ckpt").exists()
 
@@ -167,7 +171,7 @@ def test_labels_that_the_begun_model_does_not_know_are_named(study: Path, whole:
     (study / "other.csv").write_text(table)
     photos = read_manifest(study / "other.csv", columns=["place", "split"])
     with pytest.raises(RecipeError, match=r"does not know DE.*another --out"):
-        run(read_recipe(str(study / "tiny.toml")), photos, whole, None, 0)
+        train_country(read_recipe(str(study / "tiny.toml")), photos, whole, None, LoadOptions(workers=0))
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:

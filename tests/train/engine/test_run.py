@@ -22,13 +22,14 @@ from triovision.inference import CountryEngine, read_card
 from triovision.networks import build_classifier
 from triovision.photo import read_photo
 from triovision.train.data.dataset import NO_LABEL
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest
-from triovision.train.data.run_splits import split
-from triovision.train.engine.run import run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.data.splits import split
+from triovision.train.engine.run import train_country
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.evaluation.baselines import score
 from triovision.train.export.calibration import HeldOut, fit_calibration, fit_half
-from triovision.train.models.init_weights import finetune_from, start_from
+from triovision.train.models.init_weights import init_backbone, init_from_classifier
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe, read_recipe
 from triovision.train.recipes.sections import LastLayer
@@ -88,7 +89,7 @@ def recipe(study: Path) -> Recipe:
 
 @pytest.fixture(scope="module")
 def finished(study: Path, photos: Manifest, recipe: Recipe) -> Path:
-    run(recipe, photos, study / "run", None, workers=0)
+    train_country(recipe, photos, study / "run", None, LoadOptions(workers=0))
     return study / "run"
 
 
@@ -125,9 +126,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, photos: Man
             "triovision.train.data.samplers.WeightedSampler.set_epoch", lambda _, epoch: epoch == 1 and kill()
         )
         with pytest.raises(KilledError):
-            run(recipe, photos, folder, None, workers=0)
+            train_country(recipe, photos, folder, None, LoadOptions(workers=0))
     first = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    run(recipe, photos, folder, None, workers=0)
+    train_country(recipe, photos, folder, None, LoadOptions(workers=0))
     last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert [path.parent.name for path in sorted(folder.glob("logs/*/metrics.csv"))] == ["version_0", "version_1"]
     assert first["epoch"] == 0
@@ -144,9 +145,9 @@ def test_a_run_from_a_linear_probe_keeps_the_statistics_that_it_is_told_to(
     probing = recipe.model_copy(update={"last_layer": LastLayer(at_start=True), "optimisation": optimisation})
     torch.manual_seed(0)
     start = build_classifier("test_efficientnet", 3).state_dict()
-    save_file(start, tmp_path / "start.safetensors")
-    run(probing, photos, tmp_path / "run", tmp_path / "start.safetensors", workers=0)
-    state = read_run(tmp_path / "run").network.state_dict()
+    save_file(start, tmp_path / "init.safetensors")
+    train_country(probing, photos, tmp_path / "run", tmp_path / "init.safetensors", LoadOptions(workers=0))
+    state = read_country_run(tmp_path / "run").network.state_dict()
     torch.testing.assert_close(state["bn1.running_mean"], start["bn1.running_mean"])
     assert not torch.equal(state["conv_stem.weight"], start["conv_stem.weight"])
     assert not torch.equal(state["classifier.weight"], start["classifier.weight"])
@@ -157,9 +158,9 @@ def test_the_finished_weights_hold_their_share_of_the_starting_ones(
 ) -> None:
     mixed = recipe.optimisation.model_copy(update={"start_share": 0.25})
     folder = tmp_path / "run"
-    run(recipe.model_copy(update={"optimisation": mixed}), photos, folder, None, workers=0)
-    start, trained = load_file(finished / "start.safetensors"), read_run(finished).network.state_dict()
-    for name, value in read_run(folder).network.state_dict().items():
+    train_country(recipe.model_copy(update={"optimisation": mixed}), photos, folder, None, LoadOptions(workers=0))
+    start, trained = load_file(finished / "init.safetensors"), read_country_run(finished).network.state_dict()
+    for name, value in read_country_run(folder).network.state_dict().items():
         expected = 0.25 * start[name] + 0.75 * trained[name] if value.is_floating_point() else trained[name]
         torch.testing.assert_close(value, expected)
 
@@ -169,11 +170,11 @@ def test_the_last_layer_is_fitted_to_the_finished_others(
 ) -> None:
     layer = LastLayer(at_end=True, strength=0.5)
     refitted = recipe.model_copy(update={"last_layer": layer})
-    run(refitted, photos, tmp_path / "run", None, workers=0)
-    network, expected = read_run(tmp_path / "run").network, read_run(finished).network
+    train_country(refitted, photos, tmp_path / "run", None, LoadOptions(workers=0))
+    network, expected = read_country_run(tmp_path / "run").network, read_country_run(finished).network
     assert not torch.equal(network.get_submodule("classifier").weight, expected.get_submodule("classifier").weight)
     # The others are those of the run without it.
-    fit_last_layer(expected, split(photos, recipe.data).training, ("FR", "JP", "NA"), refitted, workers=0)
+    fit_last_layer(expected, split(photos, recipe.data).training, ("FR", "JP", "NA"), refitted, LoadOptions(workers=0))
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, expected.state_dict()[name], atol=1e-4, rtol=1e-3)
 
@@ -182,26 +183,26 @@ def test_a_run_that_was_stopped_is_no_finished_run(finished: Path, tmp_path: Pat
     folder = shutil.copytree(finished, tmp_path / "run")
     (folder / "finished.safetensors").unlink()
     with pytest.raises(RecipeError, match=r"holds no finished run .* finished by its own command"):
-        read_run(folder)
+        read_country_run(folder)
 
 
 def test_a_folder_of_another_run_is_left_alone(finished: Path, photos: Manifest, recipe: Recipe) -> None:
     other = recipe.model_copy(update={"seed": 1})
     with pytest.raises(RecipeError, match="another recipe"):
-        run(other, photos, finished, None, workers=0)
+        train_country(other, photos, finished, None, LoadOptions(workers=0))
 
 
 def test_too_few_photos_are_an_error_in_words(tmp_path: Path, photos: Manifest, recipe: Recipe) -> None:
     strict = recipe.model_copy(update={"data": recipe.data.model_copy(update={"min_photos": 1000})})
     with pytest.raises(RecipeError, match="0 countries"):
-        run(strict, photos, tmp_path / "run", None, workers=0)
+        train_country(strict, photos, tmp_path / "run", None, LoadOptions(workers=0))
 
 
 def test_starting_weights_fill_all_but_the_head(tmp_path: Path, recipe: Recipe) -> None:
     torch.manual_seed(3)
     source, network = build_classifier("test_efficientnet", 7), build_classifier("test_efficientnet", 3)
-    save_file(source.state_dict(), tmp_path / "start.safetensors")
-    start_from(network, recipe, tmp_path / "start.safetensors")
+    save_file(source.state_dict(), tmp_path / "init.safetensors")
+    init_backbone(network, recipe, tmp_path / "init.safetensors")
     torch.testing.assert_close(network.get_submodule("conv_stem").weight, source.get_submodule("conv_stem").weight)
     assert network.get_submodule("classifier").weight.shape[0] == 3
 
@@ -210,16 +211,16 @@ def test_photos_that_no_split_holds_out_are_an_error_in_words(tmp_path: Path, st
     (study / "unsplit.csv").write_text((study / "manifest.csv").read_text().replace("val", "train"))
     unsplit = read_manifest(study / "unsplit.csv", columns=["place", "split_new_places", "split_known_places"])
     with pytest.raises(RecipeError, match=r"no photo is `val` in split_new_places, split_known_places.*train split"):
-        run(recipe, unsplit, tmp_path / "run", None, workers=0)
+        train_country(recipe, unsplit, tmp_path / "run", None, LoadOptions(workers=0))
 
 
 def test_a_run_goes_on_from_another_with_the_labels_that_both_have(
     finished: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = read_run(finished)
+    first = read_country_run(finished)
     labels = ("DE", "NA", "JP")
     network = build_classifier("test_efficientnet", 3)
-    finetune_from(first, network, labels)
+    init_from_classifier(network, labels, first.network, first.labels, "first")
     assert "does not know ['DE']" in caplog.text
     torch.testing.assert_close(
         network.get_submodule("conv_stem").weight, first.network.get_submodule("conv_stem").weight
@@ -228,8 +229,8 @@ def test_a_run_goes_on_from_another_with_the_labels_that_both_have(
     for row, label in enumerate(labels[1:], start=1):
         torch.testing.assert_close(new.weight[row], old.weight[first.labels.index(label)])
         torch.testing.assert_close(new.bias[row], old.bias[first.labels.index(label)])
-    with pytest.raises(RecipeError, match="is a run of test_efficientnet"):
-        finetune_from(first, build_classifier("test_resnet", 3), labels)
+    with pytest.raises(RecipeError, match="another architecture"):
+        init_from_classifier(build_classifier("test_resnet", 3), labels, first.network, first.labels, "first")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, recipe: Recipe) -> None:
@@ -237,12 +238,12 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, recipe: Recipe) 
     (tmp_path / "note.safetensors").write_text("not weights")
     for name, words in (("other", "does not fit"), ("note", "no safetensors"), ("gone", "no safetensors")):
         with pytest.raises(RecipeError, match=words):
-            start_from(build_classifier("test_efficientnet", 3), recipe, tmp_path / f"{name}.safetensors")
+            init_backbone(build_classifier("test_efficientnet", 3), recipe, tmp_path / f"{name}.safetensors")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no finished run"):
-        read_run(tmp_path)
+        read_country_run(tmp_path)
 
 
 def test_what_was_exported_answers_like_the_run(
@@ -260,7 +261,7 @@ def test_what_was_exported_answers_like_the_run(
     assert "Japan" in engine.card.knows
     photo = read_photo((study / "JP0.png").read_bytes(), "JP0.png")
     with torch.inference_mode():
-        expected = read_run(finished).network(engine.preprocess([photo])).numpy()
+        expected = read_country_run(finished).network(engine.preprocess([photo])).numpy()
     np.testing.assert_allclose(engine.logits([photo]), expected, atol=0.05, rtol=0.05)
 
 
@@ -282,10 +283,10 @@ def test_a_run_can_borrow_the_calibration_of_another(
 
 def test_baselines_and_run_stand_in_one_table(finished: Path, study: Path, command: Callable[..., Result]) -> None:
     torch.manual_seed(0)
-    save_file(build_classifier("test_efficientnet", 3).state_dict(), study / "start.safetensors")
+    save_file(build_classifier("test_efficientnet", 3).state_dict(), study / "init.safetensors")
     result = command(
         "train", "baselines", study / "tiny.toml", "--manifest", study / "manifest.csv", "--run", finished,
-        "--weights", study / "start.safetensors", "--workers", 0,
+        "--weights", study / "init.safetensors", "--workers", 0,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     table, strength = result.output.split("logistic regression: C = ")

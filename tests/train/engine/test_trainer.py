@@ -1,10 +1,16 @@
+"""The trainer of a run."""
+
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from triovision.train.engine.trainer import loggers
+from triovision.train.engine.trainer import keep_freed_memory, loggers
 
 
 def test_without_tensorboard_the_figures_are_logged_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +23,38 @@ def test_both_logs_of_a_start_have_one_folder(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     (tmp_path / "logs" / "version_3").mkdir(parents=True)
     assert [log.log_dir for log in loggers(tmp_path)] == [str(tmp_path / "logs" / "version_4")] * 2
+
+
+#: Prints how many pages the system had to clear for blocks that were freed before.
+CHILD = """
+import resource
+from triovision.train.engine.trainer import keep_freed_memory
+{first}
+size = 48_000_000  # larger than what glibc keeps by itself
+def step():
+    for _ in range(10):
+        b"1" * size
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_freed_memory_is_used_again_without_asking_the_system() -> None:
+    def faults(first: str) -> int:
+        code = CHILD.format(first=first)
+        # Whoever runs the tests may have settled the matter for all processes.
+        settled = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=settled)
+        return int(done.stdout)
+
+    assert faults("keep_freed_memory()") < 100
+    assert faults("") > 200  # even where the system gives large pages of two megabytes
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
+    monkeypatch.setattr("ctypes.CDLL", lambda _: pytest.fail("no library is to be opened"))
+    keep_freed_memory()

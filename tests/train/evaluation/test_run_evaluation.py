@@ -8,9 +8,10 @@ from click.testing import CliRunner, Result
 
 from triovision.cli import main
 from triovision.train.data.dataset import targets
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
-from triovision.train.engine.run import run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run import train_country
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.evaluation.metrics import scores
 from triovision.train.models.forward import network_outputs
 from triovision.train.recipes.country_recipe import read_recipe
@@ -26,7 +27,7 @@ pytestmark = [
 def finished(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = read_manifest(colours / "manifest.csv", columns=["place", "split_new_places"])
     folder = tmp_path_factory.mktemp("run")
-    run(read_recipe(str(colours / "tiny.toml")), photos, folder, None, workers=0)
+    train_country(read_recipe(str(colours / "tiny.toml")), photos, folder, None, LoadOptions(workers=0))
     return folder
 
 
@@ -41,7 +42,7 @@ def test_the_photos_that_are_asked_for_are_measured(finished: Path, colours: Pat
     found = json.loads(result.stdout)
     photos = read_manifest(colours / "manifest.csv")
     held_out = photos.where(photos.table["split_new_places"] == "val")
-    kept = read_run(finished)
+    kept = read_country_run(finished)
     expected = scores(network_outputs(kept.network, held_out, kept.recipe, 0), targets(held_out, kept.labels))
     assert found["scores"] == pytest.approx(expected.model_dump())
     assert found["scores"]["photos"] == 10

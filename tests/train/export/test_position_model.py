@@ -14,8 +14,7 @@ from triovision.cli import main
 from triovision.inference.registry import open_model
 from triovision.inference.resnetgps import ResNetGpsEngine
 from triovision.photo import read_photo
-from triovision.train.engine.position_run_folder import read_gps_run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run_folder import read_country_run, read_position_run
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
@@ -86,9 +85,12 @@ def test_one_model_answers_as_both_runs_do(runs: Path, towns: Path, train: Train
     batch_nchw, city_nm = engine.preprocess([photo]), torch.zeros(1, 4)
     with torch.inference_mode():
         np.testing.assert_allclose(
-            engine.logits([photo]), read_run(runs / "countries").network(batch_nchw).numpy(), atol=0.05, rtol=0.05
+            engine.logits([photo]),
+            read_country_run(runs / "countries").network(batch_nchw).numpy(),
+            atol=0.05,
+            rtol=0.05,
         )
-        expected = read_gps_run(runs / "positions").network(batch_nchw, city_nm)
+        expected = read_position_run(runs / "positions").network(batch_nchw, city_nm)
         found = engine.network.get_submodule("regressor")(batch_nchw, city_nm)
     np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=0.05)
 

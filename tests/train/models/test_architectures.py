@@ -19,12 +19,13 @@ from triovision.inference import CountryEngine
 from triovision.inference.card import Calibration, ModelCard, Provenance
 from triovision.networks import build_classifier, head_of
 from triovision.photo import read_photo
+from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
-from triovision.train.engine.run import run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run import train_country
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.export.calibration import write_model
-from triovision.train.models.build import recipe_network
-from triovision.train.models.init_weights import start_from
+from triovision.train.models.build import build_country_network
+from triovision.train.models.init_weights import init_backbone
 from triovision.train.recipes.country_recipe import Recipe, read_recipe
 
 pytestmark = [
@@ -91,11 +92,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     ],
 )
 def test_every_architecture_takes_two_steps(name: str, photos: Manifest, tmp_path: Path) -> None:
-    run(small(name), photos, tmp_path, None, workers=0)
+    train_country(small(name), photos, tmp_path, None, LoadOptions(workers=0))
     state = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert state["global_step"] == 2
     assert all(tensor.isfinite().all() for tensor in state["state_dict"].values())
-    network = read_run(tmp_path).network
+    network = read_country_run(tmp_path).network
     torch.manual_seed(0)
     with torch.inference_mode():
         assert network(torch.randn(2, 3, 64, 64)).shape == (2, 2)
@@ -109,20 +110,32 @@ CHOICES = [
 
 
 def test_the_choices_go_together(photos: Manifest, tmp_path: Path) -> None:
-    run(small("efficientnet_b0", ["architecture=test_efficientnet", *CHOICES]), photos, tmp_path, None, workers=0)
+    train_country(
+        small("efficientnet_b0", ["architecture=test_efficientnet", *CHOICES]),
+        photos,
+        tmp_path,
+        None,
+        LoadOptions(workers=0),
+    )
     last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 1  # two batches
     seen = json.loads((tmp_path / "run.json").read_text())["recipe"]["preprocessing"]
     assert seen["mean"] == pytest.approx([0.5] * 3, abs=0.01)  # of evenly distributed noise
-    assert read_run(tmp_path).recipe.preprocessing.mean == tuple(seen["mean"])
+    assert read_country_run(tmp_path).recipe.preprocessing.mean == tuple(seen["mean"])
     # The same command goes on: what was measured is taken from the run.
-    run(small("efficientnet_b0", ["architecture=test_efficientnet", *CHOICES]), photos, tmp_path, None, workers=0)
+    train_country(
+        small("efficientnet_b0", ["architecture=test_efficientnet", *CHOICES]),
+        photos,
+        tmp_path,
+        None,
+        LoadOptions(workers=0),
+    )
 
 
 @pytest.mark.parametrize("name", ["comparison_vit", "comparison_swin_tiny", "comparison_resnet50_v1"])
 def test_an_exported_model_carries_its_arguments(name: str, photos: Manifest, tmp_path: Path) -> None:
-    run(small(name), photos, tmp_path / "run", None, workers=0)
-    finished = read_run(tmp_path / "run")
+    train_country(small(name), photos, tmp_path / "run", None, LoadOptions(workers=0))
+    finished = read_country_run(tmp_path / "run")
     card = ModelCard(
         id="small.noise",
         summary="",
@@ -157,9 +170,9 @@ def test_starting_weights_fit_whatever_the_head_is_called(name: str, tmp_path: P
     recipe = small(f"comparison_{name}")
     torch.manual_seed(1)
     source = build_classifier(recipe.architecture, 7, **recipe.architecture_args)
-    save_file(source.state_dict(), tmp_path / "start.safetensors")
-    network = recipe_network(recipe, 2)
-    start_from(network, recipe, tmp_path / "start.safetensors")
+    save_file(source.state_dict(), tmp_path / "init.safetensors")
+    network = build_country_network(recipe, 2)
+    init_backbone(network, recipe, tmp_path / "init.safetensors")
     assert head_of(network).weight.shape[0] == 2
     theirs = source.state_dict()
     alike = [
@@ -173,13 +186,13 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
     other = {**recipe.architecture_args, "embed_dim": 16}
     save_file(build_classifier(recipe.architecture, 7, **other).state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(RecipeError, match="size mismatch"):
-        start_from(recipe_network(recipe, 2), recipe, tmp_path / "other.safetensors")
+        init_backbone(build_country_network(recipe, 2), recipe, tmp_path / "other.safetensors")
 
 
 def test_a_recipe_may_insist_on_a_file_of_weights() -> None:
     recipe = read_recipe("imbalance_resnet50_v1")
     with pytest.raises(RecipeError, match="--weights"):
-        start_from(build_classifier("test_resnet", 2), recipe, None)
+        init_backbone(build_classifier("test_resnet", 2), recipe, None)
 
 
 @pytest.mark.parametrize("reason", [OSError("no route"), RuntimeError("No pretrained weights exist")])
@@ -191,7 +204,7 @@ def test_weights_that_cannot_be_fetched_are_an_error_in_words(
 
     monkeypatch.setattr("timm.create_model", refuse)
     with pytest.raises(RecipeError, match=r"cannot be had \((no route|No pretrained)"):
-        start_from(torch.nn.Identity(), read_recipe("comparison_resnet50"), None)
+        init_backbone(torch.nn.Identity(), read_recipe("comparison_resnet50"), None)
 
 
 def test_weights_come_from_the_hub_with_the_arguments_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,9 +216,9 @@ def test_weights_come_from_the_hub_with_the_arguments_of_the_recipe(monkeypatch:
         asked.update(args, architecture=architecture)
         return hub
 
-    network = recipe_network(recipe, 2)
+    network = build_country_network(recipe, 2)
     monkeypatch.setattr("timm.create_model", fetch)
-    start_from(network, recipe, None)
+    init_backbone(network, recipe, None)
     assert asked == {
         "architecture": "vit_base_patch16_224", "pretrained": True, "num_classes": 0, **recipe.architecture_args
     }  # fmt: skip

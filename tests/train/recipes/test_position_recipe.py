@@ -10,8 +10,8 @@ from triovision.geo.city_metadata import CITY_METADATA
 from triovision.inference.standardisation import read_standardisation
 from triovision.networks.resnetgps import VERSIONS
 from triovision.train.losses.position import POSITION_LOSSES
-from triovision.train.models.position_network import recipe_loss, recipe_network
-from triovision.train.recipes.position_recipe import RECIPES, GpsRecipe, PositionLoss
+from triovision.train.models.build import build_position_loss, build_position_network
+from triovision.train.recipes.position_recipe import RECIPES, PositionLoss, PositionRecipe
 from triovision.train.tuning.search_space import published_space, read_space
 from triovision.train.tuning.study import objectives
 
@@ -38,7 +38,7 @@ def test_the_default_is_the_best_of_the_study() -> None:
 
 
 def test_versions_and_losses_are_those_there_are() -> None:
-    assert get_args(GpsRecipe.model_fields["version"].annotation) == VERSIONS
+    assert get_args(PositionRecipe.model_fields["version"].annotation) == VERSIONS
     assert get_args(PositionLoss.model_fields["name"].annotation) == POSITION_LOSSES
 
 
@@ -46,8 +46,8 @@ def test_versions_and_losses_are_those_there_are() -> None:
 def test_a_mixture_widens_the_last_layer(version: str) -> None:
     fields = [f"version={version}", "architecture=test_resnet", "loss.name=von_mises_fisher_mixture"]
     recipe = RECIPES.read("resnetgps_v1", [*fields, "loss.components=3"])
-    loss = recipe_loss(recipe, SCALING)
-    assert recipe_network(recipe, len(CITY_METADATA), loss.n_outputs).n_outputs == loss.n_outputs > 2
+    loss = build_position_loss(recipe, SCALING)
+    assert build_position_network(recipe, len(CITY_METADATA), loss.n_outputs).n_outputs == loss.n_outputs > 2
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_mixture_widens_the_last_layer(version: str) -> None:
         ("version=v5", "`version`"),
         ("trains=all", "`trains`"),
         ("dropouts.dropout1=1.0", "`dropouts.dropout1`"),
-        ("optimisation.label_smoothing=0.1", "`optimisation.label_smoothing`.*`GpsRecipe` documents"),
+        ("optimisation.label_smoothing=0.1", "`optimisation.label_smoothing`.*`PositionRecipe` documents"),
         ("loss.name=hinge", "`loss.name`"),
     ],
 )
@@ -73,7 +73,7 @@ def test_a_missing_recipe_names_those_there_are() -> None:
 def test_a_backbone_without_a_last_stage_is_named() -> None:
     recipe = RECIPES.read("resnetgps_v1", ["architecture=efficientnet_b0"])
     with pytest.raises(RecipeError, match=r"efficientnet_b0 cannot be built.*resnet50_v1"):
-        recipe_network(recipe, 3, 2)
+        build_position_network(recipe, 3, 2)
 
 
 def test_the_published_space_fits_the_recipes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from triovision.cli import main
 from triovision.errors import RecipeError
 from triovision.inference.preprocessing import Preprocessing
-from triovision.train.models.build import recipe_network
+from triovision.train.models.build import build_country_network
 from triovision.train.recipes.country_recipe import Recipe, read_recipe, recipe_names
 from triovision.train.recipes.sections import Data
 
@@ -19,7 +19,7 @@ def test_every_recipe_names_a_network_that_can_be_built(name: str) -> None:
     recipe = read_recipe(name)
     assert recipe.name == name
     with torch.device("meta"):  # shapes alone: the largest has 86 million weights
-        network = recipe_network(recipe, 2)
+        network = build_country_network(recipe, 2)
         assert network(torch.zeros(1, 3, *[recipe.augmentation.train_size] * 2)).shape == (1, 2)
 
 

@@ -55,12 +55,12 @@ def plan(colours: Path, tmp_path: Path) -> StudyPlan:
         direction="maximize",
         epochs=3,
         weights=None,
-        reading=LoadOptions(workers=0),
+        options=LoadOptions(workers=0),
     )
 
 
 class FakeRuns:
-    """Stands for `run`: the objective is 1 - learning rate, reached in the second of three epochs."""
+    """Stands for `train_country`: the objective is 1 - learning rate, reached in the second of three epochs."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
@@ -87,7 +87,7 @@ class FakeRuns:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> FakeRuns:
     fake = FakeRuns()
-    monkeypatch.setattr(study_module, "run", fake)
+    monkeypatch.setattr(study_module, "train_country", fake)
     return fake
 
 
@@ -139,10 +139,10 @@ def test_a_trial_that_is_stopped_by_hand_is_repeated_too(
     def exits(*_: object, **__: object) -> None:
         raise SystemExit(1)  # what Lightning makes of Ctrl+C
 
-    monkeypatch.setattr(study_module, "run", exits)
+    monkeypatch.setattr(study_module, "train_country", exits)
     with pytest.raises(SystemExit), open_study(plan) as study:
         tune(plan, study, 1, 1, str)
-    monkeypatch.setattr(study_module, "run", runs)
+    monkeypatch.setattr(study_module, "train_country", runs)
     with open_study(plan) as study:
         tune(plan, study, 1, 1, str)
     assert states(study) == ["FAIL", "COMPLETE"]

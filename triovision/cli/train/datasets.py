@@ -128,8 +128,8 @@ def leakage(
     Exit status 0 when there are none, 1 when there are.
     """
     from triovision.train.data.build.duplicates import near_duplicates  # noqa: PLC0415 - `--help` must not wait for pandas
-    from triovision.train.data.leakage import divided_groups, leaking_pairs  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.overlap import divided_groups, leaking_pairs  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, [column, *([by] if by else [])])
     part = photos.table[column].to_numpy(dtype=str)
@@ -271,7 +271,7 @@ def _say_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
 
 
 def _hashes(photos: Manifest, workers: int) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    from triovision.train.data.leakage import hash_photos  # noqa: PLC0415
+    from triovision.train.data.overlap import hash_photos  # noqa: PLC0415
 
     with tqdm(total=len(photos), unit="photo", desc="comparing photos", disable=None) as bar:
         hashes, rows = hash_photos(photos, workers, bar.update)

@@ -55,8 +55,8 @@ def run(
     """
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.engine.position_run import run as run_recipe  # noqa: PLC0415
-    from triovision.train.engine.position_run_folder import read_gps_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.engine.run import train_position  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_position_run  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.country_probabilities import read_classifier  # noqa: PLC0415
     from triovision.train.evaluation.position import scores_text, write_metrics  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
@@ -65,8 +65,8 @@ def run(
     photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
     classifier = None if countries is None else read_classifier(countries)
     with resumable():
-        run_recipe(recipe, photos, out, weights, how)
-        metrics = write_metrics(read_gps_run(out), photos, classifier, how)
+        train_position(recipe, photos, out, weights, how)
+        metrics = write_metrics(read_position_run(out), photos, classifier, how)
     if metrics.learnt_by_classifier != 0:
         number = metrics.learnt_by_classifier or "an unknown number"
         words = f"{metrics.countries} learnt from {number} of the held-out photos; they are too easy for it"
@@ -129,7 +129,7 @@ def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
         direction="minimize",
         epochs=epochs,
         weights=weights,
-        reading=LoadOptions(**reading),
+        options=LoadOptions(**reading),
     )
     with resumable(), open_study(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)
@@ -178,8 +178,8 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
     from triovision.reporting.position import write_benchmark_page  # noqa: PLC0415
     from triovision.reporting.study import read_study_figures  # noqa: PLC0415
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
-    from triovision.train.data.located import located  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
+    from triovision.train.data.positions import located  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning import position_benchmark as b  # noqa: PLC0415
     from triovision.train.tuning.cross_validation import fold_manifest  # noqa: PLC0415 - `--help` must not wait for torch

@@ -30,24 +30,24 @@ def baselines(
     rare: bool,
 ) -> None:
     """Most frequent country, logistic regression on the starting features, and a run, on every split."""
-    from triovision.train.data.run_splits import split  # noqa: PLC0415
-    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415
+    from triovision.train.data.splits import split  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415
     from triovision.train.evaluation import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.export.calibration import held_out  # noqa: PLC0415
-    from triovision.train.models.build import recipe_network  # noqa: PLC0415
-    from triovision.train.models.init_weights import start_from  # noqa: PLC0415
+    from triovision.train.models.build import build_country_network  # noqa: PLC0415
+    from triovision.train.models.init_weights import init_backbone  # noqa: PLC0415
     from triovision.train.models.linear_probe import frozen_features  # noqa: PLC0415
 
     recipe, photos = inputs(recipe_name, manifest, root)
     splits = split(photos, recipe.data)
     parts = {"training": splits.training} | splits.validation
-    network = recipe_network(recipe, len(splits.labels))
-    start_from(network, recipe, weights)
+    network = build_country_network(recipe, len(splits.labels))
+    init_backbone(network, recipe, weights)
     features = {name: frozen_features(network, part, recipe, workers) for name, part in parts.items()}
     strength = b.choose_strength(splits.training, splits.labels, features["training"], recipe.seed)
     scores = b.baseline_scores(splits, features, strength)
     if run_folder is not None:
-        out = held_out(read_run(run_folder), photos, workers)
+        out = held_out(read_country_run(run_folder), photos, workers)
         scores += [
             b.score(f"run {run_folder.name}", name, out.logits[out.split == name], out.target[out.split == name])
             for name in splits.validation
@@ -94,7 +94,7 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     """Calibrate RUN and write it where the app finds it."""
     from triovision.metrics.position import read_position_metrics  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.engine.position_run_folder import read_gps_run  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_position_run  # noqa: PLC0415
     from triovision.train.export import card as c  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.export.position_model import with_positions  # noqa: PLC0415
 
@@ -104,5 +104,5 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     request = c.ExportRequest(model_id, calibrate_on or run_folder, accuracy, models, command)
     build = c.country_classifier
     if positions is not None:
-        build = partial(with_positions, gps=read_gps_run(positions), metrics=read_position_metrics(positions))
+        build = partial(with_positions, gps=read_position_run(positions), metrics=read_position_metrics(positions))
     click.echo(f"wrote {c.export_run(run_folder, photos, c.read_description(describe), request, workers, build)}")

@@ -25,9 +25,9 @@ def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, ac
     """Evaluate RUN on its held-out photos; write metrics.json and report.html into its folder."""
     from triovision.reporting.run import write_run_metrics, write_run_page  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
 
-    run = read_run(run_folder)
+    run = read_country_run(run_folder)
     table = read_manifest(manifest, root, ["place", *run.recipe.data.validation_splits])
     metrics = write_run_metrics(run, table, accuracy, workers)
     click.echo(f"wrote {write_run_page(run_folder, metrics, table.root if photos else None)}")

@@ -60,16 +60,16 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415 - `--help` must not wait for torch
 
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
-    from triovision.train.engine.memory import keep_freed_memory  # noqa: PLC0415
-    from triovision.train.engine.run import run as run_recipe  # noqa: PLC0415
-    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415
-    from triovision.train.engine.trainer import Execution  # noqa: PLC0415
+    from triovision.train.engine.run import train_country  # noqa: PLC0415
+    from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415
+    from triovision.train.engine.trainer import TrainerOptions, keep_freed_memory  # noqa: PLC0415
 
     if weights is not None and finetune_from is not None:
         raise click.UsageError("Give --weights or --finetune-from, not both.")
-    start = read_run(finetune_from) if finetune_from else weights
+    init_from = read_country_run(finetune_from) if finetune_from else weights
     recipe, photos = inputs(recipe_name, manifest, root, overrides)
     keep_freed_memory()
-    execution = Execution(accelerator, devices, nodes, strategy, compiled)
-    finished = run_recipe(recipe, photos, out, start, workers, LoadOptions(**loading), execution)
+    trainer_options = TrainerOptions(accelerator, devices, nodes, strategy, compiled)
+    options = LoadOptions(workers=workers, **loading)
+    finished = train_country(recipe, photos, out, init_from, options, trainer_options)
     rank_zero_only(click.echo)(f"finished weights: {finished}")

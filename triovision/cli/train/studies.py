@@ -181,7 +181,7 @@ def _plan(  # noqa: PLR0913 - click passes each option as an argument
         direction=direction,
         epochs=epochs,
         weights=weights,
-        reading=LoadOptions(**loading),
+        options=LoadOptions(**loading),
     )
 
 
@@ -215,10 +215,10 @@ def evaluate(
     run_folder: Path, manifest: Path, root: Path | None, workers: int, where: tuple[str, ...], form: str
 ) -> None:
     """Evaluate RUN, a finished run, on any photos with known countries."""
-    from triovision.train.engine.run_folder import read_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.run_evaluation import evaluate_run, figures  # noqa: PLC0415
 
-    run = read_run(run_folder)
+    run = read_country_run(run_folder)
     every, photos = photos_where(manifest, root, where)
     evaluation = evaluate_run(run, every, photos, workers)
     if evaluation.learnt:

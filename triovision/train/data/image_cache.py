@@ -6,15 +6,10 @@ import hashlib
 import json
 import logging
 import math
-import os
 import shutil
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cached_property
-from multiprocessing import get_context
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -25,11 +20,13 @@ from torchvision.transforms.v2 import functional as F
 from tqdm import tqdm
 
 from triovision.errors import PhotoError, RecipeError
+from triovision.files import atomic_write
 from triovision.inference.preprocessing import Preprocessing
 from triovision.photo import read_photo
 from triovision.train.data.array_store import Appender, ArrayStore
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.unreadable import UnreadablePhotos
+from triovision.train.data.workers import map_in_processes
 from triovision.train.recipes.sections import Augmentation
 
 log = logging.getLogger(__name__)
@@ -146,7 +143,10 @@ def open_cache(
             missing = needed[~store.has(needed)]
             check_space(store.folder, len(missing) * resize.typical_bytes)
             tasks = [(int(row), manifest.root / cache.files[row]) for row in missing]
-            _add(appender, _decoded(tasks, resize, workers), cache.files, len(tasks), bad)
+            decoded = map_in_processes(
+                partial(_decode, resize), tasks, workers=workers, chunk_size=_CHUNK, on_crash=_crashed
+            )
+            _add(appender, decoded, cache.files, len(tasks), bad)
     return cache
 
 
@@ -162,9 +162,7 @@ def cache_folder(folder: Path, about: dict[str, str]) -> Path:
     try:
         found.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            part = path.with_name(f"{path.name}.{os.getpid()}.part")
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
+            atomic_write(path, text)
         same = path.read_text(encoding="utf-8") == text
     except OSError as exc:
         raise RecipeError(str(found), f"cannot be used ({exc.strerror})", "Give another --cache folder") from exc
@@ -199,55 +197,15 @@ def _add(
             bar.update(len(chunk))
 
 
-def _decoded(tasks: Sequence[_Task], resize: Resize, workers: int) -> Iterator[list[_Outcome]]:
-    """Pictures in any order. A photo that kills the process that decodes it is found, and the others go on."""
-    chunks = deque(tuple(tasks[start : start + _CHUNK]) for start in range(0, len(tasks), _CHUNK))
-    if workers == 0:
-        yield from (_decode(chunk, resize) for chunk in chunks)
-    while workers and chunks:
-        unfinished: list[tuple[_Task, ...]] = []
-        yield from _in_parallel(chunks, resize, workers, unfinished)
-        for task in (task for chunk in unfinished for task in chunk):
-            alone: list[tuple[_Task, ...]] = []
-            yield from _in_parallel(deque([(task,)]), resize, 1, alone)
-            if alone:
-                yield [(task[0], "its content makes the decoder crash")]
-
-
-def _in_parallel(
-    chunks: deque[tuple[_Task, ...]], resize: Resize, workers: int, unfinished: list[tuple[_Task, ...]]
-) -> Iterator[list[_Outcome]]:
-    """Decode until nothing waits or a process dies; a few chunks are begun at a time, since results take memory."""
-    # Spawned, not forked: a fork copies locks that other threads may hold.
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
-    begun: dict[Future[list[_Outcome]], tuple[_Task, ...]] = {}
+def _decode(resize: Resize, task: _Task) -> _Outcome:
+    row, path = task
     try:
-        while (chunks or begun) and not unfinished:
-            while chunks and len(begun) < 2 * workers + 1:
-                future = pool.submit(_decode, chunks[0], resize)
-                begun[future] = chunks.popleft()
-            for future in wait(begun, return_when=FIRST_COMPLETED).done:
-                chunk = begun.pop(future)
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    unfinished.append(chunk)
-    except BrokenProcessPool:
-        pass  # a process died between two results
-    finally:
-        unfinished += begun.values()
-        pool.shutdown(cancel_futures=True)
+        return row, resize(read_photo(path.read_bytes(), path.name).image_hwc)
+    except OSError as exc:
+        return row, f"it cannot be opened ({exc.strerror})"
+    except PhotoError as exc:
+        return row, exc.reason
 
 
-def _decode(chunk: Sequence[_Task], resize: Resize) -> list[_Outcome]:
-    outcomes: list[_Outcome] = []
-    for row, path in chunk:
-        try:
-            outcomes.append((row, resize(read_photo(path.read_bytes(), path.name).image_hwc)))
-        except OSError as exc:
-            outcomes.append((row, f"it cannot be opened ({exc.strerror})"))
-        except PhotoError as exc:
-            outcomes.append((row, exc.reason))
-    return outcomes
+def _crashed(task: _Task) -> _Outcome:
+    return task[0], "its content makes the decoder crash"

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from triovision.errors import RecipeError
 from triovision.train.data.dataset import Sample, TrainingPhotos, ValidationPhotos, collate
 from triovision.train.data.feature_cache import FrozenFeatures, collate_features, cut_prefix, frozen_features
 from triovision.train.data.image_cache import NetworkInput, ShorterSide, open_cache, shorter_side
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import Splits
-from triovision.train.data.samplers import PhotoSampler
-from triovision.train.data.sharing import RankInfo, ValidationBatches
+from triovision.train.data.samplers import PhotoSampler, RankInfo, SampleKey, TrainingBatches, ValidationBatches
+from triovision.train.data.splits import Splits
 from triovision.train.data.unreadable import UnreadablePhotos
-from triovision.train.engine.callbacks import ResumableLoader
 from triovision.train.recipes.country_recipe import Recipe
 
 
@@ -59,7 +58,7 @@ class LoadOptions(ReadOptions):
         """Shorter side in pixels of the cached pictures."""
         return self.cache_side or shorter_side(recipe.augmentation)
 
-    def facts(self, recipe: Recipe) -> dict[str, Any]:
+    def config(self, recipe: Recipe) -> dict[str, Any]:
         """What changes the pictures that are learnt from, and so the result; nothing without a cache."""
         return {"pictures": {"shorter_side": self.side(recipe), "views": self.views}} if self.cache else {}
 
@@ -73,6 +72,53 @@ class LoadOptions(ReadOptions):
             remedy = "Give --cache and a recipe with `freeze_blocks`, or no --views"
             raise RecipeError("--views", "needs a cache and a frozen part", remedy)
         return self.cache
+
+
+class ResumableLoader(DataLoader[Sample | None]):
+    """A training loader that goes on in the middle of an epoch; Lightning keeps its state in each checkpoint.
+
+    Args:
+        dataset: Photos or features.
+        draws: Sampler with an `epoch`, on which alone (and on its seed) its draws depend.
+        batch_size: Photos a batch, over all processes.
+        share: This process.
+        arguments: Those of `DataLoader`.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Sample | None],
+        draws: Sampler[SampleKey],
+        batch_size: int,
+        share: RankInfo = RankInfo(),  # noqa: B008 - immutable
+        **arguments: Any,  # noqa: ANN401 - DataLoader's own
+    ) -> None:
+        self.batches = TrainingBatches(draws, batch_size, share)
+        super().__init__(dataset, batch_sampler=self.batches, **arguments)
+        self._seen = {"epoch": 0, "batches": 0}
+
+    @property
+    def _epoch(self) -> int:
+        return int(cast(Any, self.batches.sampler).epoch)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override] # a generator, so that it begins with its first batch
+        """The epoch's batches, without those that were seen before a kill."""
+        # Lightning makes the iterator of a resumed run before it tells the sampler the epoch.
+        self.batches.skip = self._seen["batches"] if self._seen["epoch"] == self._epoch else 0
+        if self.batches.skip >= len(self):
+            self.batches.skip = 0
+        self._seen = {"epoch": self._epoch, "batches": self.batches.skip}
+        for batch in super().__iter__():
+            self._seen["batches"] += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch, and how many of its batches were handed out."""
+        return dict(self._seen)
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from a state."""
+        self._seen = dict(state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from triovision.errors import ManifestError
+from triovision.files import atomic_open
 from triovision.geo import is_country
 
 REQUIRED = ("file", "country")
@@ -111,20 +112,14 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         ManifestError: If it cannot be written.
     """
     check_suffix(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with atomic_open(path) as file:
             if _is_parquet(path):
                 table.to_parquet(file, index=False)
             else:
                 table.to_csv(file, index=False, encoding="utf-8", lineterminator="\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
     except (OSError, ValueError, pa.ArrowException) as exc:
         raise ManifestError(str(path), f"cannot be written ({exc})", "Check the folder, its rights and space") from exc
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_suffix(path: Path) -> None:

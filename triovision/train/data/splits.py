@@ -1,10 +1,11 @@
-"""Parts of a manifest: validation and test photos, or folds, stratified by country, groups never divided."""
+"""Splits of a manifest: how they are made, and the photos of a run that their columns select."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,9 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from triovision.errors import ManifestError
+from triovision.train.data.dataset import choose_labels
+from triovision.train.data.manifest import Manifest
+from triovision.train.recipes.sections import Data
 
 By = Literal["place", "source", "random"]
 
@@ -175,3 +179,52 @@ def _keep_countries(countries: NDArray[np.str_], groups: NDArray[np.intp], by: B
             back = "val" if "val" in found else found.pop()
             part[np.isin(groups, groups[of_country & (part == back)])] = "train"
     return Parts(part, (), tuple(kept)) if by == "source" else Parts(part, tuple(kept), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The photos of one run.
+
+    Attributes:
+        training: Photos to learn from.
+        validation: Held-out photos by the name of their split.
+        labels: Countries with enough training photos to be learnt, in alphabetical order.
+        elsewhere: Photos of half of the countries without a label, kept from training to measure abstention.
+    """
+
+    training: Manifest
+    validation: dict[str, Manifest]
+    labels: tuple[str, ...]
+    elsewhere: Manifest
+
+
+def split(manifest: Manifest, data: Data) -> Splits:
+    """Training photos are `train` in every column; a validation photo belongs to the first column that says `val`.
+
+    A photo of a held-out place is therefore never counted among the new photos of known places. Which countries
+    without a label are kept from training depends on their code alone, so that it is the same in every run.
+    """
+    learnt, held_out = marked_rows(manifest, data.validation_splits)
+    validation = {name: manifest.where(rows) for name, rows in held_out.items()}
+    labels = choose_labels(manifest.where(learnt), data.min_photos)
+    countries = manifest.table["country"]
+    elsewhere = ~countries.isin(labels) & countries.map(lambda code: zlib.crc32(code.encode()) % 2 == 0)
+    training = manifest.where(learnt & ~elsewhere.to_numpy())
+    return Splits(training, validation, labels, manifest.where(elsewhere.to_numpy()))
+
+
+def marked_rows(manifest: Manifest, columns: Sequence[str]) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.bool_]]]:
+    """Which photos are learnt from, and which belong to each validation split, by its name.
+
+    Args:
+        manifest: All photos.
+        columns: Columns of the splits, in their order; see `split`.
+    """
+    free = learnt = np.ones(len(manifest), dtype=np.bool_)
+    validation = {}
+    for column in columns:
+        marks = manifest.table[column]
+        held_out = free & (marks == "val").to_numpy()
+        validation[column.removeprefix("split_")] = held_out
+        free, learnt = free & ~held_out, learnt & (marks == "train").to_numpy()
+    return learnt, validation

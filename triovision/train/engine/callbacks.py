@@ -1,75 +1,26 @@
-"""What the training loop needs beyond Lightning: exact resuming, whole checkpoints, and an end in words."""
+"""Lightning callbacks: atomic checkpoints, mid-epoch resume, finite-loss guard, early stopping, compilation."""
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import logging
 import math
-import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning
 import numpy as np
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from triovision.errors import RecipeError
-from triovision.train.data.dataset import Sample
-from triovision.train.data.samplers import SampleKey
-from triovision.train.data.sharing import RankInfo, TrainingBatches
+from triovision.files import atomic_write
 from triovision.train.data.unreadable import UnreadablePhotos
-
-
-class ResumableLoader(DataLoader[Sample | None]):
-    """A training loader that goes on in the middle of an epoch; Lightning keeps its state in each checkpoint.
-
-    Args:
-        dataset: Photos or features.
-        draws: Sampler with an `epoch`, on which alone (and on its seed) its draws depend.
-        batch_size: Photos a batch, over all processes.
-        share: This process.
-        arguments: Those of `DataLoader`.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset[Sample | None],
-        draws: Sampler[SampleKey],
-        batch_size: int,
-        share: RankInfo = RankInfo(),  # noqa: B008 - immutable
-        **arguments: Any,  # noqa: ANN401 - DataLoader's own
-    ) -> None:
-        self.batches = TrainingBatches(draws, batch_size, share)
-        super().__init__(dataset, batch_sampler=self.batches, **arguments)
-        self._seen = {"epoch": 0, "batches": 0}
-
-    @property
-    def _epoch(self) -> int:
-        return int(cast(Any, self.batches.sampler).epoch)
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override] # a generator, so that it begins with its first batch
-        """The epoch's batches, without those that were seen before a kill."""
-        # Lightning makes the iterator of a resumed run before it tells the sampler the epoch.
-        self.batches.skip = self._seen["batches"] if self._seen["epoch"] == self._epoch else 0
-        if self.batches.skip >= len(self):
-            self.batches.skip = 0
-        self._seen = {"epoch": self._epoch, "batches": self.batches.skip}
-        for batch in super().__iter__():
-            self._seen["batches"] += 1
-            yield batch
-
-    def state_dict(self) -> dict[str, int]:
-        """Epoch, and how many of its batches were handed out."""
-        return dict(self._seen)
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on from a state."""
-        self._seen = dict(state)
+from triovision.train.engine.country_module import CountryModule
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -79,23 +30,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            RecipeError: If it cannot be written; the file that was there is as before.
+            RecipeError: If it cannot be written; the existing file stays as it was.
         """
-        target = Path(path)
-        part = target.with_name(f".{target.name}.part")
-        buffer = io.BytesIO()
+        buffer = io.BytesIO()  # torch reports a full disk as an OSError only to whoever writes the bytes
         torch.save(checkpoint, buffer)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
+            atomic_write(Path(path), buffer.getbuffer())
         except OSError as exc:
-            part.unlink(missing_ok=True)
             reason = f"cannot be written ({exc.strerror or exc}); the checkpoint before it is unharmed"
-            raise RecipeError(str(target), reason, "Free some space and give the same command to go on") from exc
+            raise RecipeError(str(path), reason, "Free some space and give the same command to go on") from exc
 
 
 class StepCheckpoint(Checkpoint):
@@ -214,3 +157,63 @@ class FiniteLossGuard(Callback):
         where = f"Step {trainer.global_step} (epoch {trainer.current_epoch + 1}, learning rate {rate:.3g})"
         remedy = "Lower `optimisation.learning_rate` in a new run; the last good checkpoint is kept"
         raise RecipeError(where, what, remedy)
+
+
+class StopEarly(EarlyStopping):
+    """Stops when the validation loss has not been better for a while, but never before `min_epochs`.
+
+    Lightning's own `min_epochs` puts a stop off without taking it back: a run that has got better since would end
+    there all the same.
+
+    Args:
+        min_epochs: Smallest number of epochs.
+        patience: Epochs without a better loss.
+    """
+
+    def __init__(self, min_epochs: int, patience: int) -> None:
+        super().__init__("val/loss", patience=patience)
+        self.min_epochs = min_epochs
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Where Lightning checks when each epoch is validated once."""
+        super().on_train_epoch_end(trainer, pl_module)
+        # A loss that is no number stops at once: nothing has waited for it.
+        if trainer.current_epoch + 1 < self.min_epochs and self.wait_count >= self.patience:
+            trainer.should_stop = False
+
+
+log = logging.getLogger(__name__)
+
+
+class Compile(Callback):
+    """Compiles the network before the first step, if a copy of it can be.
+
+    It is compiled in place, so that the names of its weights stay as they are. The trial draws random numbers: what
+    seeds the steps has to come after this callback.
+    """
+
+    def __init__(self) -> None:
+        self._tried = False
+
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        batch: Any,  # noqa: ANN401 - Lightning's signature
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Try forwards and backwards; a network that cannot be compiled is trained as it is."""
+        if self._tried or not isinstance(pl_module, CountryModule):
+            return
+        self._tried = True
+        torch.compiler.reset()  # it compiles one function only so many times, and runs before this one may have
+        trial = copy.deepcopy(pl_module.network)
+        trial.compile()
+        try:
+            with trainer.precision_plugin.train_step_context():
+                trial(batch[0]).float().sum().backward()
+        except Exception as exc:  # compilers raise whatever they like
+            reason = str(exc).strip().partition("\n")[0]
+            log.warning("the network cannot be compiled here and is trained uncompiled (%s)", reason)
+        else:
+            pl_module.network.compile()

@@ -17,7 +17,7 @@ from triovision.train.data.dataset import NO_LABEL
 from triovision.train.data.transforms import mixing
 from triovision.train.engine.optim import build_optimiser, build_schedule
 from triovision.train.losses.country import CountryLoss
-from triovision.train.models.build import freeze_blocks, recipe_network, rest_frozen
+from triovision.train.models.build import build_country_network, freeze_blocks, rest_frozen
 from triovision.train.recipes.country_recipe import Recipe
 
 #: Steps between two lines of the log, which hold the means over them.
@@ -50,7 +50,7 @@ class CountryModule(lightning.LightningModule):
         self.steps_per_epoch = steps
         self.criterion = criterion
         self.mixing = mixing(recipe.augmentation)
-        self.network = recipe_network(recipe, len(labels)).to(memory_format=torch.channels_last)
+        self.network = build_country_network(recipe, len(labels)).to(memory_format=torch.channels_last)
         freeze_blocks(self.network, recipe)
         self.top1 = nn.ModuleList(
             MulticlassAccuracy(len(labels), average="micro", ignore_index=NO_LABEL) for _ in split_names

@@ -1,4 +1,4 @@
-"""What a run needs before its first step, made by the first of its processes while the others wait."""
+"""Lightning data module of a country run: caches, initial weights and loaders, prepared by the first process."""
 
 from __future__ import annotations
 
@@ -11,116 +11,124 @@ import torch
 from safetensors.torch import load_file
 
 from triovision.errors import RecipeError
-from triovision.train.data.loaders import Loader, LoadOptions, frozen_loaders, loaders, prepare
+from triovision.train.data.loaders import Loader, LoadOptions, ResumableLoader, frozen_loaders, loaders, prepare
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
-from triovision.train.data.run_splits import Splits
 from triovision.train.data.samplers import PhotoSampler
+from triovision.train.data.splits import Splits
 from triovision.train.data.unreadable import UnreadablePhotos
-from triovision.train.engine.callbacks import ResumableLoader
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.engine.run_folder import START, Run, write_weights
+from triovision.train.engine.run_folder import INIT, CountryRun, write_weights
 from triovision.train.engine.trainer import rank_info
-from triovision.train.models.init_weights import start
+from triovision.train.models.init_weights import init_backbone, init_from_classifier
+from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is trained, on what and from what.
+class CountryData:
+    """Inputs of a country run.
 
     Attributes:
-        recipe: What to train and how.
+        recipe: Country recipe.
         manifest: All photos.
-        splits: Those that are learnt from and those that are measured.
-        draws: Which of them an epoch draws.
+        splits: Training and validation photos.
+        sampler: Sampler of the training photos.
         folder: Folder of the run.
-        source: Weights or run to start from.
-        resumed: Checkpoint to resume from, which needs no start.
-        loading: How photos are read.
-        bad: List of the photos that cannot be read.
+        init_from: Initial weights or a run to fine-tune.
+        resumed: Checkpoint to resume from, which needs no initial weights.
+        options: How photos are loaded.
+        unreadable: List of the photos that cannot be read.
     """
 
     recipe: Recipe
     manifest: Manifest
     splits: Splits
-    draws: PhotoSampler
+    sampler: PhotoSampler
     folder: Path
-    source: Path | Run | None
+    init_from: Path | CountryRun | None
     resumed: Path | None
-    loading: LoadOptions
-    bad: UnreadablePhotos
+    options: LoadOptions
+    unreadable: UnreadablePhotos
 
 
-class Preparation(lightning.LightningDataModule):
-    """Decodes what the caches lack, fills the network with its starting weights and makes the loaders.
+class CountryDataModule(lightning.LightningDataModule):
+    """Fills the caches, initialises the network and makes the loaders.
 
-    Lightning lets the first process do so alone. The others wait, however long it takes, and then find all of it on
-    the disk; if it fails, they stop too.
+    Lightning lets the first process do so alone. The others wait and then find everything on the disk; if the first
+    process fails, they stop too.
 
     Args:
-        plan: What is trained.
-        module: Whose network is filled.
+        data: Inputs of the run.
+        module: Module whose network is initialised.
     """
 
     training: ResumableLoader
-    held_out: list[Loader]
+    validation: list[Loader]
 
-    def __init__(self, plan: Plan, module: CountryModule) -> None:
+    def __init__(self, data: CountryData, module: CountryModule) -> None:
         super().__init__()
         self.prepare_data_per_node = False
-        self.plan = plan
+        self.data = data
         self.module = module
         self._error: Exception | None = None
 
     def prepare_data(self) -> None:
-        """Called in the first process, while the others wait."""
+        """Prepare everything in the first process, while the others wait."""
         try:
-            self.plan.bad.forget_restored(self.plan.manifest.root)
-            self.training, self.held_out = self._make()
-        except Exception as exc:  # whatever it is, the others must hear of it
+            self.data.unreadable.forget_restored(self.data.manifest.root)
+            self.training, self.validation = self._make()
+        except Exception as exc:  # whatever it is, `setup` tells the other processes
             self._error = exc
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
-        """Called in every process, afterwards.
+        """Prepare the loaders of the other processes.
 
         Raises:
-            RecipeError: If what the run needs cannot be made.
+            RecipeError: If the first process failed.
         """
         failed = self.module.trainer.strategy.broadcast(self._error is not None)
         if self._error is not None:
             raise self._error
         if failed:
-            raise RecipeError("The first process", "stopped before the run began", "See what it says")
+            raise RecipeError("The first process", "stopped before the run began", "See its error message")
         if not self.module.trainer.is_global_zero:
-            self.training, self.held_out = self._make()
+            self.training, self.validation = self._make()
 
     def train_dataloader(self) -> ResumableLoader:
         """This process's part of the training batches."""
         return self.training
 
     def val_dataloader(self) -> list[Loader]:
-        """The same of each validation split."""
-        return self.held_out
+        """This process's part of the batches of each validation split."""
+        return self.validation
 
     def _make(self) -> tuple[ResumableLoader, list[Loader]]:
-        plan, share = self.plan, rank_info(self.module.trainer)
-        recipe = measured(plan.recipe, plan.splits.training, plan.folder, plan.loading.workers)
-        photos = prepare(recipe, plan.manifest, plan.splits, plan.loading, plan.bad)
-        if plan.resumed is None:
-            self._start(recipe, share.rank == 0)
-        if not plan.loading.views:
-            return loaders(recipe, plan.draws, photos, plan.loading, share)
-        if plan.resumed is not None:
-            # Not the moving average, which rounds even what never changes.
-            kept: dict[str, Any] = torch.load(plan.resumed, weights_only=True, map_location="cpu")
+        data, rank = self.data, rank_info(self.module.trainer)
+        recipe = measured(data.recipe, data.splits.training, data.folder, data.options.workers)
+        photos = prepare(recipe, data.manifest, data.splits, data.options, data.unreadable)
+        if data.resumed is None:
+            self._init_weights(recipe, rank.rank == 0)
+        if not data.options.views:
+            return loaders(recipe, data.sampler, photos, data.options, rank)
+        if data.resumed is not None:
+            # Not the moving average, which rounds even weights that never change.
+            kept: dict[str, Any] = torch.load(data.resumed, weights_only=True, map_location="cpu")
             self.module.load_state_dict(kept.get("current_model_state", kept["state_dict"]))
-        return frozen_loaders(recipe, plan.splits, plan.draws, photos, self.module.network, plan.loading, share)
+        return frozen_loaders(recipe, data.splits, data.sampler, photos, self.module.network, data.options, rank)
 
-    def _start(self, recipe: Recipe, first: bool) -> None:
-        network, plan = self.module.network, self.plan
-        if first:
-            start(network, recipe, plan.splits, plan.source, plan.loading.workers)
-            write_weights(network, plan.folder / START)
+    def _init_weights(self, recipe: Recipe, first: bool) -> None:
+        network, data = self.module.network, self.data
+        if not first:
+            network.load_state_dict(load_file(data.folder / INIT))
+            return
+        if isinstance(data.init_from, CountryRun):
+            run = data.init_from
+            init_from_classifier(
+                network, data.splits.labels, run.network, run.labels, f"{run.folder} ({run.recipe.architecture})"
+            )
         else:
-            network.load_state_dict(load_file(plan.folder / START))
+            init_backbone(network, recipe, data.init_from)
+        if recipe.last_layer.at_start:
+            fit_last_layer(network, data.splits.training, data.splits.labels, recipe, data.options.workers)
+        write_weights(network, data.folder / INIT)

@@ -1,14 +1,17 @@
-"""Optimisers and schedules of the learning rate, in torch's implementations."""
+"""Optimisers, learning-rate schedules and the moving average of the weights."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+from lightning.pytorch.callbacks import WeightAveraging
 from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined] # public, but not in its __all__
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from triovision.train.recipes.sections import Optimisation, Schedule, SharedOptimisation
 
@@ -68,3 +71,22 @@ def rate_at(step: int, steps_per_epoch: int, optimisation: SharedOptimisation) -
         return (step + 1) / (warmup + 1)
     progress = (step - warmup) / max(1.0, optimisation.epochs * steps_per_epoch - warmup)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class MovingAverage(WeightAveraging):
+    """Exponential moving average of weights and statistics whose decay grows with the steps.
+
+    Step t decays by min(`decay`, (1 + t) / (10 + t)), as TensorFlow's `ExponentialMovingAverage` does, so that the
+    average of a run of few steps is not mostly its start.
+
+    Args:
+        decay: Decay a step that a long run comes to, in (0, 1).
+    """
+
+    def __init__(self, decay: float) -> None:
+        def update(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
+            t = int(steps)
+            average = get_ema_multi_avg_fn(min(decay, (1 + t) / (10 + t)))  # type: ignore[no-untyped-call] # torch's
+            average(averaged, current, steps)
+
+        super().__init__(multi_avg_fn=update)

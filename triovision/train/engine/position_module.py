@@ -13,10 +13,10 @@ from torch import Tensor
 
 from triovision.geo import distance_km
 from triovision.networks.resnetgps import ResNetGPS
-from triovision.train.data.task import Task
+from triovision.train.data.positions import Task
 from triovision.train.engine.optim import build_schedule, optimiser_over
 from triovision.train.losses.position import PositionLoss
-from triovision.train.recipes.position_recipe import GpsRecipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 
 
 class PositionModule(lightning.LightningModule):
@@ -33,7 +33,9 @@ class PositionModule(lightning.LightningModule):
     city: Tensor
     target_deg: Tensor
 
-    def __init__(self, recipe: GpsRecipe, network: ResNetGPS, task: Task, criterion: PositionLoss, steps: int) -> None:
+    def __init__(
+        self, recipe: PositionRecipe, network: ResNetGPS, task: Task, criterion: PositionLoss, steps: int
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.network = network

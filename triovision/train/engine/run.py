@@ -1,105 +1,223 @@
-"""Run a recipe on a manifest, or go on where a killed run stopped."""
+"""Training runs of country and position recipes: begin, resume and finalize."""
 
 from __future__ import annotations
 
+import copy
 import math
+import shutil
 import signal
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import lightning
+import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from triovision.errors import RecipeError
-from triovision.train.data.dataset import targets
-from triovision.train.data.loaders import LoadOptions
+from triovision.geo.city_metadata import CITY_METADATA
+from triovision.train.data.array_store import ArrayStore
+from triovision.train.data.dataset import Sample, targets
+from triovision.train.data.feature_cache import (
+    KeptFeatures,
+    collate_features,
+    kept_features,
+    weights_sha256,
+)
+from triovision.train.data.loaders import LoadOptions, ReadOptions, ResumableLoader
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
-from triovision.train.data.run_splits import Splits, split
-from triovision.train.data.samplers import build_sampler
-from triovision.train.data.sharing import RankInfo, TrainingBatches
+from triovision.train.data.positions import Task, make_task
+from triovision.train.data.samplers import RankInfo, RepeatSampler, TrainingBatches, build_sampler
+from triovision.train.data.splits import Splits, split
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.engine.datamodule import Plan, Preparation
-from triovision.train.engine.finishing import finish
-from triovision.train.engine.run_folder import FINISHED, RUN_CONFIG, Run, resume_point, write_run_config
-from triovision.train.engine.trainer import Execution
+from triovision.train.engine.datamodule import CountryData, CountryDataModule
+from triovision.train.engine.position_module import PositionModule
+from triovision.train.engine.run_folder import (
+    CHECKPOINTS,
+    FINISHED,
+    INIT,
+    RUN_CONFIG,
+    CountryRun,
+    country_config,
+    position_config,
+    resume_checkpoint,
+    write_run_config,
+    write_weights,
+)
+from triovision.train.engine.trainer import TrainerOptions
 from triovision.train.losses.country import country_loss
+from triovision.train.models.build import (
+    build_country_network,
+    build_position_loss,
+    build_position_network,
+    split_frozen_backbone,
+)
+from triovision.train.models.init_weights import init_backbone
+from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe
+from triovision.train.recipes.position_recipe import PositionRecipe
+
+#: Folder of the caches of a run, study or benchmark that is given no other one.
+CACHE = "cache"
 
 
-def run(  # noqa: PLR0913, PLR0917 - what a run depends on, each by its own name
+def train_country(
     recipe: Recipe,
     manifest: Manifest,
     folder: Path,
-    source: Path | Run | None,
-    workers: int,
-    loading: LoadOptions | None = None,
-    execution: Execution | None = None,
+    init_from: Path | CountryRun | None,
+    options: LoadOptions,
+    trainer_options: TrainerOptions | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
-    """Train a recipe; a run that was killed goes on after the last step that it kept, and ends as if it never was.
+    """Train a country recipe; a killed run resumes after its last checkpoint and ends as if it was never killed.
 
-    Where several processes train, each of them calls this function; the first alone writes.
+    Where several processes train, each of them calls this function; only the first writes.
 
     Args:
-        recipe: What to train and how.
+        recipe: Country recipe.
         manifest: Photos with the recipe's validation columns and `place`.
-        folder: Where `run.json`, the logs, the checkpoints and the list of unreadable photos go.
-        source: Starting weights of the backbone (safetensors), a run to go on from, or None for timm's own weights
-            or random ones, as the recipe says.
-        workers: Processes that decode photos.
-        loading: Caches, budget and checkpoints; the defaults of `LoadOptions` when None.
-        execution: Devices and machines; one device when None.
-        callbacks: Lightning callbacks beside its own; nothing of them is in the folder's facts.
+        folder: Folder of `run.json`, the logs, the checkpoints and the list of unreadable photos.
+        init_from: Initial weights of the backbone (safetensors), a run to fine-tune, or None for timm's weights or
+            random ones, as the recipe states.
+        options: Workers, caches, limit of unreadable photos, checkpoint interval.
+        trainer_options: Devices and machines; one device when None.
+        callbacks: Further Lightning callbacks, which are not part of the run config.
 
     Returns:
-        The finished weights: those of the lowest validation loss, with whatever the recipe does to them then. Other
-        processes than the first return before the file is written.
+        Path of the finished weights: those with the lowest validation loss, averaged with the initial weights and with
+        a refitted last layer if the recipe states so. Other processes than the first return before it is written.
 
     Raises:
-        RecipeError: If the folder holds a run of another recipe or manifest, the weights do not fit, the loss is no
-            number, too many photos cannot be read, the disk is full or the devices are not there. What was trained
-            is kept.
+        RecipeError: If the folder holds a run of another recipe or manifest, the weights do not fit, the loss is not
+            finite, too many photos cannot be read, the disk is full or a device is missing. Checkpoints are kept.
     """
-    loading, execution = replace(loading or LoadOptions(), workers=workers), execution or Execution()
+    trainer_options = trainer_options or TrainerOptions()
     lightning.seed_everything(recipe.seed, workers=True)
-    splits, o = split(manifest, recipe.data), recipe.optimisation
-    labels, names = splits.labels, _checked(recipe, splits, loading)
-    draws = build_sampler(splits.training, labels, recipe.data, recipe.seed)
-    batches = TrainingBatches(draws, o.batch_size, RankInfo(world_size=execution.devices * execution.nodes))
-    steps = math.ceil(len(batches) / o.accumulation)
-    bad = UnreadablePhotos(folder / FILE, allowed_photos(loading.max_unreadable, len(manifest)))
-    checkpoints = folder / "checkpoints"
-    best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor="val/loss", enable_version_counter=False)
-    own = [
-        best,
-        FiniteLossGuard(recipe.seed, folder / RUN_CONFIG, bad),
-        StepCheckpoint(checkpoints, loading.save_every),
-    ]
-    trainer = execution.trainer(recipe, folder, steps, [*own, *callbacks])
+    splits, optimisation = split(manifest, recipe.data), recipe.optimisation
+    labels, split_names = splits.labels, _check_country(recipe, splits, options)
+    sampler = build_sampler(splits.training, labels, recipe.data, recipe.seed)
+    world = RankInfo(world_size=trainer_options.devices * trainer_options.nodes)
+    steps = math.ceil(len(TrainingBatches(sampler, optimisation.batch_size, world)) / optimisation.accumulation)
+    unreadable = UnreadablePhotos(folder / FILE, allowed_photos(options.max_unreadable, len(manifest)))
+    best, own = _checkpoint_callbacks(folder, "val/loss", recipe.seed, unreadable, options.save_every)
+    trainer = trainer_options.build(recipe, folder, steps, [*own, *callbacks])
     if trainer.is_global_zero:
-        recipe = measured(recipe, splits.training, folder, workers)
-        facts = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": manifest.sha256, "labels": list(labels)}
-        write_run_config(folder, facts | loading.facts(recipe))
+        recipe = measured(recipe, splits.training, folder, options.workers)
+        write_run_config(folder, country_config(recipe, manifest, labels) | options.config(recipe))
     if (folder / FINISHED).exists():
         return folder / FINISHED
-    resumed = resume_point(checkpoints)
-    plan = Plan(recipe, manifest, splits, draws, folder, source, resumed, loading, bad)
-    criterion = country_loss(recipe.loss, labels, targets(splits.training, labels), draws.shares)
-    _fit(trainer, CountryModule(recipe, labels, names, steps, criterion), plan)
+    resumed = resume_checkpoint(folder)
+    criterion = country_loss(recipe.loss, labels, targets(splits.training, labels), sampler.shares)
+    module = CountryModule(recipe, labels, split_names, steps, criterion)
+    data = CountryData(recipe, manifest, splits, sampler, folder, init_from, resumed, options, unreadable)
+    try:
+        # Checkpoints hold plain values and tensors, so torch's weights-only loading stays on.
+        trainer.fit(module, datamodule=CountryDataModule(data, module), ckpt_path=resumed, weights_only=True)
+    except Exception:
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(signal.SIGKILL)  # the processes that it began would wait for this one
+        unreadable.check()  # a process that reads photos cannot raise it itself
+        raise
     if trainer.is_global_zero:
-        finish(Path(best.best_model_path), folder, recipe, splits, workers)
-        (checkpoints / "resume.ckpt").unlink(missing_ok=True)
+        _finalize_country(best, folder, recipe, splits, options.workers)
     return folder / FINISHED
 
 
-def _checked(recipe: Recipe, splits: Splits, loading: LoadOptions) -> tuple[str, ...]:
-    """Names of the validation splits that have photos; an error where the run could not begin."""
-    if loading.views:
-        loading.views_cache(recipe)
+def train_position(
+    recipe: PositionRecipe,
+    manifest: Manifest,
+    folder: Path,
+    init_from: Path | None,
+    options: ReadOptions,
+    callbacks: Sequence[Callback] = (),
+) -> Path:
+    """Train a position recipe behind its frozen backbone; resumed after a kill like `train_country`.
+
+    Args:
+        recipe: Position recipe.
+        manifest: Photos with the recipe's validation columns; those without a position are dropped.
+        folder: Folder of `run.json`, the logs, the checkpoints and the list of unreadable photos.
+        init_from: Initial weights of the backbone (safetensors), or None for timm's weights or random ones, as the
+            recipe states.
+        options: Workers, limit of unreadable photos, checkpoint interval; without a cache, frozen features are kept in
+            the run's folder.
+        callbacks: Further Lightning callbacks, which are not part of the run config.
+
+    Returns:
+        Path of the finished weights: those with the smallest median distance, the mean over the splits.
+
+    Raises:
+        ManifestError: If no photo has a position.
+        RecipeError: As `train_country`, or if the backbone differs.
+    """
+    lightning.seed_everything(recipe.seed, workers=True)
+    task = make_task(manifest, recipe)
+    criterion = build_position_loss(recipe, task.target_scaling)
+    whole = build_position_network(recipe, len(CITY_METADATA), criterion.n_outputs)
+    init_backbone(whole.resnet, recipe, init_from)
+    write_run_config(folder, position_config(recipe, task, weights_sha256(whole.resnet)))
+    if (folder / FINISHED).exists():
+        return folder / FINISHED
+    unreadable = UnreadablePhotos(folder / FILE, allowed_photos(options.max_unreadable, len(task.photos.manifest)))
+    unreadable.forget_restored(manifest.root)
+    network = copy.deepcopy(whole)
+    backbone = split_frozen_backbone(network, recipe)
+    store = kept_features(backbone, task.photos, recipe, options.cache or folder / CACHE, options.workers, unreadable)
+    task = _check_position(task.readable(store), recipe)
+    training, validation = _position_loaders(task, recipe, store)
+    steps = math.ceil(len(training) / recipe.optimisation.accumulation)
+    best, own = _checkpoint_callbacks(folder, "val/median_km", recipe.seed, unreadable, options.save_every)
+    trainer = TrainerOptions().build(recipe, folder, steps, [*own, *callbacks])
+    module = PositionModule(recipe, network, task, criterion, steps)
+    trainer.fit(module, training, validation, ckpt_path=resume_checkpoint(folder), weights_only=True)
+    whole.load_state_dict(whole.state_dict() | _trained_state(best))
+    write_weights(whole, folder / FINISHED)
+    shutil.rmtree(folder / CHECKPOINTS)
+    return folder / FINISHED
+
+
+def _checkpoint_callbacks(
+    folder: Path, monitor: str, seed: int, unreadable: UnreadablePhotos, save_every: int
+) -> tuple[ModelCheckpoint, list[Callback]]:
+    """The callback that keeps the best epoch, and all callbacks of every run in their order."""
+    checkpoints = folder / CHECKPOINTS
+    best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor=monitor, enable_version_counter=False)
+    guard = FiniteLossGuard(seed, folder / RUN_CONFIG, unreadable)
+    return best, [best, guard, StepCheckpoint(checkpoints, save_every)]
+
+
+def _trained_state(best: ModelCheckpoint) -> dict[str, Tensor]:
+    """Weights of the module's network in the best epoch."""
+    state: dict[str, Tensor] = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
+    return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+
+
+def _finalize_country(best: ModelCheckpoint, folder: Path, recipe: Recipe, splits: Splits, workers: int) -> None:
+    """Write the finished weights of a country run."""
+    trained = _trained_state(best)
+    if share := recipe.optimisation.start_share:
+        init = load_file(folder / INIT)
+        # Integer counters stay those of the trained network.
+        trained |= {k: torch.lerp(v, init[k], share) for k, v in trained.items() if v.is_floating_point()}
+    network = build_country_network(recipe, len(splits.labels)).to(memory_format=torch.channels_last)
+    network.load_state_dict(trained)
+    if recipe.last_layer.at_end:
+        fit_last_layer(network, splits.training, splits.labels, recipe, workers)
+    write_weights(network, folder / FINISHED)
+    (folder / CHECKPOINTS / "resume.ckpt").unlink(missing_ok=True)
+
+
+def _check_country(recipe: Recipe, splits: Splits, options: LoadOptions) -> tuple[str, ...]:
+    """Names of the validation splits that have photos; raises RecipeError where the run cannot begin."""
+    if options.views:
+        options.views_cache(recipe)
     if len(splits.labels) < 2:
         remedy = "Add photos or lower `data.min_photos`"
         raise RecipeError(recipe.name, f"{len(splits.labels)} countries have enough training photos", remedy)
@@ -110,12 +228,22 @@ def _checked(recipe: Recipe, splits: Splits, loading: LoadOptions) -> tuple[str,
     return names
 
 
-def _fit(trainer: lightning.Trainer, module: CountryModule, plan: Plan) -> None:
-    try:
-        # Our own checkpoints hold the recipe's values, so torch's weights-only loading is kept.
-        trainer.fit(module, datamodule=Preparation(plan, module), ckpt_path=plan.resumed, weights_only=True)
-    except Exception:
-        if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(signal.SIGKILL)  # the processes that it began would wait for this one
-        plan.bad.check()  # a process that reads photos cannot say so itself
-        raise
+def _check_position(task: Task, recipe: PositionRecipe) -> Task:
+    """The task; raises RecipeError where too few of its photos can be read."""
+    if len(task.training) < 2 or not task.validation:
+        remedy = f"Restore the photos that {FILE} lists"
+        raise RecipeError(recipe.name, "too few photos with a position can be read to train and to validate", remedy)
+    return task
+
+
+def _position_loaders(
+    task: Task, recipe: PositionRecipe, store: ArrayStore
+) -> tuple[ResumableLoader, list[DataLoader[Sample | None]]]:
+    """Batches of frozen features and photo numbers: shuffled for training, in order for validation."""
+    size = recipe.optimisation.batch_size
+    sampler = RepeatSampler(np.ones(len(task.training), dtype=np.int64), recipe.seed)
+    training = ResumableLoader(KeptFeatures(store, task.training), sampler, size, collate_fn=collate_features)
+    validation = [
+        DataLoader(KeptFeatures(store, rows), size, collate_fn=collate_features) for rows in task.validation.values()
+    ]
+    return training, validation

@@ -1,29 +1,49 @@
-"""A finished run, read back from its folder."""
+"""Run folders: config, checkpoints and finished weights of country and position runs."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
-from triovision.train.models.build import recipe_network
+from triovision.geo.city_metadata import CITY_METADATA, metadata_differences
+from triovision.inference.standardisation import Standardisation, read_standardisation
+from triovision.networks.resnetgps import ResNetGPS
+from triovision.train.data.manifest import Manifest
+from triovision.train.data.positions import Task
+from triovision.train.losses.position import PositionLoss
+from triovision.train.models.build import build_country_network, build_position_loss, build_position_network
 from triovision.train.recipes.country_recipe import Recipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 
-#: What a run depends on, the weights that it started from, and those that it came to.
-RUN_CONFIG, START, FINISHED = "run.json", "start.safetensors", "finished.safetensors"
+#: Files of a run: its config, its initial weights and its finished weights.
+RUN_CONFIG, INIT, FINISHED = "run.json", "init.safetensors", "finished.safetensors"
+CHECKPOINTS = "checkpoints"
+
+R = TypeVar("R", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A finished run: its recipe, its labels and its network, in evaluation mode."""
+class CountryRun:
+    """A finished run of a country recipe.
+
+    Attributes:
+        folder: Folder of the run.
+        recipe: Its recipe.
+        labels: Countries in the order of the logits.
+        manifest_sha256: Hash of the manifest.
+        network: The network in evaluation mode.
+    """
 
     folder: Path
     recipe: Recipe
@@ -32,55 +52,144 @@ class Run:
     network: nn.Module
 
 
-def read_run(folder: Path) -> Run:
-    """Read a run's recipe and the weights that it came to.
+@dataclass(frozen=True, slots=True)
+class PositionRun:
+    """A finished run of a position recipe.
 
-    Raises:
-        RecipeError: If the folder holds no finished run.
+    Attributes:
+        folder: Folder of the run.
+        recipe: Its recipe.
+        manifest_sha256: Hash of the manifest.
+        network: The whole network in evaluation mode, backbone included.
+        criterion: The loss, which also decodes the network's outputs.
+        city_scaling: Scaling of the city metadata.
+        target_scaling: Scaling of latitude and longitude.
     """
-    try:
-        facts = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
-        state = load_file(folder / FINISHED)
-    except (OSError, ValueError, SafetensorError) as exc:
-        remedy = "Give the --out folder of a run; one that was stopped is finished by its own command"
-        raise RecipeError(str(folder), f"holds no finished run ({exc})", remedy) from exc
-    recipe, labels = Recipe.model_validate(facts["recipe"]), tuple(facts["labels"])
-    network = recipe_network(recipe, len(labels))
-    network.load_state_dict(state)
-    network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    return Run(folder, recipe, labels, facts["manifest_sha256"], network)
+
+    folder: Path
+    recipe: PositionRecipe
+    manifest_sha256: str
+    network: ResNetGPS
+    criterion: PositionLoss
+    city_scaling: Standardisation
+    target_scaling: Standardisation
 
 
-def write_weights(network: nn.Module, path: Path) -> None:
-    """Write a network's weights, whole or not at all."""
-    atomic_write(path, save({name: value.contiguous() for name, value in network.state_dict().items()}))
+def country_config(recipe: Recipe, manifest: Manifest, labels: Sequence[str]) -> dict[str, Any]:
+    """Config of a country run: everything that its result depends on, as JSON values."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "manifest_sha256": manifest.sha256,
+        "labels": list(labels),
+    }
 
 
-def write_run_config(folder: Path, facts: dict[str, Any]) -> None:
-    """Write what a run depends on into its folder, or check that it is what the folder was begun with.
+def position_config(recipe: PositionRecipe, task: Task, backbone_sha256: str) -> dict[str, Any]:
+    """Config of a position run: everything that its result depends on, as JSON values."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "manifest_sha256": task.photos.manifest.sha256,
+        "backbone_sha256": backbone_sha256,
+        "city_features": list(CITY_METADATA),
+        "city": task.city_scaling.facts(),
+        "position": task.target_scaling.facts(),
+    }
+
+
+def write_run_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write the config of a run, or check that the folder was begun with the same config.
 
     Args:
         folder: Folder of the run; made when missing.
-        facts: What the run depends on, as JSON has it.
+        config: JSON values.
 
     Raises:
-        RecipeError: If the folder was begun with other facts.
+        RecipeError: If the folder was begun with another config.
     """
     path = folder / RUN_CONFIG
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, (json.dumps(facts, indent=2) + "\n").encode())
+        atomic_write(path, json.dumps(config, indent=2) + "\n")
         return
     begun = json.loads(path.read_text(encoding="utf-8"))
-    if begun == facts:
+    if begun == config:
         return
-    unknown = sorted(set(facts.get("labels", ())) - set(begun.get("labels", ())))
-    differ = " and ".join(name for name in sorted(begun.keys() | facts.keys()) if begun.get(name) != facts.get(name))
+    unknown = sorted(set(config.get("labels", ())) - set(begun.get("labels", ())))
+    differ = " and ".join(name for name in sorted(begun.keys() | config.keys()) if begun.get(name) != config.get(name))
     also = f"; its model does not know {', '.join(unknown)}" if unknown else ""
     reason = f"holds a run of another recipe or manifest ({differ} differ{also})"
     raise RecipeError(str(folder), reason, "Give another --out folder")
 
 
-def resume_point(checkpoints: Path) -> Path | None:
-    """The checkpoint that a run goes on from: the last within an epoch, or else that of the end of one."""
+def resume_checkpoint(folder: Path) -> Path | None:
+    """Checkpoint to resume a run from: the last one within an epoch, else that of the last epoch's end."""
+    checkpoints = folder / CHECKPOINTS
     return next((path for name in ("resume", "last") if (path := checkpoints / f"{name}.ckpt").exists()), None)
+
+
+def write_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's weights as safetensors."""
+    atomic_write(path, save({name: value.contiguous() for name, value in network.state_dict().items()}))
+
+
+def read_country_run(folder: Path) -> CountryRun:
+    """Read the recipe, labels and finished weights of a country run.
+
+    Raises:
+        RecipeError: If the folder holds no finished country run.
+    """
+    recipe, config, state = _read(folder, Recipe, ("labels",), "run")
+    labels = tuple(config["labels"])
+    network = build_country_network(recipe, len(labels))
+    _fill(network, state, folder)
+    network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return CountryRun(folder, recipe, labels, config["manifest_sha256"], network)
+
+
+def read_position_run(folder: Path) -> PositionRun:
+    """Read the recipe, scalings and finished weights of a position run.
+
+    Raises:
+        RecipeError: If the folder holds no finished position run, or one with other city metadata.
+    """
+    kind = "run of ResNetGPS"
+    recipe, config, state = _read(folder, PositionRecipe, ("city_features", "city", "position"), kind)
+    if differences := metadata_differences(config["city_features"]):
+        remedy = "Train it again, or use the version of TrioVision that trained it"
+        raise RecipeError(str(folder), f"was trained with other city metadata: {differences}", remedy)
+    try:
+        city, position = read_standardisation(config["city"]), read_standardisation(config["position"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise _unfinished(folder, kind, exc) from exc
+    criterion = build_position_loss(recipe, position)
+    network = build_position_network(recipe, len(CITY_METADATA), criterion.n_outputs)
+    _fill(network, state, folder)
+    network.eval().requires_grad_(False)
+    return PositionRun(folder, recipe, config["manifest_sha256"], network, criterion, city, position)
+
+
+def _read(
+    folder: Path, recipe: type[R], fields: tuple[str, ...], kind: str
+) -> tuple[R, dict[str, Any], dict[str, Tensor]]:
+    """Recipe, config and finished weights of a run; RecipeError where one is missing or damaged."""
+    try:
+        config = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
+        found = recipe.model_validate(config["recipe"])
+        for field in ("manifest_sha256", *fields):
+            config[field]
+        return found, config, load_file(folder / FINISHED)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
+        raise _unfinished(folder, kind, exc) from exc
+
+
+def _unfinished(folder: Path, kind: str, exc: Exception) -> RecipeError:
+    remedy = "Give the --out folder of a run; one that was stopped is finished by its own command"
+    return RecipeError(str(folder), f"holds no finished {kind} ({exc})", remedy)
+
+
+def _fill(network: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as exc:
+        detail = " ".join(str(exc).splitlines()[1:2]).strip()
+        reason = f"does not fit the run's recipe ({detail})"
+        raise RecipeError(str(folder / FINISHED), reason, "Train it again") from exc

@@ -1,7 +1,9 @@
-"""Where a run is computed, and Lightning's trainer for it."""
+"""Lightning's trainer of a run: devices, loggers, callbacks, memory."""
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,26 +17,24 @@ from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from triovision.errors import RecipeError
-from triovision.train.data.sharing import RankInfo
-from triovision.train.engine.averaging import MovingAverage
-from triovision.train.engine.callbacks import AtomicCheckpointIO
-from triovision.train.engine.compiling import Compile
+from triovision.train.data.samplers import RankInfo
+from triovision.train.engine.callbacks import AtomicCheckpointIO, Compile, StopEarly
 from triovision.train.engine.country_module import LOG_EVERY
+from triovision.train.engine.optim import MovingAverage
 from triovision.train.engine.progress import EpochLines, RunBar
-from triovision.train.engine.stopping import StopEarly
 from triovision.train.recipes.sections import RunRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
-    """Where a run is computed: no part of the recipe, because it changes the result by rounding only.
+class TrainerOptions:
+    """Devices and machines of a run; no part of the recipe, because they change the result by rounding only.
 
     Attributes:
-        accelerator: `auto` takes a GPU where there is one.
-        devices: Devices of each machine; each has its own process and its part of every batch.
+        accelerator: `auto` takes a GPU where one is present.
+        devices: Devices of each machine; each has a process of its own and its part of every batch.
         nodes: Machines. Each is given the same command, with `NODE_RANK`, `MASTER_ADDR` and `MASTER_PORT` in its
             environment or under `torchrun` or SLURM; all of them see the run's folder.
-        strategy: How several processes share the work: `ddp`, which `auto` takes for more than one.
+        strategy: How several processes divide the work: `ddp`, which `auto` takes for more than one.
         compiled: Compile the network with `torch.compile`.
     """
 
@@ -44,17 +44,17 @@ class Execution:
     strategy: Literal["auto", "ddp"] = "auto"
     compiled: bool = False
 
-    def trainer(self, recipe: RunRecipe, folder: Path, steps: int, callbacks: Sequence[Callback]) -> lightning.Trainer:
-        """Lightning's trainer of a run.
+    def build(self, recipe: RunRecipe, folder: Path, steps: int, callbacks: Sequence[Callback]) -> lightning.Trainer:
+        """Build Lightning's trainer of a run.
 
         Args:
-            recipe: What to train and how.
+            recipe: Recipe of the run.
             folder: Folder of the run, for the logs.
             steps: Optimiser steps an epoch.
-            callbacks: What acts on the loop beside what every run has.
+            callbacks: Callbacks beside those of every run.
 
         Raises:
-            RecipeError: If this machine has no such devices, or Lightning does not know the precision.
+            RecipeError: If this machine lacks the devices, or Lightning does not know the precision.
         """
         o = recipe.optimisation
         bar = sys.stdout.isatty()
@@ -65,7 +65,7 @@ class Execution:
                 num_nodes=self.nodes,
                 strategy=self.strategy,
                 max_epochs=o.epochs,
-                precision=o.precision,  # type: ignore[arg-type] # the recipe's words are Lightning's
+                precision=o.precision,  # type: ignore[arg-type] # the recipe uses Lightning's names
                 gradient_clip_val=o.clip_norm,
                 accumulate_grad_batches=o.accumulation,
                 logger=loggers(folder),
@@ -82,7 +82,7 @@ class Execution:
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
                 log_every_n_steps=min(LOG_EVERY, steps),
-                use_distributed_sampler=False,  # our loaders share the photos themselves
+                use_distributed_sampler=False,  # our batch samplers divide the photos themselves
             )
         except (MisconfigurationException, ValueError) as exc:
             remedy = "Check --accelerator, --devices, --nodes, --strategy and `optimisation.precision`"
@@ -90,9 +90,9 @@ class Execution:
 
 
 def loggers(folder: Path) -> list[Logger]:
-    """CSV, and TensorBoard's format beside it where `tensorboard` is installed; a new version each time.
+    """Loggers in CSV, and in TensorBoard's format where `tensorboard` is installed.
 
-    A resumed run keeps its first figures so.
+    Each start has a new version, so that a resumed run keeps its first logs.
     """
     table = CSVLogger(folder, name="logs", flush_logs_every_n_steps=LOG_EVERY)
     if find_spec("tensorboard") is None:
@@ -101,5 +101,24 @@ def loggers(folder: Path) -> list[Logger]:
 
 
 def rank_info(trainer: lightning.Trainer) -> RankInfo:
-    """This process among those of a run."""
+    """Rank of this process and size of the world."""
     return RankInfo(trainer.global_rank, trainer.world_size)
+
+
+# Parameters of mallopt(3), in glibc's <malloc.h>.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_TOP_PAD_BYTES = 1 << 28
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to return no memory to the system; does nothing where the C library is another one.
+
+    By default glibc maps every large block anew and the system clears its pages each time, and the tensors of a
+    training step on a CPU are large: `benchmarks/freed_memory.py` measures what that costs.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_MMAP_MAX, 0)
+    mallopt(_TRIM_THRESHOLD, -1)
+    mallopt(_TOP_PAD, _TOP_PAD_BYTES)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from triovision.train.data.dataset import NO_LABEL, choose_labels, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import Splits
+from triovision.train.data.splits import Splits
 
 #: Inverse strengths of the regularisation to choose from.
 _STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)

@@ -16,7 +16,7 @@ from triovision.inference.stream import read_photo_file
 from triovision.results import Photo
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.overlap import learnt_rows
-from triovision.train.data.run_splits import marked_rows
+from triovision.train.data.splits import marked_rows
 from triovision.train.evaluation.predict import Evaluation, evaluate
 from triovision.train.export.calibration import fit_half
 

@@ -51,7 +51,7 @@ def guess(
         cities: Candidate cities.
         candidates: How many countries are asked about.
     """
-    asked = [cities.asked(row, candidates.countries) for row in probability]
+    asked = [cities.select(row, candidates.countries) for row in probability]
     with_photo = np.empty((len(SCALES_KM), len(features), 2))
     alone = np.empty((len(features), 2))
     for number, answers in enumerate(_answers(regressor, features, asked, cities)):

@@ -19,12 +19,12 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.inference.registry import choose_device
 from triovision.train.data.dataset import ValidationPhotos, choose_labels, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import split
-from triovision.train.data.task import Rows, Task
-from triovision.train.engine.run_folder import RUN_CONFIG, read_run
+from triovision.train.data.positions import Rows, Task
+from triovision.train.data.splits import split
+from triovision.train.engine.run_folder import RUN_CONFIG, read_country_run
 from triovision.train.models.forward import readable_outputs
 from triovision.train.models.linear_probe import country_weights, soft_logistic
-from triovision.train.recipes.position_recipe import GpsRecipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 from triovision.train.recipes.sections import Data, LastLayer
 
 #: As the last layer of a country classifier counts its photos.
@@ -77,7 +77,7 @@ def read_classifier(name: str) -> Classifier:
         ModelError: If there is no such model.
     """
     if (Path(name) / RUN_CONFIG).exists():
-        run = read_run(Path(name))
+        run = read_country_run(Path(name))
         network = run.network.to(choose_device(None))
         words, recipe = f"run {Path(name).resolve().name}", run.recipe
         return Classifier(words, network, recipe.preprocessing, run.labels, 1.0, run.manifest_sha256, recipe.data)
@@ -116,7 +116,7 @@ def classify(classifier: Classifier, task: Task, workers: int) -> CountryProbabi
     return CountryProbabilities(classifier.labels, found, classifier.name)
 
 
-def probe(task: Task, features: NDArray[np.float32], recipe: GpsRecipe) -> CountryProbabilities:
+def probe(task: Task, features: NDArray[np.float32], recipe: PositionRecipe) -> CountryProbabilities:
     """What a logistic regression on the backbone's features says, fitted on the photos that the run learnt from.
 
     Args:

@@ -22,8 +22,8 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.inference.registry import choose_device
 from triovision.inference.stream import read_photo_file
 from triovision.results import Photo
-from triovision.train.models.build import recipe_network
-from triovision.train.models.init_weights import start_from
+from triovision.train.models.build import build_country_network
+from triovision.train.models.init_weights import init_backbone
 from triovision.train.models.linear_probe import Pooled
 from triovision.train.recipes.country_recipe import Recipe
 
@@ -49,8 +49,8 @@ def starting_network(recipe: Recipe, weights: Path) -> tuple[nn.Module, Preproce
     Raises:
         RecipeError: If the weights cannot be read or do not fit.
     """
-    network = recipe_network(recipe, 0)
-    start_from(network, recipe, weights)
+    network = build_country_network(recipe, 0)
+    init_backbone(network, recipe, weights)
     network.eval().requires_grad_(False).to(choose_device(None)).to(memory_format=torch.channels_last)
     return network, recipe.preprocessing
 

@@ -19,26 +19,26 @@ from triovision.inference.registry import choose_device
 from triovision.inference.regressor import Regressor
 from triovision.metrics.country import METRICS
 from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics
+from triovision.train.data.feature_cache import image_features, kept_features
 from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.position_features import image_features, kept_features
-from triovision.train.data.task import Task, make_task
+from triovision.train.data.positions import Task, make_task
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
-from triovision.train.engine.position_run import CACHE
-from triovision.train.engine.position_run_folder import GpsRun
+from triovision.train.engine.run import CACHE
+from triovision.train.engine.run_folder import PositionRun
 from triovision.train.evaluation.candidate_cities import SCALES_KM, Guesses, best_scale, cross_fitted, guess
 from triovision.train.evaluation.country_probabilities import Classifier, CountryProbabilities, classify, learnt, probe
 from triovision.train.evaluation.learning_curves import read_curves
 from triovision.train.evaluation.position_scores import position_scores
 from triovision.train.export.calibration import fit_half
-from triovision.train.models.position_network import cut_frozen_part
+from triovision.train.models.build import split_frozen_backbone
 
 _TREES = 200
 Floats = NDArray[np.float64]
 
 
 def write_metrics(
-    run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions
+    run: PositionRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions
 ) -> PositionMetrics:
     """Measure a run and write `metrics.json` into its folder; see `measure`."""
     metrics = measure(run, manifest, classifier, reading)
@@ -46,11 +46,13 @@ def write_metrics(
     return metrics
 
 
-def measure(run: GpsRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions) -> PositionMetrics:
+def measure(
+    run: PositionRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions
+) -> PositionMetrics:
     """Measure a run on its validation photos, with what it was told in training and with what the app can know.
 
     Args:
-        run: See `read_gps_run`.
+        run: See `read_position_run`.
         manifest: The manifest that it was trained on.
         classifier: Says which countries a photo may show; a linear probe on the run's training photos when None.
         reading: As when it was trained.
@@ -85,7 +87,7 @@ def measure(run: GpsRun, manifest: Manifest, classifier: Classifier | None, read
     )
 
 
-def _seen(run: GpsRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, NDArray[np.float32], int]:
+def _seen(run: PositionRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, NDArray[np.float32], int]:
     """The run's task without unreadable photos, the image features of all its photos, and how many are unreadable.
 
     The features of a photo that cannot be read hold no number.
@@ -93,7 +95,7 @@ def _seen(run: GpsRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, 
     task = make_task(manifest, run.recipe)
     network, photos = copy.deepcopy(run.network), len(task.photos.manifest)
     bad = UnreadablePhotos(run.folder / FILE, allowed_photos(reading.max_unreadable, photos))
-    frozen, cache = cut_frozen_part(network, run.recipe), reading.cache or run.folder / CACHE
+    frozen, cache = split_frozen_backbone(network, run.recipe), reading.cache or run.folder / CACHE
     store = kept_features(frozen, task.photos, run.recipe, cache, reading.workers, bad)
     there = np.flatnonzero(store.has(np.arange(photos)))
     features = np.full((photos, run.network.n_image_features), np.nan, np.float32)
@@ -102,7 +104,7 @@ def _seen(run: GpsRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, 
 
 
 def _positions(
-    run: GpsRun, task: Task, features: NDArray[np.float32], countries: CountryProbabilities
+    run: PositionRun, task: Task, features: NDArray[np.float32], countries: CountryProbabilities
 ) -> tuple[dict[str, dict[str, Floats]], float]:
     """Positions of the held-out photos by the name of the split and the way, and the scale fitted on all of them."""
     device = choose_device(None)
@@ -125,7 +127,7 @@ def _positions(
 
 
 def _guesses(
-    regressor: Regressor, task: Task, features: NDArray[np.float32], countries: CountryProbabilities, run: GpsRun
+    regressor: Regressor, task: Task, features: NDArray[np.float32], countries: CountryProbabilities, run: PositionRun
 ) -> dict[str, Guesses]:
     candidates = run.recipe.candidates
     cities = CityQueries(countries.labels, candidates.per_country)

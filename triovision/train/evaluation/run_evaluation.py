@@ -10,8 +10,8 @@ import numpy as np
 from triovision.metrics.country import SplitMetrics
 from triovision.train.data.dataset import targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import split
-from triovision.train.engine.run_folder import Run
+from triovision.train.data.splits import split
+from triovision.train.engine.run_folder import CountryRun
 from triovision.train.evaluation.metrics import Answers, split_metrics
 from triovision.train.models.forward import network_outputs
 
@@ -31,11 +31,11 @@ class RunEvaluation:
     learnt: int
 
 
-def evaluate_run(run: Run, manifest: Manifest, photos: Manifest, workers: int) -> RunEvaluation:
+def evaluate_run(run: CountryRun, manifest: Manifest, photos: Manifest, workers: int) -> RunEvaluation:
     """Measure a run on photos.
 
     Args:
-        run: See `read_run`.
+        run: See `read_country_run`.
         manifest: The whole manifest, which tells what the run learnt from if it is its own.
         photos: Those of its photos to measure on.
         workers: Processes that decode photos.

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import nn
 
 from triovision.errors import RecipeError
+from triovision.files import atomic_write
 from triovision.inference.calibration import (
     fit_abstention_threshold,
     fit_conformal_threshold,
@@ -22,8 +23,8 @@ from triovision.inference.calibration import (
 from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, sha256
 from triovision.train.data.dataset import NO_LABEL, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import split
-from triovision.train.engine.run_folder import Run
+from triovision.train.data.splits import split
+from triovision.train.engine.run_folder import CountryRun
 from triovision.train.models.forward import network_outputs
 
 _COVERAGE = 0.9
@@ -54,7 +55,7 @@ class HeldOut:
         )
 
 
-def held_out(run: Run, manifest: Manifest, workers: int) -> HeldOut:
+def held_out(run: CountryRun, manifest: Manifest, workers: int) -> HeldOut:
     """Outputs of a run for all its validation photos.
 
     Raises:
@@ -118,9 +119,9 @@ def write_model(network: nn.Module, models: Path, card: ModelCard) -> Path:
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
     }
-    (folder / WEIGHTS).write_bytes(save(half))
+    atomic_write(folder / WEIGHTS, save(half))
     hashed = card.model_copy(update={"weights_sha256": sha256(folder / WEIGHTS)})
-    (folder / CARD).write_text(hashed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    atomic_write(folder / CARD, hashed.model_dump_json(indent=2) + "\n")
     return folder
 
 

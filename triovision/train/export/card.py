@@ -19,8 +19,8 @@ from triovision.geo import country_name
 from triovision.inference.card import Calibration, ModelCard, Provenance
 from triovision.inference.registry import open_model
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import split
-from triovision.train.engine.run_folder import Run, read_run
+from triovision.train.data.splits import split
+from triovision.train.engine.run_folder import CountryRun, read_country_run
 from triovision.train.evaluation.predict import Answers, ask, evaluate
 from triovision.train.export.calibration import fit_calibration, fit_half, held_out, write_model
 from triovision.train.export.radii import calibrate_radii, unfitted_figures
@@ -92,13 +92,13 @@ class Exportable:
         recipe: What its recipe has beside the run's.
     """
 
-    run: Run
+    run: CountryRun
     network: nn.Module
     changes: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
-def country_classifier(run: Run) -> Exportable:
+def country_classifier(run: CountryRun) -> Exportable:
     """A run as it is."""
     return Exportable(run, run.network)
 
@@ -109,7 +109,7 @@ def export_run(
     words: Description,
     request: ExportRequest,
     workers: int,
-    build: Callable[[Run], Exportable] = country_classifier,
+    build: Callable[[CountryRun], Exportable] = country_classifier,
 ) -> Path:
     """Calibrate a run, measure it through the finished engine and write its model folder.
 
@@ -132,7 +132,7 @@ def export_run(
     Raises:
         RecipeError: If a folder holds no finished run, or one of another manifest.
     """
-    made, calibrating = build(read_run(run_folder)), build(read_run(request.calibrate_on))
+    made, calibrating = build(read_country_run(run_folder)), build(read_country_run(request.calibrate_on))
     seen = held_out(calibrating.run, photos, workers)
     calibration = fit_calibration(seen.where(fit_half(seen.place)), request.accuracy)
     with TemporaryDirectory() as scratch:
@@ -150,7 +150,9 @@ def export_run(
     return write_model(made.network, request.models, _card(made, photos, words, request, calibration, metrics))
 
 
-def _asked(folder: Path, run: Run, photos: Manifest) -> tuple[dict[str, Answers], dict[str, dict[str, float | None]]]:
+def _asked(
+    folder: Path, run: CountryRun, photos: Manifest
+) -> tuple[dict[str, Answers], dict[str, dict[str, float | None]]]:
     """What a model says of held-out photos, by the split, and its figures on the countries kept from training."""
     model = open_model(folder, torch.device("cpu"))
     splits = split(photos, run.recipe.data)

@@ -12,19 +12,18 @@ from triovision.geo.city_metadata import CITY_METADATA
 from triovision.inference.card import Position
 from triovision.metrics.position import PositionMetrics
 from triovision.networks import LocatingClassifier, ResNetGPS, head_of
-from triovision.train.engine.position_run_folder import GpsRun
-from triovision.train.engine.run_folder import Run
+from triovision.train.engine.run_folder import CountryRun, PositionRun
 from triovision.train.export.card import Exportable
 
 _HOW = "Train it with --weights <run of the classifier>/finished.safetensors"
 
 
-def with_positions(run: Run, gps: GpsRun, metrics: PositionMetrics) -> Exportable:
+def with_positions(run: CountryRun, gps: PositionRun, metrics: PositionMetrics) -> Exportable:
     """A country classifier that also answers with positions.
 
     Args:
-        run: Run of the classifier.
-        gps: Run of a regressor that was trained behind the classifier's frozen backbone.
+        run: CountryRun of the classifier.
+        gps: CountryRun of a regressor that was trained behind the classifier's frozen backbone.
         metrics: Of the regressor's run, for the scale that was fitted there.
 
     Raises:
@@ -51,7 +50,7 @@ def with_positions(run: Run, gps: GpsRun, metrics: PositionMetrics) -> Exportabl
     return Exportable(run, network.eval().requires_grad_(False), changes, {"position": recipe.model_dump(mode="json")})
 
 
-def _position(gps: GpsRun, scale_km: float) -> Position:
+def _position(gps: PositionRun, scale_km: float) -> Position:
     recipe = gps.recipe
     mixture = recipe.loss.name == "von_mises_fisher_mixture"
     lat_mean, lon_mean = gps.target_scaling.mean.tolist()

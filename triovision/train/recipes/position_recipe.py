@@ -68,7 +68,7 @@ class Candidates(Section):
     min_photos: int = Field(default=10, ge=2)
 
 
-class GpsRecipe(RunRecipe):
+class PositionRecipe(RunRecipe):
     """Everything that a run depends on beside the manifest and the starting weights: `RunRecipe` and what follows.
 
     Its `architecture` is that of the backbone, a ResNet of timm or `resnet50_v1`. Of its optimisation, `patience`
@@ -94,4 +94,4 @@ class GpsRecipe(RunRecipe):
 
 
 #: The recipes of ResNetGPS.
-RECIPES = RecipeBook(GpsRecipe, "position")
+RECIPES = RecipeBook(PositionRecipe, "position")

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from triovision.errors import ManifestError, RecipeError
+from triovision.files import atomic_write
 from triovision.metrics.country import METRICS, RunMetrics, SplitMetrics, read_metrics
 from triovision.reporting.run import write_run_metrics
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
 from triovision.train.data.splits import divide_into_folds, whole_groups
-from triovision.train.engine.run import run
-from triovision.train.engine.run_folder import read_run
+from triovision.train.engine.run import train_country
+from triovision.train.engine.run_folder import read_country_run
 from triovision.train.evaluation.run_evaluation import figures
 from triovision.train.recipes.country_recipe import Recipe
 
@@ -70,7 +71,6 @@ def fold_manifest(
         raise ManifestError("The manifest", f"leaves nothing for {', '.join(empty)}", remedy)
     table, path = manifest.table.assign(**held_out), folder / FOLDS
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         write_manifest(table, path)
     # An ordinary manifest, so that `report`, `export` and the other commands work on the run of each fold.
     folded = read_manifest(path, manifest.root, ["place"])
@@ -87,7 +87,7 @@ def cross_validate(
     folded: FoldedManifest,
     folder: Path,
     weights: Path | None,
-    loading: LoadOptions,
+    options: LoadOptions,
     log: Callable[[str], object],
 ) -> dict[str, RunMetrics]:
     """Train and measure one run per fold. After a kill, the same call skips the finished folds.
@@ -97,23 +97,23 @@ def cross_validate(
         folded: See `fold_manifest`.
         folder: Parent of the run folders, `fold-<n>`.
         weights: Initial weights of the backbone, or None.
-        loading: How photos are read.
+        options: How photos are read.
         log: Receives a message for each fold.
 
     Returns:
         Metrics by the name of the run folder.
 
     Raises:
-        RecipeError: If a run cannot be trained or measured; see `run`.
+        RecipeError: If a run cannot be trained or measured; see `train_country`.
     """
     metrics = {}
     for number, column in enumerate(folded.columns, start=1):
         run_folder = folder / f"fold-{number}"
         data = recipe.data.model_copy(update={"validation_splits": (column,)})
         log(f"fold {number} of {len(folded.columns)}: {run_folder}")
-        run(recipe.model_copy(update={"data": data}), folded.manifest, run_folder, weights, loading.workers, loading)
+        train_country(recipe.model_copy(update={"data": data}), folded.manifest, run_folder, weights, options)
         if not (run_folder / METRICS).exists():
-            write_run_metrics(read_run(run_folder), folded.manifest, _TARGET_ACCURACY, loading.workers)
+            write_run_metrics(read_country_run(run_folder), folded.manifest, _TARGET_ACCURACY, options.workers)
         metrics[run_folder.name] = read_metrics(run_folder)
     return metrics
 
@@ -162,8 +162,8 @@ def write_results(recipe: Recipe, runs: dict[str, RunMetrics], table: pd.DataFra
         "mean": rows["mean"].to_dict(),
         "sd": rows["sd"].to_dict(),
     }
-    (folder / "cv.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    table.to_csv(folder / "cv.csv", index=False)
+    atomic_write(folder / "cv.json", json.dumps(results, indent=1) + "\n")
+    atomic_write(folder / "cv.csv", table.to_csv(index=False))
 
 
 def _only_split(metrics: RunMetrics) -> SplitMetrics:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from triovision.files import atomic_write
 from triovision.metrics.country import METRICS
 from triovision.metrics.position import WAYS, PositionMetrics, PositionScores, read_position_metrics
 from triovision.train.data.loaders import ReadOptions
-from triovision.train.engine.position_run import CACHE, run
-from triovision.train.engine.position_run_folder import read_gps_run
+from triovision.train.engine.run import CACHE, train_position
+from triovision.train.engine.run_folder import read_position_run
 from triovision.train.evaluation.position import write_metrics
-from triovision.train.recipes.position_recipe import GpsRecipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 from triovision.train.tuning.cross_validation import FoldedManifest
 
 VersionMetrics = dict[str, dict[str, PositionMetrics]]
@@ -27,11 +28,11 @@ _FRACTIONS = tuple(name for name in _METRICS if name.startswith("within_"))
 
 
 def run_benchmark(
-    recipes: Sequence[GpsRecipe],
+    recipes: Sequence[PositionRecipe],
     folded: FoldedManifest,
     folder: Path,
     weights: Path | None,
-    reading: ReadOptions,
+    options: ReadOptions,
     log: Callable[[str], object],
 ) -> VersionMetrics:
     """Train and measure one run per fold and version. After a kill, the same call skips the finished runs.
@@ -44,22 +45,22 @@ def run_benchmark(
         folded: See `fold_manifest`; only photos with a position.
         folder: Parent of the run folders, `<version>/fold-<n>`.
         weights: Initial weights of the backbone, or None.
-        reading: How photos are read; without a cache, all runs share one in the folder.
+        options: How photos are read; without a cache, all runs share one in the folder.
         log: Receives a message for each run.
 
     Raises:
-        RecipeError: If a run cannot be trained or measured; see `run`.
+        RecipeError: If a run cannot be trained or measured; see `train_position`.
     """
-    reading = replace(reading, cache=reading.cache or folder / CACHE)
+    options = replace(options, cache=options.cache or folder / CACHE)
     metrics: VersionMetrics = {recipe.version: {} for recipe in recipes}
     runs = list(product(enumerate(folded.columns, start=1), recipes))
     for number, ((fold, column), recipe) in enumerate(runs, start=1):
         run_folder = folder / recipe.version / f"fold-{fold}"
         log(f"run {number} of {len(runs)}: {run_folder}")
         data = recipe.data.model_copy(update={"validation_splits": (column,)})
-        run(recipe.model_copy(update={"data": data}), folded.manifest, run_folder, weights, reading)
+        train_position(recipe.model_copy(update={"data": data}), folded.manifest, run_folder, weights, options)
         if not (run_folder / METRICS).exists():
-            write_metrics(read_gps_run(run_folder), folded.manifest, None, reading)
+            write_metrics(read_position_run(run_folder), folded.manifest, None, options)
         metrics[recipe.version][run_folder.name] = read_position_metrics(run_folder)
     return metrics
 
@@ -109,8 +110,8 @@ def write_results(versions: VersionMetrics, table: pd.DataFrame, folder: Path) -
         "recipes": {version: next(iter(folds.values())).recipe for version, folds in versions.items()},
         "rows": table.astype(object).where(table.notna(), None).to_dict("records"),
     }
-    (folder / "benchmark.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    table.to_csv(folder / "benchmark.csv", index=False)
+    atomic_write(folder / "benchmark.json", json.dumps(results, indent=1) + "\n")
+    atomic_write(folder / "benchmark.csv", table.to_csv(index=False))
 
 
 def _only_split(metrics: PositionMetrics) -> dict[str, PositionScores]:

@@ -20,13 +20,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from triovision.errors import RecipeError
+from triovision.files import atomic_write
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
-from triovision.train.engine.position_run import CACHE
-from triovision.train.engine.position_run import run as run_position
-from triovision.train.engine.run import run
+from triovision.train.engine.run import CACHE, train_country, train_position
 from triovision.train.recipes.country_recipe import Recipe
-from triovision.train.recipes.position_recipe import GpsRecipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 from triovision.train.recipes.reader import RecipeBook
 from triovision.train.tuning.search_space import Point, SearchSpace, value_at
 
@@ -56,11 +55,11 @@ class StudyPlan:
         direction: Whether the objective should be large or small.
         epochs: Epochs of each trial; None for the recipe's own.
         weights: Initial weights of the backbone, or None.
-        reading: How photos are read. Runs of ResNetGPS use the fields of `ReadOptions` only; without a cache, all
+        options: How photos are read. Runs of ResNetGPS use the fields of `ReadOptions` only; without a cache, all
             their trials share one in the study's folder.
     """
 
-    book: RecipeBook[Recipe] | RecipeBook[GpsRecipe]
+    book: RecipeBook[Recipe] | RecipeBook[PositionRecipe]
     recipe_name: str
     overrides: tuple[str, ...]
     space: SearchSpace
@@ -70,9 +69,9 @@ class StudyPlan:
     direction: Literal["maximize", "minimize"]
     epochs: int | None
     weights: Path | None
-    reading: LoadOptions
+    options: LoadOptions
 
-    def recipe(self, point: Point) -> Recipe | GpsRecipe:
+    def recipe(self, point: Point) -> Recipe | PositionRecipe:
         """Read the recipe with the values of a trial.
 
         Raises:
@@ -87,11 +86,11 @@ class StudyPlan:
         Raises:
             RecipeError: If it cannot be trained.
         """
-        recipe, reading = self.recipe(point), self.reading
-        if isinstance(recipe, GpsRecipe):
-            reading = replace(reading, cache=reading.cache or self.folder / CACHE)
-            return run_position(recipe, self.manifest, folder, self.weights, reading, callbacks=callbacks)
-        return run(recipe, self.manifest, folder, self.weights, reading.workers, reading, callbacks=callbacks)
+        recipe, options = self.recipe(point), self.options
+        if isinstance(recipe, PositionRecipe):
+            options = replace(options, cache=options.cache or self.folder / CACHE)
+            return train_position(recipe, self.manifest, folder, self.weights, options, callbacks=callbacks)
+        return train_country(recipe, self.manifest, folder, self.weights, options, callbacks=callbacks)
 
     def config(self) -> dict[str, Any]:
         """Everything that the values of two trials must share to be comparable, as JSON-serialisable values."""
@@ -103,13 +102,13 @@ class StudyPlan:
             "metric": self.metric,
             "direction": self.direction,
             "weights": None if self.weights is None else str(self.weights.resolve()),
-        } | (self.reading.facts(recipe) if isinstance(recipe, Recipe) else {})
+        } | (self.options.config(recipe) if isinstance(recipe, Recipe) else {})
 
 
-def objectives(recipe: Recipe | GpsRecipe) -> list[str]:
+def objectives(recipe: Recipe | PositionRecipe) -> list[str]:
     """Names of the logged metrics that a study can optimise, the default first."""
     splits = [column.removeprefix("split_") for column in recipe.data.validation_splits]
-    if isinstance(recipe, GpsRecipe):
+    if isinstance(recipe, PositionRecipe):
         return ["val/median_km", "val/loss", *(f"{split}/{name}" for split in splits for name in ("median_km", "loss"))]
     return [*(f"{split}/{name}" for split in splits for name in ("top1", "loss")), "val/loss"]
 
@@ -215,10 +214,10 @@ def write_results(plan: StudyPlan, study: optuna.Study) -> str:
         RecipeError: If no trial is finished.
     """
     best = best_trial(plan, study)
-    (plan.folder / BEST).write_text(best_recipe(plan, best.params), encoding="utf-8")
+    atomic_write(plan.folder / BEST, best_recipe(plan, best.params))
     table = study.trials_dataframe(attrs=("number", "state", "value", "duration", "params", "user_attrs"))
     table["duration"] = table["duration"].dt.total_seconds()
-    table.rename(columns={"duration": "duration_s"}).to_csv(plan.folder / TRIALS, index=False)
+    atomic_write(plan.folder / TRIALS, table.rename(columns={"duration": "duration_s"}).to_csv(index=False))
     values = ", ".join(f"{field} = {_toml(value)}" for field, value in best.params.items())
     files = ", ".join(str(plan.folder / name) for name in (BEST, TRIALS))
     return f"best: trial {best.number}, {plan.metric} {best.value:.4g}: {values}\nwrote {files}"

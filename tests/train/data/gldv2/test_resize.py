@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,12 +65,10 @@ def test_what_is_no_photo_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_no_part(
     jpeg: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half(path: Path, data: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(data[: len(data) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", half)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         SmallJpeg().save(jpeg(), tmp_path / "photo.jpg")
     assert list(tmp_path.iterdir()) == []

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from triovision.errors import PhotoError
 from triovision.photo import PhotoLimits, read_photo
 from triovision.train.data.build.duplicates import perceptual_hash
+from triovision.train.data.workers import map_in_processes
 
 SUFFIXES: Final = frozenset(
     {
@@ -39,7 +38,6 @@ SUFFIXES: Final = frozenset(
 # A hash looks at 32 x 32 pixels: small pictures decode faster.
 _LIMITS = PhotoLimits(min_long_side_px=256, min_short_side_px=192, max_long_side_px=512)
 _CHUNK = 32
-_Chunk = tuple[str, ...]
 
 
 class Problem(NamedTuple):
@@ -141,45 +139,14 @@ def read_photo_files(folder: Path, files: Sequence[str], workers: int) -> Iterat
     Yields:
         One outcome a file, in any order.
     """
-    if workers == 0:
-        yield from (_read(folder, file) for file in files)
-        return
-    waiting = [tuple(files[start : start + _CHUNK]) for start in range(0, len(files), _CHUNK)]
-    while waiting:
-        unfinished = yield from _in_parallel(folder, waiting, workers)
-        # Chunks are begun in order, so the one that killed its reader is among the first that were not finished.
-        suspects, waiting = unfinished[: 2 * workers + 2], unfinished[2 * workers + 2 :]
-        one_by_one: list[_Chunk] = [(file,) for chunk in suspects for file in chunk]
-        while one_by_one := (yield from _in_parallel(folder, one_by_one, 1)):
-            ((file,), *one_by_one) = one_by_one
-            yield Problem(file, "unreadable", "its content makes the decoder crash")
+    for outcomes in map_in_processes(
+        partial(_read, folder), files, workers=workers, chunk_size=_CHUNK, on_crash=_crashed
+    ):
+        yield from outcomes
 
 
-def _in_parallel(
-    folder: Path, chunks: Sequence[_Chunk], workers: int
-) -> Generator[PhotoFile | Problem, None, list[_Chunk]]:
-    """Read chunks until all are done or a process dies; return those that were not finished, in their order."""
-    # Spawned, not forked: a fork copies locks that other threads may hold.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    try:
-        chunk_of = {pool.submit(_read_chunk, _read, folder, chunk): chunk for chunk in chunks}
-        unfinished = set[_Chunk]()
-        for future in as_completed(chunk_of):
-            try:
-                outcomes = future.result()
-            except BrokenProcessPool:
-                unfinished.add(chunk_of[future])
-            else:
-                yield from outcomes
-        return [chunk for chunk in chunks if chunk in unfinished]
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _read_chunk(
-    read: Callable[[Path, str], PhotoFile | Problem], folder: Path, chunk: _Chunk
-) -> list[PhotoFile | Problem]:
-    return [read(folder, file) for file in chunk]
+def _crashed(file: str) -> PhotoFile | Problem:
+    return Problem(file, "unreadable", "its content makes the decoder crash")
 
 
 def _read(folder: Path, file: str) -> PhotoFile | Problem:

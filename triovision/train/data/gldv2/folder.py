@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from triovision.train.data.gldv2.resize import SmallJpeg, atomic_write
+from triovision.files import atomic_write
+from triovision.train.data.gldv2.resize import SmallJpeg
 from triovision.transfer import DownloadError
 
 FAILURES = "failures.csv"

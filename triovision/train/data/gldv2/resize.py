@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from triovision.files import atomic_write
 from triovision.photo import PhotoLimits, read_photo
 
 
@@ -44,15 +44,3 @@ class SmallJpeg:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=self.quality)
         atomic_write(path, buffer.getvalue())
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """Write a file so that a kill leaves the old one or the new one under its name, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from triovision.errors import ManifestError
+from triovision.files import atomic_path
 
 _PREPARE = "Give a manifest that `triovision train gldv2 prepare` wrote, or some of its rows"
 _KEYED = r"""
@@ -73,11 +73,9 @@ def write_present(manifest: Path, present: NDArray[np.uint64], path: Path) -> No
     Raises:
         ManifestError: If the manifest cannot be read or the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    with _opened(manifest) as connection:
+    with _opened(manifest) as connection, atomic_path(path) as part:
         connection.register("present", pd.DataFrame({"key": present}))
-        connection.execute(_PRESENT, {"path": str(partial)})
-    os.replace(partial, path)
+        connection.execute(_PRESENT, {"path": str(part)})
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def make_ensemble(
     card = card.model_copy(update={"calibration": calibration, "metrics": metrics})
     folder = request.models / card.id
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
+    atomic_write(folder / CARD, card.model_dump_json(indent=2) + "\n")
     shutil.rmtree(kept)
     return card
 

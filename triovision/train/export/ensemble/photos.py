@@ -12,7 +12,7 @@ from triovision.errors import RecipeError
 from triovision.inference import ModelCard
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.overlap import held_out_by_all
-from triovision.train.data.run_splits import marked_rows
+from triovision.train.data.splits import marked_rows
 from triovision.train.export.calibration import fit_half
 
 

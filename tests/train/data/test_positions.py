@@ -12,9 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from triovision.errors import ManifestError, RecipeError
 from triovision.inference.standardisation import fit_standardisation, read_standardisation
-from triovision.train.data.located import located
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.task import make_task
+from triovision.train.data.positions import located, make_task
 from triovision.train.evaluation.position_scores import position_scores
 from triovision.train.recipes.position_recipe import RECIPES
 

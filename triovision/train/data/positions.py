@@ -1,20 +1,69 @@
-"""What a run learns from and is measured on: photos with their positions, cities and splits."""
+"""Photos with positions: selection, nearest cities and splits for position runs."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from triovision.errors import RecipeError
+from triovision.errors import ManifestError, RecipeError
 from triovision.geo.city_metadata import city_metadata, nearest_city
 from triovision.inference.standardisation import Floats, Standardisation, fit_standardisation
 from triovision.train.data.array_store import ArrayStore
-from triovision.train.data.located import LocatedPhotos, located
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.run_splits import marked_rows
-from triovision.train.recipes.position_recipe import GpsRecipe
+from triovision.train.data.splits import marked_rows
+from triovision.train.recipes.position_recipe import PositionRecipe
+
+log = logging.getLogger(__name__)
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedPhotos:
+    """The photos of a manifest that have a position.
+
+    Attributes:
+        manifest: Those photos, in their order.
+        without_position: Number of photos without any.
+        impossible: Files whose position is half there or no place on Earth, and which are left out for it.
+    """
+
+    manifest: Manifest
+    without_position: int
+    impossible: tuple[str, ...]
+
+    @property
+    def lat_deg(self) -> NDArray[np.float64]:
+        """Latitude of each photo in degrees, shape `(n,)`."""
+        return np.asarray(self.manifest.table["lat"], np.float64)
+
+    @property
+    def lon_deg(self) -> NDArray[np.float64]:
+        """Longitude of each photo in degrees, shape `(n,)`."""
+        return np.asarray(self.manifest.table["lon"], np.float64)
+
+
+def located(manifest: Manifest) -> LocatedPhotos:
+    """Choose the photos that have a whole, possible position; log the files that have another.
+
+    Raises:
+        ManifestError: If no photo has one.
+    """
+    lat_deg = manifest.table["lat"].to_numpy(np.float64)
+    lon_deg = manifest.table["lon"].to_numpy(np.float64)
+    none = np.isnan(lat_deg) & np.isnan(lon_deg)
+    possible = (np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 180)  # false for what is no number
+    impossible = tuple(manifest.table["file"][~none & ~possible])
+    if impossible:
+        named = ", ".join(impossible[:_NAMED]) + (" …" if len(impossible) > _NAMED else "")
+        log.warning("left out %d photos whose position is half there or impossible: %s", len(impossible), named)
+    if not possible.any():
+        remedy = "Give a manifest with `lat` and `lon` in degrees"
+        raise ManifestError("The manifest", f"has no photo with a position, of {len(manifest)}", remedy)
+    return LocatedPhotos(manifest.where(possible), int(none.sum()), impossible)
+
 
 Rows = NDArray[np.intp]
 
@@ -55,7 +104,7 @@ class Task:
         return replace(self, training=there(self.training), validation=validation)
 
 
-def make_task(manifest: Manifest, recipe: GpsRecipe) -> Task:
+def make_task(manifest: Manifest, recipe: PositionRecipe) -> Task:
     """Look up the photos' cities and measure the training photos.
 
     Args:

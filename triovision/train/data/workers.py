@@ -1,0 +1,87 @@
+"""Process pool that survives tasks which kill their process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+import torch
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def map_in_processes(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    workers: int,
+    chunk_size: int,
+    on_crash: Callable[[Task], Result],
+) -> Iterator[list[Result]]:
+    """Apply a function to tasks in parallel processes; a task that kills its process is found, and the others go on.
+
+    Few chunks are in flight at a time, because results take memory.
+
+    Args:
+        function: Picklable.
+        tasks: Picklable arguments of the function.
+        workers: Processes; 0 runs everything in this one.
+        chunk_size: Tasks that a process takes at once.
+        on_crash: Makes the result of a task that killed its process, such as a fault in a decoder.
+
+    Yields:
+        Results of one chunk, chunks in any order.
+    """
+    chunks = deque(tuple(tasks[start : start + chunk_size]) for start in range(0, len(tasks), chunk_size))
+    if workers == 0:
+        yield from (_run_chunk(function, chunk) for chunk in chunks)
+        return
+    while chunks:
+        unfinished = yield from _run_until_crash(function, chunks, workers)
+        suspects: deque[tuple[Task, ...]] = deque((task,) for chunk in unfinished for task in chunk)
+        while suspects:
+            # One process takes the tasks in their order, so the first unfinished one killed it.
+            crashed = yield from _run_until_crash(function, suspects, 1)
+            if crashed:
+                yield [on_crash(crashed[0][0])]
+                suspects.extendleft(reversed(crashed[1:]))
+
+
+def _run_until_crash(
+    function: Callable[[Task], Result], chunks: deque[tuple[Task, ...]], workers: int
+) -> Generator[list[Result], None, list[tuple[Task, ...]]]:
+    """Take chunks from the left until none waits or a process dies; return those that were begun and not finished."""
+    # Spawned, not forked: a fork copies locks that other threads may hold.
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
+    running: dict[Future[list[Result]], tuple[Task, ...]] = {}
+    unfinished: list[tuple[Task, ...]] = []
+    try:
+        while (chunks or running) and not unfinished:
+            while chunks and len(running) < 2 * workers + 1:
+                future = pool.submit(_run_chunk, function, chunks[0])
+                running[future] = chunks.popleft()
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            for future in [future for future in running if future in done]:  # in the order of submission
+                chunk = running.pop(future)
+                try:
+                    results = future.result()
+                except BrokenProcessPool:
+                    unfinished.append(chunk)
+                else:
+                    yield results
+    except BrokenProcessPool:
+        pass  # a process died between two results
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [*unfinished, *running.values()]
+
+
+def _run_chunk(function: Callable[[Task], Result], chunk: Sequence[Task]) -> list[Result]:
+    return [function(task) for task in chunk]
