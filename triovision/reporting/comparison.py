@@ -3,42 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 
+from triovision.files import atomic_write
 from triovision.metrics.country import RunMetrics
-from triovision.reporting.page import PageTable, render_page
+from triovision.reporting.page import render_page
+from triovision.train.evaluation.compare import cell_text, group_table, run_table, seed_groups, warnings
 from triovision.viz import DARK, LIGHT, Palette, comparison_figures
 
+PAGE = "comparison.html"
+Cell = tuple[str | float | None, str]
 _TITLES = {"top1": "top-1 accuracy", "macro_recall": "macro recall"}
 
 
-def comparison_page(
-    runs: Mapping[str, RunMetrics],
-    groups: Mapping[str, Sequence[str]],
-    tables: Sequence[PageTable],
-    warnings: Sequence[str],
-) -> str:
-    """Render the comparison of several runs; two runs are also compared country by country.
+def write_comparison_page(runs: Mapping[str, RunMetrics], out: Path) -> Path:
+    """Write `comparison.html` into a folder; two runs are also compared country by country.
 
     Args:
         runs: Metrics by the name of the run.
-        groups: Names of the runs that differ only in their seed, by the name of their recipe.
-        tables: Tables to show.
-        warnings: Reasons why the runs are hard to compare.
+        out: Folder of the page, created when missing.
+
+    Returns:
+        Path of the page.
     """
+    table, groups = run_table(runs), seed_groups(runs)
+    tables = [_page_table("Runs", table)]
+    if len(groups) < len(runs):
+        tables.append(_page_table("Recipes over their seeds", group_table(table, groups)))
     splits = list(dict.fromkeys(name for run in runs.values() for name in run.splits))
     light, dark = (_figures(runs, groups, splits, palette) for palette in (LIGHT, DARK))
-    return render_page(
+    page = render_page(
         "comparison.html.j2",
         light,
         dark,
         names=list(runs),
         splits=splits,
-        tables=[(table.caption, table.columns, table.rows) for table in tables],
-        warnings=warnings,
+        tables=tables,
+        warnings=warnings(runs),
         drawn=set(light),
     )
+    atomic_write(out / PAGE, page)
+    return out / PAGE
+
+
+def _page_table(caption: str, table: pd.DataFrame) -> tuple[str, list[str], list[list[Cell]]]:
+    """Caption, headings and rows of a sortable table; a cell is the value to sort by and the text to show."""
+    rows = [
+        [(None if pd.isna(value) else value, cell_text(column, value)) for column, value in row.items()]
+        for row in table.to_dict("records")
+    ]
+    return caption, [str(column) for column in table], rows
 
 
 def _figures(

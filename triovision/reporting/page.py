@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -18,23 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from triovision.geo import country_flag, country_name
 from triovision.geo.continents import CONTINENTS
-
-Cell = tuple[str | float | None, str]
-
-
-@dataclass(frozen=True, slots=True)
-class PageTable:
-    """A sortable table of a page.
-
-    Attributes:
-        caption: Heading of the table.
-        columns: Headings of the columns.
-        rows: Cells, each with the value to sort by and the text to show.
-    """
-
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+from triovision.train.evaluation.compare import duration
 
 
 def render_page(
@@ -83,12 +66,6 @@ def _environment() -> Environment:
         "duration": lambda seconds: "not recorded" if seconds is None else duration(seconds),
     }
     return environment
-
-
-def duration(seconds: float) -> str:
-    """A duration as text, such as `"1 h 05 min"`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
 
 
 def _source(name: str) -> str:

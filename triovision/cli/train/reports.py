@@ -23,9 +23,10 @@ from triovision.cli.train.options import FOLDER, MANIFEST, ROOT, WORKERS
 @click.option("--photos", is_flag=True, help="Show thumbnails of photos in the page; consider who may see them.")
 def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, accuracy: float, photos: bool) -> None:
     """Evaluate RUN on its held-out photos; write metrics.json and report.html into its folder."""
-    from triovision.reporting.run import write_run_metrics, write_run_page  # noqa: PLC0415
+    from triovision.reporting.run import write_run_page  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.evaluation.country import write_run_metrics  # noqa: PLC0415
 
     run = read_country_run(run_folder)
     table = read_manifest(manifest, root, ["place", *run.recipe.data.validation_splits])
@@ -38,7 +39,8 @@ def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, ac
 @click.option("--out", required=True, type=FOLDER, help="Folder for comparison.csv and comparison.html.")
 def compare(run_folders: tuple[Path, ...], out: Path) -> None:
     """Compare two or more runs that `report` has evaluated."""
-    from triovision.train.evaluation import compare as c  # noqa: PLC0415 - `--help` must not wait for Plotly
+    from triovision.reporting.comparison import write_comparison_page  # noqa: PLC0415 - `--help` must not wait for Plotly
+    from triovision.train.evaluation import compare as c  # noqa: PLC0415
 
     runs = c.read_runs(run_folders)
     table, groups = c.run_table(runs), c.seed_groups(runs)
@@ -47,4 +49,5 @@ def compare(run_folders: tuple[Path, ...], out: Path) -> None:
         click.echo(f"\n{c.table_text(c.group_table(table, groups))}")
     for warning in c.warnings(runs):
         click.echo(f"Take care: {warning}", err=True)
-    click.echo(f"wrote {c.write_comparison(runs, out)}")
+    c.write_comparison(table, out)
+    click.echo(f"wrote {write_comparison_page(runs, out)}")

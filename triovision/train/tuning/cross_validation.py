@@ -14,13 +14,12 @@ import pandas as pd
 from triovision.errors import ManifestError, RecipeError
 from triovision.files import atomic_write
 from triovision.metrics.country import METRICS, RunMetrics, SplitMetrics, read_metrics
-from triovision.reporting.run import write_run_metrics
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
 from triovision.train.data.splits import divide_into_folds, whole_groups
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
-from triovision.train.evaluation.run_evaluation import figures
+from triovision.train.evaluation.country import scalar_metrics, write_run_metrics
 from triovision.train.recipes.country_recipe import Recipe
 
 FOLDS = "folds.parquet"
@@ -172,4 +171,4 @@ def _only_split(metrics: RunMetrics) -> SplitMetrics:
 
 def _fold_metrics(metrics: RunMetrics) -> dict[str, float | None]:
     gaps = metrics.overfitting.gaps
-    return figures(_only_split(metrics)) | {"overfitting_gap": gaps[0].gap if gaps else None}
+    return scalar_metrics(_only_split(metrics)) | {"overfitting_gap": gaps[0].gap if gaps else None}
