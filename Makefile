@@ -58,6 +58,20 @@ lock: $(VENV)/dev ## Pin every package with its hashes in requirements.lock; LOC
 	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock $(LOCK)
 
+# What marks a text: `t("…")` and `t.plural("…", "…", n)` of a `Translator`, `translate("…")` of a map's options, `Message("…")`.
+KEYWORDS := -k t -k plural:1,2 -k translate -k Message
+TRANSLATIONS := assets/translations
+
+.PHONY: i18n-extract
+i18n-extract: $(VENV)/dev ## Collect the texts of the code in assets/translations/messages.pot
+	$(BIN)/pybabel --quiet extract -F pyproject.toml $(KEYWORDS) --no-location --sort-output --omit-header \
+	-o $(TRANSLATIONS)/messages.pot .
+
+.PHONY: i18n-update
+i18n-update: i18n-extract ## Add new texts to every catalogue, to be translated, and drop those that are gone
+	for po in $(TRANSLATIONS)/*.po; do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete \
+	--ignore-pot-creation-date -i $(TRANSLATIONS)/messages.pot -l $$(basename $$po .po) -o $$po; done
+
 .PHONY: bench
 bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.latency

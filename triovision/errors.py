@@ -1,11 +1,39 @@
-"""Every error that a caller may meet. Each one names the thing, says what was wrong and what to do about it."""
+"""Errors of the package, each with a subject, a reason and a remedy, and the messages that a page can translate."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+class Message(str):
+    """English text that keeps its id and parameters, so that a page can show it in another language.
+
+    It is the formatted text wherever a string is expected. `make i18n-extract` collects the ids.
+
+    Attributes:
+        id: English text with `{name}` placeholders, the msgid of the catalogues.
+        params: Values of the placeholders; a value may be a `Message` too.
+
+    Args:
+        id: As the attribute.
+        params: As the attribute.
+    """
+
+    id: str
+    params: dict[str, object]
+
+    def __new__(cls, id: str, /, **params: object) -> Self:  # noqa: A002 - gettext's own name
+        """Format the text."""
+        self = super().__new__(cls, id.format(**params))
+        self.id, self.params = id, params
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]:
+        """Arguments for unpickling in another process."""
+        return (self.id,), self.params
 
 
 class TrioVisionError(Exception):
@@ -13,8 +41,8 @@ class TrioVisionError(Exception):
 
     Args:
         subject: The thing that is wrong: a file name, a model id, a field.
-        reason: What is wrong with it, as a clause without a full stop.
-        remedy: What the reader can do about it, as a sentence without a full stop.
+        reason: What is wrong with it, as a clause without a full stop; a `Message` where a page may show it.
+        remedy: What the reader can do about it, as a sentence without a full stop; likewise.
     """
 
     def __init__(self, subject: str, reason: str, remedy: str) -> None:

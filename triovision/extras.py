@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from triovision.bundle import BUNDLE
-from triovision.errors import MissingPackageError
+from triovision.errors import Message, MissingPackageError
 
 #: Import names of the dependencies in `pyproject.toml`, by extra; `""` holds those that every installation has.
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
@@ -21,7 +21,11 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "geoclip": ("geoclip", "transformers"),
 }
-_PURPOSES: Final = {"": "TrioVision", "train": "training and evaluation", "geoclip": "the worldwide model"}
+_PURPOSES: Final = {
+    "": "TrioVision",
+    "train": Message("training and evaluation"),
+    "geoclip": Message("the worldwide model"),
+}
 
 
 def require(extra: str) -> None:
@@ -34,8 +38,9 @@ def require(extra: str) -> None:
         MissingPackageError: If one is missing. Names all that are, and the command that installs them.
     """
     if missing := missing_packages(extra):
-        reason = f"is needed by {_PURPOSES[extra]} and is not installed"
-        raise MissingPackageError(", ".join(missing), reason, f"Install it: {install_command(extra)}")
+        reason = Message("is needed by {part} and is not installed", part=_PURPOSES[extra])
+        remedy = Message("Install it: {command}", command=install_command(extra))
+        raise MissingPackageError(", ".join(missing), reason, remedy)
 
 
 def missing_packages(extra: str) -> tuple[str, ...]:

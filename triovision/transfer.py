@@ -12,14 +12,14 @@ import stamina
 import urllib3
 
 import triovision
-from triovision.errors import TrioVisionError
+from triovision.errors import Message, TrioVisionError
 
 CHUNK_BYTES = 256 * 1024
 _TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of an answer
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 60.0
 _PATIENCE = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
-_AGAIN = "Give the same command again to go on"
+_AGAIN = Message("Give the same command again to go on")
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 T = TypeVar("T")
@@ -33,7 +33,9 @@ class _RefusedError(Exception):
     """An answer that is no success."""
 
     def __init__(self, response: requests.Response) -> None:
-        super().__init__(f"the server answers {response.status_code} {response.reason}")
+        status = f"{response.status_code} {response.reason}"
+        self.message = Message("the server answers {status}", status=status)
+        super().__init__(self.message)
         self.temporary = response.status_code in _TEMPORARY
         after = response.headers.get("Retry-After", "")
         self.wait_s = min(float(after), _LONGEST_WAIT_S) if after.isdecimal() else 0.0
@@ -111,7 +113,8 @@ class Transfer:
                 return  # nothing comes after what is here
             resumed = response.status_code == _PARTIAL_CONTENT
             if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-                raise DownloadError(url, "the server answers with another part than asked for", "Use another mirror")
+                reason = Message("the server answers with another part than asked for")
+                raise DownloadError(url, reason, Message("Use another mirror"))
             # A server that ignores ranges sends all of it again.
             with path.open("ab" if resumed else "wb") as file:
                 while chunk := self._chunk(response):
@@ -147,7 +150,7 @@ class Transfer:
         chunk = b""
         try:
             if self._stopped or (not amount and response.raw.length_remaining != 0):
-                reason = "stopped on request" if self._stopped else "the byte budget is spent"
+                reason = Message("stopped on request") if self._stopped else Message("the byte budget is spent")
                 raise DownloadError(response.url, reason, _AGAIN)
             chunk = response.raw.read1(amount) if amount else b""  # what is there: a cut then loses nothing
         finally:
@@ -167,9 +170,9 @@ def _patiently(url: str, work: Callable[[], T]) -> T:
     try:
         return _PATIENCE(_wait_s, work)
     except _RefusedError as exc:
-        raise DownloadError(url, str(exc), _AGAIN) from exc
+        raise DownloadError(url, exc.message, _AGAIN) from exc
     except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-        raise DownloadError(url, f"the connection failed ({root_cause(exc)})", _AGAIN) from exc
+        raise DownloadError(url, Message("the connection failed ({why})", why=root_cause(exc)), _AGAIN) from exc
 
 
 def _wait_s(exc: Exception) -> bool | float:
@@ -183,4 +186,6 @@ def _wait_s(exc: Exception) -> bool | float:
 
 def _check_size(url: str, size: int, most: int) -> None:
     if size > most:
-        raise DownloadError(url, f"it has more than the {most / 1e6:g} MB allowed", "Check the address")
+        limit = f"{most / 1e6:g}"
+        reason = Message("it has more than the {most} MB allowed", most=limit)
+        raise DownloadError(url, reason, Message("Check the address"))

@@ -124,9 +124,9 @@ def test_choices_survive_what_hides_them(app, china):
     next(box for box in app.selectbox if str(box.key).startswith("country-")).select_index(3).run()
     chosen = next(box for box in app.selectbox if str(box.key).startswith("country-")).value
     app.slider(key="opacity").set_value(20).run()
-    app.switch_page("screens/about.py").run()
+    app.switch_page("pages/about.py").run()
     assert not app.exception
-    app.switch_page("screens/locate.py").run()
+    app.switch_page("pages/locate.py").run()
     assert app.session_state["tab"] == "Why"
     assert next(box for box in app.selectbox if str(box.key).startswith("country-")).value == chosen
     assert app.slider(key="opacity").value == 20
@@ -171,7 +171,7 @@ def test_several_photos_are_shown_one_at_a_time(app, china, calls):
     picker = next(group for group in app.button_group if group.key == "shown")
     assert picker.label == "2 photos"  # the same bytes are the same photo
     assert calls["predict"] == 2
-    keys = list(app.session_state["triovision"].answers)
+    keys = list(app.session_state["triovision"].results)
     for key, name in zip(keys, ("red.jpg", "china.jpg"), strict=True):
         app.session_state["shown"] = key
         open_tab(app, "Details")
@@ -182,12 +182,12 @@ def test_several_photos_are_shown_one_at_a_time(app, china, calls):
 
 
 def test_there_is_room_for_so_many_photos(app, monkeypatch):
-    monkeypatch.setattr("triovision.ui.intake.MAX_PHOTOS", 2)
+    monkeypatch.setattr("triovision.ui.upload.MAX_PHOTOS", 2)
     drop(app.run(), *((f"{color}.jpg", jpeg(color)) for color in ("red", "green", "blue")))
     (warning,) = app.warning
     assert r"blue\.jpg" in warning.value
     assert "Press Clear to make room" in warning.value
-    assert len(app.session_state["triovision"].answers) == 2
+    assert len(app.session_state["triovision"].results) == 2
 
 
 def test_clear_forgets_everything(app, china):
@@ -198,7 +198,7 @@ def test_clear_forgets_everything(app, china):
     app.button(key="clear").click().run()
     assert not app.exception
     memory = app.session_state["triovision"]
-    assert (memory.answers, memory.refusals, memory.explanations) == ({}, {}, {})
+    assert (memory.results, memory.rejected, memory.explanations) == ({}, {}, {})
     assert memory.batch > batch
     assert not app.header
     assert not app.warning
@@ -265,7 +265,7 @@ def test_a_damaged_model_is_an_error_with_a_remedy(app, write_model):
 
 
 def test_the_page_about_the_tool_says_what_it_must_not_do(app):
-    app.run().switch_page("screens/about.py").run()
+    app.run().switch_page("pages/about.py").run()
     assert not app.exception
     assert "private persons" in shown(app)
     assert "CC BY 2.0" in shown(app)

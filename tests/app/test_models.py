@@ -11,8 +11,8 @@ from triovision import inference
 from triovision.errors import ModelError
 from triovision.inference import EMBEDDED_MODEL, CountryEngine
 from triovision.inference.geoclip import release
-from triovision.ui import installing
-from triovision.ui.installing import Installation, Step, shared_installation
+from triovision.ui import installation
+from triovision.ui.installation import Installation, Step, shared_installation
 
 NOISE, WORLDWIDE = "test_efficientnet.noise", "geoclip.mp16"
 SOON_S = 60
@@ -42,7 +42,7 @@ def asked(monkeypatch):
 def world(two, hub, small_package, tiny_card, monkeypatch):  # noqa: ARG001 - the package must be there
     """The page where the worldwide model can be installed from a hub on this machine."""
     monkeypatch.setattr(release, "released_card", lambda: tiny_card)
-    monkeypatch.setattr(installing, "_SHARED", Installation())
+    monkeypatch.setattr(installation, "_SHARED", Installation())
     yield two
     shared_installation().cancel()
     hub.release.set()
@@ -50,7 +50,7 @@ def world(two, hub, small_package, tiny_card, monkeypatch):  # noqa: ARG001 - th
 
 
 def go(app, page):
-    app.switch_page(f"screens/{page}.py").run()
+    app.switch_page(f"pages/{page}.py").run()
     assert not app.exception
     return app
 
@@ -272,7 +272,7 @@ def test_what_stops_an_installation_is_said_with_its_remedy(world, hub, monkeypa
         press(app, "Download and install")
         ended(app)
     words = {
-        "network": ("the server answers 404", "Check the network"),
+        "network": ("the server results 404", "Check the network"),
         "hash": ("does not have the SHA-256", "was thrown away"),
         "disk": ("has 0.0 GB free", "Free the disk"),
     }

@@ -8,7 +8,7 @@ import streamlit as st
 from triovision.geo import WeightedPlaces
 from triovision.guesses import CountryGuess, PlaceGuess
 from triovision.results import CameraFacts, Prediction
-from triovision.ui.leaflet import show_map
+from triovision.ui.leaflet import render_map
 from triovision.ui.translation import get_translator
 
 HOSTILE = "</script><script>alert(1)</script>`${alert(2)}`<img src=x onerror=alert(3)>\"'"
@@ -64,4 +64,4 @@ runs = st.session_state["runs"] = st.session_state.get("runs", 0) + 1
 st.caption(f"run {runs}")
 elsewhere, here = st.tabs(["Elsewhere", "Map"]) if "hidden" in st.query_params else (None, st.container())
 with here:
-    show_map(prediction, camera, get_translator("en"), key="map")
+    render_map(prediction, camera, get_translator("en"), key="map")

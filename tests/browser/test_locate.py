@@ -53,7 +53,7 @@ def problems(page):
     return [line for line in page.problems if "ERR_INTERNET_DISCONNECTED" not in line]
 
 
-def answer(page):
+def result(page):
     heading = page.get_by_role("heading", level=2).first
     expect(heading).to_be_visible(timeout=SLOW_MS)
     return heading
@@ -63,7 +63,7 @@ def test_a_dropped_photo_is_answered_mapped_charted_and_explained(visit, predict
     country = country_name(prediction.countries[0].country)
     page = visit()
     drop(page, ("china.jpg", CHINA.read_bytes()))
-    expect(answer(page)).to_contain_text("Not sure" if prediction.abstained else country)
+    expect(result(page)).to_contain_text("Not sure" if prediction.abstained else country)
 
     frame = page.frame_locator(MAP)
     expect(frame.locator(".leaflet-marker-icon").first).to_be_visible(timeout=SLOW_MS)
@@ -107,7 +107,7 @@ def test_a_file_that_is_no_photo_is_refused_by_name_and_clear_empties_the_page(v
     refusal = page.get_by_test_id("stAlert")
     expect(refusal).to_contain_text("<b>letter</b>.jpg", timeout=SLOW_MS)
     expect(refusal).to_contain_text("a PDF document")
-    answer(page)
+    result(page)
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_role("heading", level=2)).to_have_count(0, timeout=SLOW_MS)
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
@@ -118,7 +118,7 @@ def test_a_file_that_is_no_photo_is_refused_by_name_and_clear_empties_the_page(v
 def test_nothing_sticks_out_of_the_window(visit, width, scheme):
     page = visit(width=width, color_scheme=scheme)
     drop(page, ("china.jpg", CHINA.read_bytes()))
-    answer(page)
+    result(page)
     for tab in ("Map", "Probabilities", "Why", "Details"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(1500)

@@ -1,54 +1,56 @@
-import ast
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
+from babel.messages.frontend import parse_keywords
 from babel.messages.pofile import read_po
 
 from triovision.results import CameraFacts
-from triovision.ui import reports
 from triovision.ui.translation import LANGUAGES, browser_language, get_translator, plain
-from triovision.viz.map_controls import DRAWING_TEXTS
 
 ROOT = Path(__file__).parents[2]
-SPOKEN = [*(ROOT / "triovision" / "ui").glob("*.py"), *(ROOT / "triovision" / "viz").glob("*.py")]
-SPOKEN += [*(ROOT / "screens").glob("*.py"), ROOT / "app.py"]
-FRENCH = ROOT / "assets" / "translations" / "fr.po"
-
-
-def said(path):
-    """Msgids in a source file: first arguments of `say(...)` and `….translate(...)`, both of `say.plural(...)`."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if not isinstance(node, ast.Call):
-            continue
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-        if name in ("say", "translate") and texts:
-            yield texts[0]
-        if name == "plural":
-            yield tuple(texts)
-
-
-def catalogue():
-    with FRENCH.open("rb") as file:
-        return {message.id: message for message in read_po(file, locale="fr") if message.id}
+CATALOGUES = sorted((ROOT / "assets" / "translations").glob("*.po"))
+SOURCES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "triovision").rglob("*.py")]
+#: The options of `make i18n-extract`.
+KEYWORDS = re.findall(r"-k (\S+)", (ROOT / "Makefile").read_text("utf-8"))
 
 
 def texts():
-    found = {text for path in SPOKEN for text in said(path)}
-    return found | set(reports.TEXTS) | set(DRAWING_TEXTS.values())
+    keywords = DEFAULT_KEYWORDS | parse_keywords(KEYWORDS)
+    return {text for path in SOURCES for _, text, *_ in extract_from_file("python", path, keywords)}
 
 
-def test_the_sources_say_something():
-    assert {"Map", "Drop photos here", ("{number} photo", "{number} photos"), "The model cannot be used."} <= texts()
+def catalogue(path):
+    with path.open("rb") as file:
+        return {message.id: message for message in read_po(file, locale=path.stem) if message.id}
 
 
-def test_every_text_has_a_french_one_and_no_french_one_is_left_over():
-    assert set(catalogue()) == texts()
+def messages():
+    return [message for path in CATALOGUES for message in catalogue(path).values()]
 
 
-@pytest.mark.parametrize("message", catalogue().values(), ids=lambda message: str(message.id)[:40])
+def test_texts_are_found_in_pages_widgets_maps_and_errors():
+    assert {
+        "Map",
+        "Drop photos here",
+        ("{number} photo", "{number} photos"),
+        "The model cannot be used.",
+        "the file is empty",
+    } <= texts()
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_a_catalogue_has_every_text_and_no_other(path):
+    assert set(catalogue(path)) == texts()
+
+
+def test_every_catalogue_is_a_language_with_its_own_name():
+    assert LANGUAGES == {"en": "English", "fr": "Français"}
+
+
+@pytest.mark.parametrize("message", messages(), ids=lambda message: str(message.id)[:40])
 def test_translations_are_whole_and_have_the_same_placeholders(message):
     def names(text):
         return set(re.findall(r"{(\w+)}", text))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from triovision.errors import EvidenceError
+from triovision.errors import EvidenceError, Message
 from triovision.geo.continents import CONTINENTS, continent_code
 from triovision.geo.countries import is_country
 from triovision.geo.distances import distance_km
@@ -37,11 +37,11 @@ class Box:
     def __post_init__(self) -> None:
         """Check the edges."""
         if not all(-180 <= lon_deg <= 180 for lon_deg in (self.west_deg, self.east_deg)):
-            raise EvidenceError(str(self), "west and east must lie within ±180°", "Correct the box")
+            raise EvidenceError(str(self), Message("west and east must lie within ±180°"), Message("Correct the box"))
         if not (-90 <= self.south_deg <= 90 and -90 <= self.north_deg <= 90):
-            raise EvidenceError(str(self), "south and north must lie within ±90°", "Correct the box")
+            raise EvidenceError(str(self), Message("south and north must lie within ±90°"), Message("Correct the box"))
         if self.south_deg > self.north_deg:
-            raise EvidenceError(str(self), "its south lies north of its north", "Correct the box")
+            raise EvidenceError(str(self), Message("its south lies north of its north"), Message("Correct the box"))
 
     def contains(self, lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
         """True for the positions that lie in the box."""
@@ -76,7 +76,9 @@ class Near:
     def __post_init__(self) -> None:
         """Check the radius."""
         if not 0 < self.radius_km < math.inf:
-            raise EvidenceError(self.name, "the distance from it must be above 0 km", "Correct the distance")
+            raise EvidenceError(
+                self.name, Message("the distance from it must be above 0 km"), Message("Correct the distance")
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +103,19 @@ class Evidence:
     def __post_init__(self) -> None:
         """Check the codes, and that at least one field is given."""
         if self.continent is not None and self.continent not in CONTINENTS:
-            raise EvidenceError(self.continent, "is no continent", f"Choose one of {', '.join(CONTINENTS)}")
+            raise EvidenceError(
+                self.continent,
+                Message("is no continent"),
+                Message("Choose one of {choices}", choices=", ".join(CONTINENTS)),
+            )
         if self.country is not None and not is_country(self.country):
-            raise EvidenceError(self.country, "is no country", "Give its code of two letters, such as FR")
+            raise EvidenceError(
+                self.country, Message("is no country"), Message("Give its code of two letters, such as FR")
+            )
         if all(field is None for field in (self.continent, self.country, self.box, self.near)):
-            raise EvidenceError("evidence", "says nothing", "Name a continent, a country, a box or a city")
+            raise EvidenceError(
+                "evidence", Message("says nothing"), Message("Name a continent, a country, a box or a city")
+            )
 
     def contains(
         self, lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64], countries: NDArray[np.str_]

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from triovision.errors import EvidenceError
+from triovision.errors import EvidenceError, Message
 from triovision.geo.density import Density, density
 from triovision.geo.distances import distance_km
 from triovision.geo.evidence import Evidence
@@ -153,9 +153,8 @@ class WeightedPlaces:
         """
         agrees = evidence.contains(self.lat_deg, self.lon_deg, self.countries) & (self.weight > 0)
         if not agrees.any():
-            raise EvidenceError(
-                str(evidence), "no place that the model considers agrees with it", "Say less, or draw a larger box"
-            )
+            reason = Message("no place that the model considers agrees with it")
+            raise EvidenceError(str(evidence), reason, Message("Say less, or draw a larger box"))
         return replace(
             self,
             lat_deg=self.lat_deg[agrees],

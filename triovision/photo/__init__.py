@@ -1,4 +1,4 @@
-"""From untrusted bytes to an upright sRGB photo with its camera facts, or a clear refusal."""
+"""Upright sRGB photos with camera facts, decoded from untrusted bytes."""
 
 from triovision.photo.limits import PhotoLimits
 from triovision.photo.reading import read_photo

@@ -1,4 +1,4 @@
-"""What the camera wrote beside the pixels, read from EXIF and never trusted."""
+"""Camera facts read from untrusted EXIF: time, camera, position, orientation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any Pillow mode to 8-bit sRGB without transparency."""
+"""Conversion of any Pillow mode to 8-bit sRGB without transparency."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+from triovision.errors import Message
 
 _WHITE = (255, 255, 255)
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
@@ -69,7 +71,8 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tup
         try:
             return _through_profile(image, profile), ()
         except Exception:  # LittleCMS and Pillow promise no set of errors for a hostile profile
-            return _plain_rgb(image), ("The colour profile cannot be used and was ignored: colours may be off.",)
+            warning = Message("The colour profile cannot be used and was ignored: colours may be off.")
+            return _plain_rgb(image), (warning,)
     return _plain_rgb(image), ()
 
 

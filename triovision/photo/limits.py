@@ -1,4 +1,4 @@
-"""What a file may cost before it is refused, and how large a picture is handed on."""
+"""Limits on the cost of a photo and on the size of the decoded picture."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PhotoLimits:
     max_long_side_px: int = 2048
 
     def __post_init__(self) -> None:
-        """Refuse bounds that no photo can keep."""
+        """Check the bounds."""
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, int) or value < 1:

@@ -1,4 +1,4 @@
-"""Words from outside, made safe for a line of text."""
+"""Text from outside, made safe for one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One way in for photos: bytes that nobody vouches for become a `Photo`, or a `PhotoError`."""
+"""Decoding of untrusted bytes into a `Photo`, or a `PhotoError`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401 - registers itself
 )
 
-from triovision.errors import PhotoError
+from triovision.errors import Message, PhotoError
 from triovision.photo.camera import camera_facts, orientation
 from triovision.photo.colour import to_eight_bits, to_srgb
-from triovision.photo.content import READABLE, foreign_kind, gif_frames, is_camera_raw, jpeg_scans
+from triovision.photo.content import CAMERA_RAW, READABLE, foreign_kind, gif_frames, is_camera_raw, jpeg_scans
 from triovision.photo.limits import PhotoLimits
 from triovision.photo.names import clean_text
 from triovision.photo.silence import decoder_warnings_silenced
@@ -45,8 +45,9 @@ _MAX_SCANS = 32  # encoders write about ten
 _BOMB_PIXELS, _BOMB_PIXELS_A_BYTE = 10_000_000, 1000  # even a blank JPEG or PNG in colour has fewer than 400 a byte
 _EXIF_REACH = 4096  # AVIF lists its parts at its beginning
 _MAX_MISSING = 0.5  # with more than half of its rows gone, a photo's middle, which models look at, is gone
-_SMALLER = "Use a smaller copy of the photo"
-_AGAIN = "Copy the file from its source again, or export the photo anew"
+_SMALLER = Message("Use a smaller copy of the photo")
+_AGAIN = Message("Copy the file from its source again, or export the photo anew")
+_EXPORT = Message("Export the photo as {formats}", formats=READABLE)
 
 
 def read_photo(data: bytes, name: str, limits: PhotoLimits = PhotoLimits()) -> Photo:  # noqa: B008 - immutable
@@ -74,19 +75,20 @@ def read_photo(data: bytes, name: str, limits: PhotoLimits = PhotoLimits()) -> P
     except _RefusedError as refusal:
         raise PhotoError(subject, refusal.reason, refusal.remedy) from refusal.__cause__
     except Image.DecompressionBombError as exc:
-        raise PhotoError(subject, "it has more pixels than can be read safely", _SMALLER) from exc
+        raise PhotoError(subject, Message("it has more pixels than can be read safely"), _SMALLER) from exc
     except MemoryError as exc:
-        raise PhotoError(subject, "it needs more memory than there is", _SMALLER) from exc
+        raise PhotoError(subject, Message("it needs more memory than there is"), _SMALLER) from exc
     except Exception as exc:
         # Decoders meet hostile bytes with OSError, SyntaxError, ValueError, KeyError, struct.error, zlib.error and
         # more, none of them promised. This is the one place where third-party faults become ours.
-        raise PhotoError(subject, "it is damaged or cut short and cannot be decoded", _AGAIN) from exc
+        reason = Message("it is damaged or cut short and cannot be decoded")
+        raise PhotoError(subject, reason, _AGAIN) from exc
 
 
 class _RefusedError(Exception):
-    """Why a file is refused; the boundary adds its name."""
+    """Refusal of a file; `read_photo` adds its name."""
 
-    def __init__(self, reason: str, remedy: str) -> None:
+    def __init__(self, reason: Message, remedy: Message) -> None:
         super().__init__(reason, remedy)
         self.reason = reason
         self.remedy = remedy
@@ -131,12 +133,14 @@ def _shrunk(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def _check_bytes(data: bytes, limits: PhotoLimits) -> None:
     if not data:
-        raise _RefusedError("the file is empty", _AGAIN)
+        raise _RefusedError(Message("the file is empty"), _AGAIN)
     if len(data) > limits.max_bytes:
-        size, most = len(data) / 1e6, limits.max_bytes / 1e6
-        raise _RefusedError(f"it has {size:.1f} MB, more than the {most:g} MB allowed", _SMALLER)
+        size, most = f"{len(data) / 1e6:.1f}", f"{limits.max_bytes / 1e6:g}"
+        raise _RefusedError(
+            Message("it has {size} MB, more than the {most} MB allowed", size=size, most=most), _SMALLER
+        )
     if kind := foreign_kind(data):
-        raise _RefusedError(f"it is {kind}, which is not read here", f"Export the photo as {READABLE}")
+        raise _RefusedError(Message("it is {kind}, which is not read here", kind=kind), _EXPORT)
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile:
@@ -148,35 +152,35 @@ def _opened(data: bytes) -> ImageFile.ImageFile:
             with contextlib.suppress(Exception):
                 return Image.open(io.BytesIO(data.replace(b"Exif", b"Skip", 1)), formats=_FORMATS)
         if isinstance(exc, UnidentifiedImageError):
-            reason = "its content is no image of a kind that is read here, or is damaged"
-            raise _RefusedError(reason, f"Choose a photo in {READABLE}") from exc
+            reason = Message("its content is no image of a kind that is read here, or is damaged")
+            raise _RefusedError(reason, Message("Choose a photo in {formats}", formats=READABLE)) from exc
         raise
 
 
 def _check_header(image: ImageFile.ImageFile, data: bytes, limits: PhotoLimits) -> None:
     _check_pixels(*image.size, limits)
     if math.prod(image.size) > max(_BOMB_PIXELS, _BOMB_PIXELS_A_BYTE * len(data)):
-        raise _RefusedError(
-            "it unpacks to far more pixels than so small a file holds, as decompression bombs do", _AGAIN
-        )
+        reason = Message("it unpacks to far more pixels than so small a file holds, as decompression bombs do")
+        raise _RefusedError(reason, _AGAIN)
     if is_camera_raw(image):
-        raise _RefusedError("it is a camera raw file, which is not read here", f"Export the photo as {READABLE}")
+        raise _RefusedError(Message("it is {kind}, which is not read here", kind=CAMERA_RAW), _EXPORT)
     if image.format == "GIF":
         frames = gif_frames(data, limits.max_frames)
     else:
         frames = 1 if image.format in ("TIFF", "MPO") else getattr(image, "n_frames", 1)
     if frames > limits.max_frames:
-        raise _RefusedError(f"it is an animation of more than {limits.max_frames} frames", "Save one frame as a photo")
+        reason = Message("it is an animation of more than {frames} frames", frames=limits.max_frames)
+        raise _RefusedError(reason, Message("Save one frame as a photo"))
 
 
 def _check_pixels(width: int, height: int, limits: PhotoLimits) -> None:
     if width * height > limits.max_pixels:
-        size, most = width * height / 1e6, limits.max_pixels / 1e6
-        raise _RefusedError(f"it has {size:.1f} megapixels, more than the {most:g} allowed", _SMALLER)
+        size, most = f"{width * height / 1e6:.1f}", f"{limits.max_pixels / 1e6:g}"
+        reason = Message("it has {size} megapixels, more than the {most} allowed", size=size, most=most)
+        raise _RefusedError(reason, _SMALLER)
     if min(width, height) < 2:
-        raise _RefusedError(
-            f"it is {width} x {height} pixels, which shows nothing", "Choose a larger copy of the photo"
-        )
+        reason = Message("it is {width} x {height} pixels, which shows nothing", width=width, height=height)
+        raise _RefusedError(reason, Message("Choose a larger copy of the photo"))
 
 
 def _is_jpeg(image: ImageFile.ImageFile) -> bool:
@@ -191,7 +195,8 @@ def _decoded(
         image.load()
         return image, ()
     if "progressive" in image.info and jpeg_scans(data, _MAX_SCANS) > _MAX_SCANS:
-        raise _RefusedError(f"it is a JPEG of more than {_MAX_SCANS} scans, made to keep a computer busy", _AGAIN)
+        reason = Message("it is a JPEG of more than {scans} scans, made to keep a computer busy", scans=_MAX_SCANS)
+        raise _RefusedError(reason, _AGAIN)
     try:
         _draft(image, limits)
         image.load()
@@ -203,10 +208,14 @@ def _decoded(
         _draft(image, limits)
         image.load()
     missing = _missing_share(image)
+    share = f"{missing:.0%}"
     if missing > _MAX_MISSING:
-        raise _RefusedError(f"it is cut short: {missing:.0%} of the picture is missing", _AGAIN)
-    what = f"{missing:.0%} of the picture is missing" if missing else "fine detail may be missing"
-    return image, (f"The file is cut short: {what}.",)
+        reason = Message("it is cut short: {share} of the picture is missing", share=share)
+        raise _RefusedError(reason, _AGAIN)
+    what = Message("fine detail may be missing")
+    if missing:
+        what = Message("{share} of the picture is missing", share=share)
+    return image, (Message("The file is cut short: {what}.", what=what),)
 
 
 def _draft(image: ImageFile.ImageFile, limits: PhotoLimits) -> None:
@@ -231,4 +240,4 @@ def _exif(image: ImageFile.ImageFile) -> tuple[CameraFacts, int, tuple[str, ...]
         turn = orientation(exif)
         return camera_facts(exif), turn, ()
     except Exception:
-        return CameraFacts(), turn, ("The camera's notes are damaged and were ignored.",)
+        return CameraFacts(), turn, (Message("The camera's notes are damaged and were ignored."),)

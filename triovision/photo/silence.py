@@ -1,4 +1,4 @@
-"""Pillow's warnings about a hostile file, silenced for the thread that reads it and for no other."""
+"""Suppression of Pillow's warnings about hostile files, for one thread only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer in one line: flag, country, place and how sure, in words."""
+"""Headline of a result: flag, country, place and confidence."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import streamlit as st
 from triovision.geo import country_flag, country_name
 from triovision.guesses import CountryGuess
 from triovision.results import Prediction
-from triovision.ui.session import Answer, current
+from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent, shown_photo
 
 VERY_SURE, FAIRLY_SURE = 0.9, 0.5  # calibrated probabilities: wrong at most once in ten, and once in two
 
-Sureness = Literal["very", "fairly", "not"]
+ConfidenceLevel = Literal["very", "fairly", "not"]
 
 
-def sureness(prediction: Prediction) -> Sureness:
+def confidence_level(prediction: Prediction) -> ConfidenceLevel:
     """How sure the model is of its first country; an abstention is always "not"."""
     probability = prediction.countries[0].probability
     if prediction.abstained or probability < FAIRLY_SURE:
@@ -26,88 +26,88 @@ def sureness(prediction: Prediction) -> Sureness:
     return "very" if probability >= VERY_SURE else "fairly"
 
 
-def photo_picker(say: Translator) -> Answer:
+def render_photo_choice(t: Translator) -> PhotoResult:
     """Let the reader choose which of several photos is shown; there must be at least one."""
-    answers = current().answers
-    if len(answers) == 1:
-        return next(iter(answers.values()))
-    if st.session_state.get("shown") not in answers:
-        st.session_state["shown"] = next(reversed(answers))
+    results = current().results
+    if len(results) == 1:
+        return next(iter(results.values()))
+    if st.session_state.get("shown") not in results:
+        st.session_state["shown"] = next(reversed(results))
     key = st.pills(
-        say.plural("{number} photo", "{number} photos", len(answers)),
-        list(answers),
-        format_func=lambda key: _short(answers[key]),
+        t.plural("{number} photo", "{number} photos", len(results)),
+        list(results),
+        format_func=lambda key: _short(results[key]),
         key="shown",
         required=True,
         persist_state="session",
     )
-    return answers[key or next(iter(answers))]
+    return results[key or next(iter(results))]
 
 
-def show_answer(answer: Answer, say: Translator) -> None:
+def render_answer(result: PhotoResult, t: Translator) -> None:
     """Draw the photo and, beside it, what the model makes of it."""
-    prediction = answer.prediction
+    prediction = result.prediction
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with left:
-        st.image(shown_photo(answer.photo), output_format="JPEG", width="stretch", alt=answer.photo.name)
-        if answer.credit:
-            st.caption(say("Photo:") + " " + answer.credit)
+        st.image(shown_photo(result.photo), output_format="JPEG", width="stretch", alt=result.photo.name)
+        if result.credit:
+            st.caption(t("Photo:") + " " + result.credit)
     with right, st.container(key="answer"):
         if prediction.abstained:
-            _say_not_sure(prediction, say)
+            _render_not_sure(prediction, t)
         else:
-            _say_place(prediction, say)
-        st.caption(say("Answered by {model}", model=plain(prediction.model)))
+            _render_place(prediction, t)
+        st.caption(t("Answered by {model}", model=plain(prediction.model)))
 
 
-def guess_words(guess: CountryGuess, say: Translator) -> str:
+def guess_label(guess: CountryGuess, t: Translator) -> str:
     """A country with its flag, name and probability."""
-    name = country_name(guess.country, say.language)
-    return f"{country_flag(guess.country)} {name} ({percent(guess.probability, say.language)})"
+    name = country_name(guess.country, t.language)
+    return f"{country_flag(guess.country)} {name} ({percent(guess.probability, t.language)})"
 
 
-def _say_place(prediction: Prediction, say: Translator) -> None:
+def _render_place(prediction: Prediction, t: Translator) -> None:
     guess, place = _first(prediction), plain(prediction.place.name)
-    name = country_name(guess.country, say.language)
-    _headline(f"{country_flag(guess.country)} {plain(name)} · {place}", prediction, say)
-    radius = say.number(prediction.radius_km)
-    st.write(say("Half of the probability lies within {radius} km of {place}.", radius=radius, place=place))
-    _name_the_set(prediction, say)
+    name = country_name(guess.country, t.language)
+    _render_headline(f"{country_flag(guess.country)} {plain(name)} · {place}", prediction, t)
+    radius = t.number(prediction.radius_km)
+    st.write(t("Half of the probability lies within {radius} km of {place}.", radius=radius, place=place))
+    _render_country_set(prediction, t)
 
 
-def _say_not_sure(prediction: Prediction, say: Translator) -> None:
-    _headline(say("Not sure where this is"), prediction, say)
-    st.write(say("The model has seen too little that it knows. These come closest:"))
-    st.write(" · ".join(guess_words(guess, say) for guess in prediction.countries[:3]))
+def _render_not_sure(prediction: Prediction, t: Translator) -> None:
+    _render_headline(t("Not sure where this is"), prediction, t)
+    st.write(t("The model has seen too little that it knows. These come closest:"))
+    st.write(" · ".join(guess_label(guess, t) for guess in prediction.countries[:3]))
 
 
-def _headline(text: str, prediction: Prediction, say: Translator) -> None:
-    level = sureness(prediction)
-    label = {"very": say("Very sure"), "fairly": say("Fairly sure"), "not": say("Not sure")}[level]
-    share = percent(_first(prediction).probability, say.language)
+def _render_headline(text: str, prediction: Prediction, t: Translator) -> None:
+    level = confidence_level(prediction)
+    label = {"very": t("Very sure"), "fairly": t("Fairly sure"), "not": t("Not sure")}[level]
+    share = percent(_first(prediction).probability, t.language)
     with st.container(horizontal=True, vertical_alignment="center", key="answer-line"):
         st.header(text, anchor=False, width="content")
         st.badge(
             f"{label} · {share}",
             color="gray" if level == "not" else "primary",
-            help=say(
+            help=t(
                 "Calibrated: of 100 answers given with 80 %, about 80 are right. "
                 "“Very sure” starts at 90 %, “fairly sure” at 50 %."
             ),
         )
 
 
-def _name_the_set(prediction: Prediction, say: Translator) -> None:
-    others = [country_name(country, say.language) for country in prediction.country_set[1:6]]
+def _render_country_set(prediction: Prediction, t: Translator) -> None:
+    others = [country_name(country, t.language) for country in prediction.country_set[1:6]]
     if not others:
         return
     more = len(prediction.country_set) - 1 - len(others)
-    names = ", ".join(others) + (" " + say.plural("and {number} more", "and {number} more", more) if more else "")
-    st.caption(say("It could also be: {names}.", names=names))
+    names = ", ".join(others) + (" " + t.plural("and {number} more", "and {number} more", more) if more else "")
+    st.caption(t("It could also be: {names}.", names=names))
 
 
-def _short(answer: Answer) -> str:
-    return f"{country_flag(_first(answer.prediction).country)} {plain(answer.photo.name, 24)}"
+def _short(result: PhotoResult) -> str:
+    return f"{country_flag(_first(result.prediction).country)} {plain(result.photo.name, 24)}"
 
 
 def _first(prediction: Prediction) -> CountryGuess:

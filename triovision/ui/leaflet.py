@@ -22,8 +22,8 @@ from triovision.viz.outlines import NO_OUTLINES, read_outlines
 _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
 
-def show_map(
-    prediction: Prediction, camera: CameraFacts | None, say: Translator, key: str, height_px: int = 520
+def render_map(
+    prediction: Prediction, camera: CameraFacts | None, t: Translator, key: str, height_px: int = 520
 ) -> Box | None:
     """Show where a photo was probably taken.
 
@@ -33,7 +33,7 @@ def show_map(
     Args:
         prediction: What to draw.
         camera: What the camera wrote.
-        say: Language of the reader.
+        t: Language of the reader.
         key: Name of this map on the page.
         height_px: Height on the screen.
 
@@ -41,8 +41,8 @@ def show_map(
         The rectangle that the reader drew last, if that was the last drawing.
     """
     options = MapOptions(
-        language=say.language,
-        translate=say,
+        language=t.language,
+        translate=t,
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),
         outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
@@ -56,7 +56,7 @@ def show_map(
     )
     if options.source == PUBLIC_CDN:
         st.caption(
-            say(
+            t(
                 "The map's scripts are not on this machine and come from a public server. "
                 "With no network the map stays blank; `make assets` fetches them once."
             )

@@ -11,8 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from triovision.errors import ModelError
-from triovision.ui.details import show_card
-from triovision.ui.reports import report
+from triovision.ui.details import render_card
+from triovision.ui.messages import report
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
@@ -42,7 +42,7 @@ class Model:
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
 
 
-def models_here() -> tuple[dict[str, Model], list[ModelError]]:
+def installed_models() -> tuple[dict[str, Model], list[ModelError]]:
     """The models on this machine by id, and what is wrong with those whose card cannot be read."""
     from triovision.inference import read_card  # noqa: PLC0415 - brings in PyTorch
     from triovision.inference.registry import found_models  # noqa: PLC0415
@@ -56,19 +56,19 @@ def models_here() -> tuple[dict[str, Model], list[ModelError]]:
     return models, faults
 
 
-def answering_id() -> str:
+def selected_model_id() -> str:
     """Id of the model that answers in this session, or will answer first."""
     from triovision.inference import default_model  # noqa: PLC0415 - brings in PyTorch
 
     return current().model or default_model()
 
 
-def choose_model(models: dict[str, Model], say: Translator) -> None:
+def render_model_choice(models: dict[str, Model], t: Translator) -> None:
     """Let the reader choose which model answers in this session."""
-    answering = answering_id()
+    answering = selected_model_id()
     st.session_state["model"] = answering if answering in models else None
     st.radio(
-        say("Which model answers in this browser tab?"),
+        t("Which model answers in this browser tab?"),
         list(models),
         index=None,
         format_func=plain,
@@ -84,51 +84,51 @@ def _choose() -> None:
         current().choose(model_id)
 
 
-def show_model(model: Model, say: Translator) -> None:
+def render_model(model: Model, t: Translator) -> None:
     """Draw what a model is and offer what can be done with it."""
     card = model.card
     with st.container(border=True, key=f"about-{card.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(plain(card.id), anchor=False, width="content")
-            if card.id == answering_id():
-                st.badge(say("answers now"), color="primary")
-        countries = say.plural("{number} country", "{number} countries", len(card.labels))
+            if card.id == selected_model_id():
+                st.badge(t("answers now"), color="primary")
+        countries = t.plural("{number} country", "{number} countries", len(card.labels))
         # An ensemble has no weights of its own.
-        size = [say("{size} on disk", size=say.size(model.size_bytes))] * (card.ensemble is None)
+        size = [t("{size} on disk", size=t.size(model.size_bytes))] * (card.ensemble is None)
         st.caption(" · ".join([countries, *size, plain(card.licence)]))
-        _show_key_figures(card, say)
-        with st.expander(say("What it knows, its limits, its licence and all its figures")):
-            show_card(card, say)
-        _show_deeds(model, say)
+        _render_key_metrics(card, t)
+        with st.expander(t("What it knows, its limits, its licence and all its figures")):
+            render_card(card, t)
+        _render_actions(model, t)
 
 
-def _show_key_figures(card: ModelCard, say: Translator) -> None:
+def _render_key_metrics(card: ModelCard, t: Translator) -> None:
     rows = [
-        [plain(photos.replace("_", " ")), *(_figure(name, figures.get(name), say) for name in _KEY_FIGURES)]
+        [plain(photos.replace("_", " ")), *(_figure(name, figures.get(name), t) for name in _KEY_FIGURES)]
         for start in _KEY_PHOTOS
         for photos, figures in card.metrics.items()
         if photos.startswith(start)
     ]
     if rows:
-        columns = [say("Measured on"), *(name.replace("_", " ") for name in _KEY_FIGURES)]
+        columns = [t("Measured on"), *(name.replace("_", " ") for name in _KEY_FIGURES)]
         st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True)
     else:
-        st.write(say("Its card has no figures for new or known places."))
+        st.write(t("Its card has no figures for new or known places."))
 
 
-def _figure(name: str, value: float | None, say: Translator) -> str:
+def _figure(name: str, value: float | None, t: Translator) -> str:
     if value is None:
         return "-"
-    return say.number(value) if name.endswith("_km") else percent(value, say.language)
+    return t.number(value) if name.endswith("_km") else percent(value, t.language)
 
 
 @st.fragment
-def _show_deeds(model: Model, say: Translator) -> None:
+def _render_actions(model: Model, t: Translator) -> None:
     card = model.card
     with st.container(horizontal=True):
-        check = st.button(say("Check the files"), key=f"check-{card.id}")
+        check = st.button(t("Check the files"), key=f"check-{card.id}")
         st.download_button(
-            say("Card (JSON)"),
+            t("Card (JSON)"),
             json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=2),
             file_name=f"{card.id}.json",
             mime="application/json",
@@ -139,9 +139,9 @@ def _show_deeds(model: Model, say: Translator) -> None:
         return
     from triovision.inference.integrity import faults  # noqa: PLC0415 - brings in PyTorch
 
-    with st.spinner(say("Reading every file…")):
+    with st.spinner(t("Reading every file…")):
         wrong = list(faults(model.folder, card))
     for error in wrong:
-        st.error(report(error, say))
+        st.error(report(error, t))
     if not wrong:
-        st.success(say("All files are those that the card names."))
+        st.success(t("All files are those that the card names."))

@@ -10,7 +10,7 @@ import streamlit as st
 from triovision.geo import country_name
 from triovision.results import Prediction
 from triovision.ui.downloads import file_stem
-from triovision.ui.session import Answer
+from triovision.ui.session import PhotoResult
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator
 from triovision.viz import (
@@ -34,20 +34,20 @@ def countries_shown(labels: int) -> int:
     return min(int(st.session_state.get("k", _FEWEST)), labels)
 
 
-def show_probabilities(answer: Answer, model: GeoModel, say: Translator) -> None:
+def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     """Draw strip, bars, radar, similarity and gauges of the most probable countries."""
-    prediction = answer.prediction
+    prediction = result.prediction
     known = len(prediction.countries)
     if known > _FEWEST:
         most = min(_MOST, known)
-        st.slider(say("Number of countries"), _FEWEST, most, key="k", persist_state="session", width=320)
+        st.slider(t("Number of countries"), _FEWEST, most, key="k", persist_state="session", width=320)
     k = countries_shown(known)
-    figures = _figures(prediction, k, model, say)
+    figures = _figures(prediction, k, model, t)
     gauges = {
-        country_name(guess.country, say.language): probability_gauge(guess, palette(), say.language)
+        country_name(guess.country, t.language): probability_gauge(guess, palette(), t.language)
         for guess in prediction.countries[:k]
     }
-    stem = file_stem(answer.photo.name)
+    stem = file_stem(result.photo.name)
     strip, bars, radar, similarity = figures
     _plot(strip, figures[strip], stem)
     left, right = st.columns(2, gap="large")
@@ -56,32 +56,32 @@ def show_probabilities(answer: Answer, model: GeoModel, say: Translator) -> None
         _plot(radar, figures[radar], stem)
     with right:
         _plot(similarity, figures[similarity], stem)
-        st.subheader(say("Country by country"), anchor=False)
+        st.subheader(t("Country by country"), anchor=False)
         with st.container(horizontal=True, gap="small"):
             for number, (name, gauge) in enumerate(gauges.items()):
                 config = _config(stem, name)
                 st.plotly_chart(gauge, theme=None, width=160, key=f"gauge-{number}", config=config, alt=name)
     st.download_button(
-        say("All charts as one page (HTML)"),
-        lambda: figures_page(figures | gauges, answer.photo.name),
+        t("All charts as one page (HTML)"),
+        lambda: figures_page(figures | gauges, result.photo.name),
         file_name=f"{stem}-charts.html",
         mime="text/html",
         on_click="ignore",
     )
 
 
-def _figures(prediction: Prediction, k: int, model: GeoModel, say: Translator) -> dict[str, go.Figure]:
+def _figures(prediction: Prediction, k: int, model: GeoModel, t: Translator) -> dict[str, go.Figure]:
     """Figures by heading, the strip first."""
-    colors, language = palette(), say.language
+    colors, language = palette(), t.language
     countries = [guess.country for guess in prediction.countries[:k]]
     coverage = percent(model.card.calibration.conformal_coverage, language)
-    inside, outside = say("in the {coverage} set", coverage=coverage), say("outside")
-    parts = say("the rest of the likely set"), say("all others")
+    inside, outside = t("in the {coverage} set", coverage=coverage), t("outside")
+    parts = t("the rest of the likely set"), t("all others")
     return {
-        say("How sure"): certainty_strip(prediction, colors, parts, language),
-        say("Most probable countries"): probability_bars(prediction, k, colors, (inside, outside), language),
-        say("The same as a radar"): probability_radar(prediction, k, colors, language),
-        say("How alike they look to the model"): similarity_heatmap(
+        t("How sure"): certainty_strip(prediction, colors, parts, language),
+        t("Most probable countries"): probability_bars(prediction, k, colors, (inside, outside), language),
+        t("The same as a radar"): probability_radar(prediction, k, colors, language),
+        t("How alike they look to the model"): similarity_heatmap(
             countries, model.country_similarity(countries), colors, language
         ),
     }

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from triovision.errors import ModelError
-from triovision.ui.reports import report
-from triovision.ui.session import Answer, current
+from triovision.ui.messages import report
+from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def shared_model(model_id: str) -> GeoModel:
     return load_model(model_id)
 
 
-def answering_model() -> GeoModel:
+def selected_model() -> GeoModel:
     """The model that the reader chose, or the default one, which the session then keeps.
 
     Raises:
@@ -49,28 +49,28 @@ def answering_model() -> GeoModel:
 
 
 @contextmanager
-def model_or_remedy(say: Translator) -> Iterator[GeoModel]:
+def model_or_error(t: Translator) -> Iterator[GeoModel]:
     """Give the answering model, or end the run with a page that says what is wrong with it and what to do."""
-    with _remedy(say):
-        model = answering_model()
+    with _error_page(t):
+        model = selected_model()
     fault = current().fault
     if fault is not None:
-        st.warning(f"{say('The worldwide model cannot be used; the embedded one answers.')}\n\n{report(fault, say)}")
+        st.warning(t("The worldwide model cannot be used; the embedded one answers.") + "\n\n" + report(fault, t))
     yield model
 
 
-def model_of(answer: Answer, say: Translator) -> GeoModel:
-    """The model that gave an answer; without it, the run ends as in `model_or_remedy`."""
-    with _remedy(say):
-        return shared_model(answer.prediction.model)
+def model_of_result(result: PhotoResult, t: Translator) -> GeoModel:
+    """The model that gave an answer; without it, the run ends as in `model_or_error`."""
+    with _error_page(t):
+        return shared_model(result.prediction.model)
 
 
 @contextmanager
-def _remedy(say: Translator) -> Iterator[None]:
+def _error_page(t: Translator) -> Iterator[None]:
     try:
-        with st.spinner(say("Waking up the model…")):
+        with st.spinner(t("Waking up the model…")):
             yield
     except ModelError as error:
-        st.error(f"{say('The model cannot be used.')}\n\n{report(error, say)}")
-        st.page_link("screens/models.py", label=say("Choose another model"))
+        st.error(t("The model cannot be used.") + "\n\n" + report(error, t))
+        st.page_link("pages/models.py", label=t("Choose another model"))
         st.stop()

@@ -20,7 +20,7 @@ _KEY = "triovision"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class PhotoResult:
     """One photo and what a model said of it.
 
     Attributes:
@@ -50,11 +50,11 @@ class Session:
     """The memory of one browser session. Streamlit drops it when the session ends.
 
     Attributes:
-        model: Id of the model that answers: the default one until the reader chooses; None before the first use.
-        fault: What is wrong with the model in whose place the default one answers.
-        answers: By key, in the order of arrival: what is shown of each photo.
-        set_aside: Answers of models that the reader turned away from, by photo key and model.
-        refusals: Why a file was refused, by key.
+        model: Id of the model that results: the default one until the reader chooses; None before the first use.
+        fault: What is wrong with the model in whose place the default one results.
+        results: By key, in the order of arrival: what is shown of each photo.
+        cached_results: Answers of models that the reader turned away from, by photo key and model.
+        rejected: Why a file was refused, by key.
         evidence_errors: Why what the reader said last of a photo cannot be used, by the answer's id.
         explanations: By the answer's id, country and method; the one used longest ago goes first.
         batch: Number of the current batch of uploads. Upload widgets carry it in their key: a new one is empty.
@@ -62,9 +62,9 @@ class Session:
 
     model: str | None = None
     fault: ModelError | None = None
-    answers: dict[str, Answer] = field(default_factory=dict)
-    set_aside: dict[tuple[str, str], Answer] = field(default_factory=dict)
-    refusals: dict[str, PhotoError] = field(default_factory=dict)
+    results: dict[str, PhotoResult] = field(default_factory=dict)
+    cached_results: dict[tuple[str, str], PhotoResult] = field(default_factory=dict)
+    rejected: dict[str, PhotoError] = field(default_factory=dict)
     evidence_errors: dict[str, EvidenceError] = field(default_factory=dict)
     explanations: OrderedDict[tuple[str, str, str], Explanation] = field(default_factory=OrderedDict)
     batch: int = 0
@@ -73,11 +73,11 @@ class Session:
         """Let another model answer from now on."""
         self.model, self.fault = model, None
 
-    def show(self, answer: Answer) -> None:
+    def show(self, result: PhotoResult) -> None:
         """Show an answer in place of another model's to the same photo, which is set aside."""
-        before = self.answers[answer.key]
-        self.set_aside[before.key, before.prediction.model] = before
-        self.answers[answer.key] = answer
+        before = self.results[result.key]
+        self.cached_results[before.key, before.prediction.model] = before
+        self.results[result.key] = result
 
     def explanation(self, key: tuple[str, str, str]) -> Explanation | None:
         """A kept explanation, which becomes the last to be dropped."""

@@ -16,9 +16,9 @@ def palette() -> Palette:
     return DARK if st.context.theme.type == "dark" else LIGHT
 
 
-def apply_style(say: Translator) -> None:
-    """Put the style sheet into the page, with the words that Streamlit's own drop zone lacks in other languages."""
-    choose, limit = say("Choose photos"), say("or drop them here, up to 30 MB each")
+def apply_style(t: Translator) -> None:
+    """Put the style sheet into the page, with translated texts for Streamlit's own drop zone."""
+    choose, limit = t("Choose photos"), t("or drop them here, up to 30 MB each")
     # Streamlit writes in white on the primary colour, which cannot be read where that is light.
     ink = "#12201f" if st.context.theme.type == "dark" else "#ffffff"
     names = f"--words-choose: '{choose}'; --words-limit: '{limit}'; --on-primary: {ink}"

@@ -1,4 +1,4 @@
-"""The words of the screen in the reader's language: English in the code, gettext catalogues for the rest."""
+"""Translations of the page: English in the code, gettext catalogues for other languages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 from io import BytesIO
 
 import streamlit as st
+from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -19,18 +20,22 @@ from triovision.bundle import ASSETS
 from triovision.photo.names import clean_text
 from triovision.results import CameraFacts
 
-LANGUAGES = {"en": "English", "fr": "Français"}
 _CATALOGUES = ASSETS / "translations"
+#: Name of each language in itself, by its ISO 639-1 code: English, and one for each catalogue.
+LANGUAGES = {
+    code: str(Locale.parse(code).get_display_name(code)).capitalize()
+    for code in ("en", *sorted(path.stem for path in _CATALOGUES.glob("*.po")))
+}
 _MARKDOWN = str.maketrans({sign: "\\" + sign for sign in r"\`*_{}[]()<>#+-.!|~:$&^"})
 
 
 @dataclass(frozen=True, slots=True)
 class Translator:
-    """Says things in one language.
+    """Translates texts, numbers, sizes and times into one language.
 
     Attributes:
         language: ISO 639-1 code, one of `LANGUAGES`.
-        catalogue: Where the translations of that language are.
+        catalogue: Its translations.
     """
 
     language: str
@@ -66,8 +71,8 @@ class Translator:
         return str(format_datetime(camera.taken_at, pattern, locale=self.language))
 
 
-def words() -> Translator:
-    """The words of this session: as chosen by the reader, else as the browser asks."""
+def current_translator() -> Translator:
+    """Translator of this session: for the language chosen by the reader, else for that of the browser."""
     return get_translator(st.session_state.get("language") or browser_language(st.context.locale))
 
 
@@ -77,12 +82,12 @@ def browser_language(locale: str | None) -> str:
     return language if language in LANGUAGES else "en"
 
 
-def language_switch(say: Translator) -> None:
+def render_language_switch(t: Translator) -> None:
     """Draw the choice of language, which the session keeps."""
-    st.session_state.setdefault("language", say.language)
+    st.session_state.setdefault("language", t.language)
     with st.container(horizontal=True, horizontal_alignment="right", key="language-bar"):
         st.segmented_control(
-            say("Language"),
+            t("Language"),
             list(LANGUAGES),
             format_func=LANGUAGES.__getitem__,
             key="language",
@@ -94,7 +99,7 @@ def language_switch(say: Translator) -> None:
 
 @cache
 def get_translator(language: str) -> Translator:
-    """The words of one language, its catalogue compiled in memory.
+    """Translator of one language; its catalogue is compiled in memory.
 
     Raises:
         FileNotFoundError: If there is no catalogue for that language.

@@ -174,7 +174,7 @@ def test_the_last_layer_is_fitted_to_the_finished_others(
     network, expected = read_country_run(tmp_path / "run").network, read_country_run(finished).network
     assert not torch.equal(network.get_submodule("classifier").weight, expected.get_submodule("classifier").weight)
     # The others are those of the run without it.
-    fit_last_layer(expected, split(photos, recipe.data).training, ("FR", "JP", "NA"), refitted, LoadOptions(workers=0))
+    fit_last_layer(expected, split(photos, recipe.data).training, ("FR", "JP", "NA"), refitted, workers=0)
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, expected.state_dict()[name], atol=1e-4, rtol=1e-3)
 

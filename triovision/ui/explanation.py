@@ -10,11 +10,11 @@ from PIL.Image import Image
 from triovision.errors import ExplanationError
 from triovision.geo import country_name
 from triovision.results import Explanation
-from triovision.ui.answer import guess_words
+from triovision.ui.answer import guess_label
 from triovision.ui.downloads import file_stem
+from triovision.ui.messages import report
 from triovision.ui.probabilities import countries_shown
-from triovision.ui.reports import report
-from triovision.ui.session import Answer, current
+from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import overlay, png_bytes, raw_map, shown_photo
 
@@ -25,80 +25,80 @@ if TYPE_CHECKING:
 _SLOW = "Score-CAM"
 
 
-def show_why(answer: Answer, model: GeoModel, say: Translator) -> None:
+def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     """Let the reader choose a country and a method, and draw photo, overlay and raw map side by side."""
     from triovision.explain import methods_for  # noqa: PLC0415 - brings in PyTorch, and the page is to be seen before
 
-    guesses = {guess.country: guess for guess in answer.prediction.countries}
+    guesses = {guess.country: guess for guess in result.prediction.countries}
     methods = methods_for(cast("ExplainableModel", model))
     choices = list(guesses)[: countries_shown(len(guesses))]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         country = st.selectbox(
-            say("Country"),
+            t("Country"),
             choices,
-            format_func=lambda code: guess_words(guesses[code], say),
-            key=f"country-{answer.id}",
+            format_func=lambda code: guess_label(guesses[code], t),
+            key=f"country-{result.id}",
             persist_state="session",
             width=300,
         )
-        method = st.selectbox(say("Method"), methods, key="method", persist_state="session", width=240)
+        method = st.selectbox(t("Method"), methods, key="method", persist_state="session", width=240)
         opacity = st.slider(
-            say("Opacity of the map"), 0, 100, 55, 5, format="%d%%", key="opacity", persist_state="session", width=220
+            t("Opacity of the map"), 0, 100, 55, 5, format="%d%%", key="opacity", persist_state="session", width=220
         )
     try:
-        explanation = _explanation(answer, model, country, method, say)
+        explanation = _explanation(result, model, country, method, t)
     except ExplanationError as error:
-        st.error(report(error, say))
+        st.error(report(error, t))
         return
-    _draw(answer, explanation, opacity / 100, say)
+    _draw(result, explanation, opacity / 100, t)
 
 
-def _explanation(answer: Answer, model: GeoModel, country: str, method: str | None, say: Translator) -> Explanation:
-    key = (answer.id, country, method or "")  # an engine without a method has none to choose
+def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str | None, t: Translator) -> Explanation:
+    key = (result.id, country, method or "")  # an engine without a method has none to choose
     kept = current().explanation(key)
     if kept is None:
         from triovision.explain import explain_country  # noqa: PLC0415 - as above
 
-        text = say("Looking for the reasons…")
+        text = t("Looking for the reasons…")
         if method == _SLOW:
-            text = say("Score-CAM asks the model again for every channel of the layer; this takes a while…")
+            text = t("Score-CAM asks the model again for every channel of the layer; this takes a while…")
         with st.spinner(text, show_time=method == _SLOW):
-            kept = explain_country(cast("ExplainableModel", model), answer.photo, country, method)
+            kept = explain_country(cast("ExplainableModel", model), result.photo, country, method)
         current().keep(key, kept)
     return kept
 
 
-def _draw(answer: Answer, explanation: Explanation, opacity: float, say: Translator) -> None:
-    name = country_name(explanation.country, say.language)
-    over, raw = overlay(answer.photo, explanation, opacity), raw_map(answer.photo, explanation)
+def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Translator) -> None:
+    name = country_name(explanation.country, t.language)
+    over, raw = overlay(result.photo, explanation, opacity), raw_map(result.photo, explanation)
     pictures = {
-        say("What spoke for {country}", country=name): over,
-        say("Photo"): shown_photo(answer.photo),
-        say("Raw map of the layer"): raw,
+        t("What spoke for {country}", country=name): over,
+        t("Photo"): shown_photo(result.photo),
+        t("Raw map of the layer"): raw,
     }
     for column, (caption, picture) in zip(st.columns(3), pictures.items(), strict=True):
         column.image(picture, caption, output_format="JPEG", width="stretch", alt=caption)
     st.caption(
-        say(
+        t(
             "Bright parts spoke for {country}, dark parts did not; the model did not see grey parts.",
             country=name,
         )
     )
     st.caption(
-        say(
+        t(
             "Method {method} · layer {layer} · target {country} · {milliseconds} ms",
             method=explanation.method,
             layer=plain(explanation.layer),
             country=name,
-            milliseconds=say.number(explanation.elapsed_ms),
+            milliseconds=t.number(explanation.elapsed_ms),
         )
     )
-    if explanation.model != answer.prediction.model:
-        st.caption(say("These are the reasons of {model}.", model=plain(explanation.model)))
-    stem = f"{file_stem(answer.photo.name)}-{explanation.country}-{explanation.method.lower()}"
+    if explanation.model != result.prediction.model:
+        st.caption(t("These are the reasons of {model}.", model=plain(explanation.model)))
+    stem = f"{file_stem(result.photo.name)}-{explanation.country}-{explanation.method.lower()}"
     with st.container(horizontal=True):
-        _download(say("Overlay (PNG)"), f"{stem}-overlay.png", over)
-        _download(say("Raw map (PNG)"), f"{stem}-map.png", raw)
+        _download(t("Overlay (PNG)"), f"{stem}-overlay.png", over)
+        _download(t("Raw map (PNG)"), f"{stem}-map.png", raw)
 
 
 def _download(label: str, file_name: str, picture: Image) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from triovision.errors import ModelError, TrioVisionError
+from triovision.errors import Message, ModelError, TrioVisionError
 from triovision.transfer import Transfer
 
 _logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Progress:
         return (self.total - self.done) / self.per_second if self.per_second > 0 else None
 
 
-class Pace:
+class RateEstimator:
     """How fast a figure has grown in the last ten seconds."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Installation:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._progress = Progress()
-        self._pace = Pace()
+        self._rate = RateEstimator()
         self._transfer = Transfer()
 
     @property
@@ -97,14 +97,14 @@ class Installation:
         """How far it is."""
         with self._lock:
             now = self._progress
-            return replace(now, per_second=self._pace.per_second(time.monotonic(), now.done))
+            return replace(now, per_second=self._rate.per_second(time.monotonic(), now.done))
 
     def start(self) -> None:
         """Begin, or go on where an earlier call stopped; nothing happens while it is at work."""
         with self._lock:
             if self._progress.running:
                 return
-            self._transfer, self._pace, self._progress = Transfer(), Pace(), Progress(Step.DOWNLOADING)
+            self._transfer, self._rate, self._progress = Transfer(), RateEstimator(), Progress(Step.DOWNLOADING)
             # A daemon, so that Ctrl-C in the terminal ends the server: what came is kept.
             threading.Thread(target=self._work, name="install", daemon=True).start()
 
@@ -125,7 +125,10 @@ class Installation:
             end, error = (Step.CANCELLED, None) if self._transfer.stopped else (Step.FAILED, exc)
         except Exception as exc:
             _logger.exception("the installation ended")
-            end, error = Step.FAILED, ModelError("installation", f"ended with an error ({exc})", "Try again")
+            end, error = (
+                Step.FAILED,
+                ModelError("installation", Message("ended with an error ({why})", why=exc), Message("Try again")),
+            )
         with self._lock:
             self._progress = replace(self._progress, step=end, stopping=False, error=error)
 
@@ -137,14 +140,14 @@ class Installation:
         folder = installation.install(card, registry.install_folder(), self._report, self._transfer)
         self._check()
         with self._lock:
-            self._pace, self._progress = Pace(), replace(self._progress, step=Step.PREPARING, done=0, total=0)
+            self._rate, self._progress = RateEstimator(), replace(self._progress, step=Step.PREPARING, done=0, total=0)
         gallery, _ = loading.load_gallery(folder, card)
         self._check()
         loading.position_embeddings(card, gallery, self._report_positions)
 
     def _report(self, done: int, total: int) -> None:
         with self._lock:
-            self._pace.add(time.monotonic(), done)
+            self._rate.add(time.monotonic(), done)
             self._progress = replace(self._progress, done=done, total=total)
 
     def _report_positions(self, done: int, total: int) -> None:

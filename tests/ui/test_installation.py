@@ -8,7 +8,7 @@ from triovision.errors import ModelError
 from triovision.inference import registry
 from triovision.inference.geoclip import installation, loading
 from triovision.transfer import DownloadError
-from triovision.ui.installing import Installation, Pace, Progress, Step, shared_installation
+from triovision.ui.installation import Installation, Progress, RateEstimator, Step, shared_installation
 
 SOON_S = 30
 
@@ -127,7 +127,7 @@ def test_the_process_has_one():
 
 
 def test_the_pace_is_that_of_the_last_ten_seconds():
-    pace = Pace()
+    pace = RateEstimator()
     assert pace.per_second(0, 0) == 0
     pace.add(0, 1000)
     assert pace.per_second(0, 1000) == 0
@@ -140,6 +140,6 @@ def test_the_pace_is_that_of_the_last_ten_seconds():
     assert pace.per_second(40, 3000) == 0
 
 
-def test_the_time_left_follows_from_the_pace():
+def test_the_time_left_follows_from_the_rate():
     assert Progress(Step.DOWNLOADING, done=40, total=100, per_second=20).seconds_left == 3
     assert Progress(Step.DOWNLOADING, done=40, total=100).seconds_left is None

@@ -1,4 +1,4 @@
-"""What the reader knows of a photo's place: asked for, taken as true, forgotten again."""
+"""Evidence form: read from the reader, applied to the prediction, removed again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from triovision.errors import EvidenceError
+from triovision.errors import EvidenceError, Message
 from triovision.geo import Box, Evidence, Near, WeightedPlaces, continent_code, continent_name, country_name
 from triovision.results import Prediction
-from triovision.ui.reports import report
-from triovision.ui.session import Answer, current
+from triovision.ui.messages import report
+from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
 
@@ -23,61 +23,59 @@ _EDGES = {"south_deg": 90.0, "north_deg": 90.0, "west_deg": 180.0, "east_deg": 1
 _NEAR_KM = 50.0
 
 
-def show_known(answer: Answer, say: Translator) -> None:
+def render_evidence(result: PhotoResult, t: Translator) -> None:
     """Say what the answer takes as true, and offer to forget it."""
-    evidence = answer.prediction.evidence
+    evidence = result.prediction.evidence
     if evidence is None:
         return
-    share = percent(answer.prediction.evidence_probability, say.language)
+    share = percent(result.prediction.evidence_probability, t.language)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
-            say(
+            t(
                 "Given what you know: {evidence}. The model alone gave that {share}.",
-                evidence=plain(_words(evidence, say), 300),
+                evidence=plain(_words(evidence, t), 300),
                 share=share,
             )
         )
-        st.button(say("Forget what I know"), key=f"forget-{answer.key}", on_click=_forget, args=(answer.key,))
+        st.button(t("Forget what I know"), key=f"forget-{result.key}", on_click=_forget, args=(result.key,))
 
 
-def ask_what_is_known(answer: Answer, model: GeoModel, say: Translator) -> None:
+def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     """Draw the folded form, and what is wrong with what was said last."""
-    name = f"known-{answer.id}"
-    error = current().evidence_errors.get(answer.id)
+    name = f"known-{result.id}"
+    error = current().evidence_errors.get(result.id)
     if error is not None:
-        st.error(report(error, say))
+        st.error(report(error, t))
     with (
-        st.expander(say("What do you know about this photo?"), key=f"{name}-open"),
+        st.expander(t("What do you know about this photo?"), key=f"{name}-open"),
         st.form(f"{name}-form", border=False),
     ):
-        _fields(_own(answer).posterior, answer, say)
-        st.form_submit_button(
-            say("Take it as true"), on_click=_take_form, args=(answer.key, model.card.calibration, say)
-        )
+        _fields(_own(result).posterior, result, t)
+        st.form_submit_button(t("Take it as true"), on_click=_take_form, args=(result.key, model.card.calibration, t))
 
 
-def offer_box(answer: Answer, box: Box | None, model: GeoModel, say: Translator) -> None:
+def render_box_button(result: PhotoResult, box: Box | None, model: GeoModel, t: Translator) -> None:
     """Offer to look in a rectangle that was drawn on the map only."""
     if box is None:
         return
-    arguments = (answer.key, box, model.card.calibration, say)  # not the model: a button must not keep it in memory
+    arguments = (result.key, box, model.card.calibration, t)  # not the model: a button must not keep it in memory
     if st.button(
-        say("Look inside the rectangle only"), key=f"known-{answer.id}-drawn", on_click=_take_box, args=arguments
+        t("Look inside the rectangle only"), key=f"known-{result.id}-drawn", on_click=_take_box, args=arguments
     ):
         st.rerun()  # the whole page, not this part of it only
 
 
-def _fields(places: WeightedPlaces, answer: Answer, say: Translator) -> None:
-    _fill_in(answer)
-    key, language = answer.id, say.language
+def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
+    _fill_in(result)
+    key, language = result.id, t.language
     countries = sorted(places.by_country(), key=lambda code: country_name(code, language))
     continents = sorted({continent_code(code) for code in countries}, key=lambda code: continent_name(code, language))
     cities = sorted(range(len(places.names)), key=lambda i: places.names[i])
     left, right = st.columns(2, gap="medium")
-    nothing = say("I do not know")
+    nothing = t("I do not know")
     with left:
         st.selectbox(
-            say("Continent"),
+            t("Continent"),
             continents,
             index=None,
             format_func=lambda code: continent_name(code, language),
@@ -85,7 +83,7 @@ def _fields(places: WeightedPlaces, answer: Answer, say: Translator) -> None:
             placeholder=nothing,
         )
         st.selectbox(
-            say("Country"),
+            t("Country"),
             countries,
             index=None,
             format_func=lambda code: country_name(code, language),
@@ -94,58 +92,58 @@ def _fields(places: WeightedPlaces, answer: Answer, say: Translator) -> None:
         )
     with right:
         st.selectbox(
-            say("Near the city"),
+            t("Near the city"),
             cities,
             index=None,
             format_func=lambda i: f"{places.names[i]}, {country_name(str(places.countries[i]), language)}",
             key=_field(key, "city"),
             placeholder=nothing,
         )
-        st.number_input(say("At most so far from it (km)"), 1.0, 20_000.0, key=_field(key, "radius_km"), step=10.0)
-    st.caption(say("Or inside a box, in degrees: fill it in here, or draw a rectangle on the map."))
-    labels = (say("South"), say("North"), say("West"), say("East"))
+        st.number_input(t("At most so far from it (km)"), 1.0, 20_000.0, key=_field(key, "radius_km"), step=10.0)
+    st.caption(t("Or inside a box, in degrees: fill it in here, or draw a rectangle on the map."))
+    labels = (t("South"), t("North"), t("West"), t("East"))
     for column, label, (edge, most) in zip(st.columns(4), labels, _EDGES.items(), strict=True):
         column.number_input(label, -most, most, value=None, key=_field(key, edge), step=1.0, format="%.2f")
 
 
-def _fill_in(answer: Answer) -> None:
-    """Let the fields that a language switch or another page emptied say again what is taken as true."""
-    evidence = answer.prediction.evidence
+def _fill_in(result: PhotoResult) -> None:
+    """Restore fields that a language switch or another page has emptied."""
+    evidence = result.prediction.evidence
     known = dict.fromkeys(("continent", "country", "city", *_EDGES)) | {"radius_km": _NEAR_KM}
     if evidence is not None:
         known |= {"continent": evidence.continent, "country": evidence.country}
         if evidence.box is not None:
             known |= {edge: getattr(evidence.box, edge) for edge in _EDGES}
         if evidence.near is not None:
-            places, near = _own(answer).posterior, evidence.near
+            places, near = _own(result).posterior, evidence.near
             here = (places.lat_deg == near.lat_deg) & (places.lon_deg == near.lon_deg)
             known |= {"city": int(here.argmax()), "radius_km": near.radius_km}
     for name, value in known.items():
-        st.session_state.setdefault(_field(answer.id, name), value)
+        st.session_state.setdefault(_field(result.id, name), value)
 
 
-def _take_box(key: str, box: Box, calibration: Calibration, say: Translator) -> None:
-    answer = current().answers[key]
+def _take_box(key: str, box: Box, calibration: Calibration, t: Translator) -> None:
+    result = current().results[key]
     for edge in _EDGES:
-        st.session_state[_field(answer.id, edge)] = round(getattr(box, edge), 2)
-    _take_form(key, calibration, say)
+        st.session_state[_field(result.id, edge)] = round(getattr(box, edge), 2)
+    _take_form(key, calibration, t)
 
 
-def _take_form(key: str, calibration: Calibration, say: Translator) -> None:
+def _take_form(key: str, calibration: Calibration, t: Translator) -> None:
     session = current()
-    answer, own = session.answers[key], _own(session.answers[key])
+    result, own = session.results[key], _own(session.results[key])
     from triovision.inference.answer import given  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
 
-    said = say("What you know")
+    said = t("What you know")
     try:
-        evidence = _said(answer.id, own.posterior)
-        said = _words(evidence, say)
+        evidence = _said(result.id, own.posterior)
+        said = _words(evidence, t)
         prediction = given(own, evidence, calibration)
     except EvidenceError as error:
-        session.evidence_errors[answer.id] = EvidenceError(said, error.reason, error.remedy)
+        session.evidence_errors[result.id] = EvidenceError(said, error.reason, error.remedy)
     else:
-        session.evidence_errors.pop(answer.id, None)
-        session.answers[key] = replace(answer, prediction=prediction, unconditioned=own)
+        session.evidence_errors.pop(result.id, None)
+        session.results[key] = replace(result, prediction=prediction, unconditioned=own)
 
 
 def _said(answer_id: str, places: WeightedPlaces) -> Evidence:
@@ -156,7 +154,8 @@ def _said(answer_id: str, places: WeightedPlaces) -> Evidence:
     edges = {edge: st.session_state.get(_field(answer_id, edge)) for edge in _EDGES}
     given_edges = {edge: float(degrees) for edge, degrees in edges.items() if degrees is not None}
     if 0 < len(given_edges) < len(_EDGES):
-        raise EvidenceError("box", "a box has four edges", "Fill in all four edges, or none")
+        reason = Message("a box has four edges")
+        raise EvidenceError("box", reason, Message("Fill in all four edges, or none"))
     city = value["city"]
     near = None
     if city is not None:
@@ -176,29 +175,29 @@ def _said(answer_id: str, places: WeightedPlaces) -> Evidence:
 
 def _forget(key: str) -> None:
     session = current()
-    answer = session.answers[key]
-    session.answers[key] = replace(answer, prediction=_own(answer), unconditioned=None)
-    session.evidence_errors.pop(answer.id, None)
+    result = session.results[key]
+    session.results[key] = replace(result, prediction=_own(result), unconditioned=None)
+    session.evidence_errors.pop(result.id, None)
     for name in ("continent", "country", "city", "radius_km", *_EDGES):
-        st.session_state.pop(_field(answer.id, name), None)
+        st.session_state.pop(_field(result.id, name), None)
 
 
-def _own(answer: Answer) -> Prediction:
-    return answer.unconditioned or answer.prediction
+def _own(result: PhotoResult) -> Prediction:
+    return result.unconditioned or result.prediction
 
 
-def _words(evidence: Evidence, say: Translator) -> str:
+def _words(evidence: Evidence, t: Translator) -> str:
     parts: list[str] = []
     if evidence.continent is not None:
-        parts.append(continent_name(evidence.continent, say.language))
+        parts.append(continent_name(evidence.continent, t.language))
     if evidence.country is not None:
-        parts.append(country_name(evidence.country, say.language))
+        parts.append(country_name(evidence.country, t.language))
     if evidence.near is not None:
-        radius = say.number(evidence.near.radius_km)
-        parts.append(say("within {radius} km of {city}", radius=radius, city=evidence.near.name))
+        radius = t.number(evidence.near.radius_km)
+        parts.append(t("within {radius} km of {city}", radius=radius, city=evidence.near.name))
     if evidence.box is not None:
-        edges = {edge.removesuffix("_deg"): say.number(getattr(evidence.box, edge), 2) for edge in _EDGES}
-        parts.append(say("between {south}° and {north}° north, {west}° and {east}° east", **edges))
+        edges = {edge.removesuffix("_deg"): t.number(getattr(evidence.box, edge), 2) for edge in _EDGES}
+        parts.append(t("between {south}° and {north}° north, {west}° and {east}° east", **edges))
     return " · ".join(parts)
 
 

@@ -20,9 +20,9 @@ def answered(app, china, monkeypatch):
 
 
 def field(app, name):
-    (answer,) = app.session_state["triovision"].answers.values()
+    (result,) = app.session_state["triovision"].results.values()
     boxes = {box.key: box for box in (*app.selectbox, *app.number_input)}
-    return boxes[f"known-{answer.id}-{name}"]
+    return boxes[f"known-{result.id}-{name}"]
 
 
 def take(app, **fields):
@@ -35,8 +35,8 @@ def take(app, **fields):
 
 
 def prediction(app):
-    (answer,) = app.session_state["triovision"].answers.values()
-    return answer.prediction
+    (result,) = app.session_state["triovision"].results.values()
+    return result.prediction
 
 
 def infos(app):
@@ -63,8 +63,8 @@ def test_several_things_hold_together_and_the_fields_keep_them(answered):
     app = take(answered, continent="EU", south_deg=35.0, north_deg=45.0, west_deg=-10.0, east_deg=20.0)
     assert {guess.country for guess in prediction(app).countries} <= {"ES", "IT", "FR", "GR"}
     assert "Europe · between 35.00° and 45.00° north, -10.00° and 20.00° east" in infos(app)[0]
-    app.switch_page("screens/about.py").run()
-    app.switch_page("screens/locate.py").run()
+    app.switch_page("pages/about.py").run()
+    app.switch_page("pages/locate.py").run()
     assert (field(app, "continent").value, field(app, "west_deg").value) == ("EU", -10)
     assert prediction(app).evidence.continent == "EU"
 

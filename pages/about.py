@@ -1,0 +1,56 @@
+"""What the tool is for, what it must not be used for, and where its parts come from."""
+
+import streamlit as st
+
+from triovision.ui.details import render_card
+from triovision.ui.navigation import require_app_frame
+from triovision.ui.service import model_or_error
+from triovision.ui.translation import current_translator
+from triovision.ui.upload import EXAMPLE_CREDIT
+
+require_app_frame()
+t = current_translator()
+st.title(t("About TrioVision"), anchor=False)
+
+st.header(t("What it is for"), anchor=False)
+st.write(
+    t(
+        "TrioVision guesses where a photo was taken from what can be seen in it. It is made for learning how such "
+        "models work, for sorting travel photos, and as one hint among others when a picture's origin is checked."
+    )
+)
+
+st.header(t("What it must not be used for"), anchor=False)
+st.write(
+    t(
+        "Do not use it to find out where private persons live, work or stay, to follow anybody, or as evidence. "
+        "An answer is a guess with a probability, not a proof: check it with other sources before you act on it."
+    )
+)
+
+st.header(t("Your photos"), anchor=False)
+st.write(
+    t(
+        "Photos are read in the memory of the computer that runs this page. They are not written to disk and not sent "
+        "on, and they leave memory when you press Clear or when your session ends. The position in a photo's file is "
+        "shown to you and never to the model. Pictures that you download carry no camera data."
+    )
+)
+
+st.header(t("What the model knows"), anchor=False)
+with model_or_error(t) as model:
+    render_card(model.card, t)
+
+st.header(t("Sources and licences"), anchor=False)
+st.markdown(
+    "\n".join(
+        f"- {line}"
+        for line in (
+            t("TrioVision: Apache-2.0"),
+            t("Cities: {source}", source="[GeoNames](https://www.geonames.org/), CC BY 4.0"),
+            t("Names of countries: {source}", source="[Unicode CLDR](https://cldr.unicode.org/)"),
+            t("Country outlines: {source}", source="[Natural Earth](https://www.naturalearthdata.com/)"),
+            t("Example photo: {source}", source=EXAMPLE_CREDIT),
+        )
+    )
+)

@@ -1,0 +1,65 @@
+"""The main page: a photo in, an answer out."""
+
+import streamlit as st
+
+from triovision.ui.answer import render_answer, render_photo_choice
+from triovision.ui.details import render_details
+from triovision.ui.evidence import render_box_button, render_evidence, render_evidence_form
+from triovision.ui.explanation import render_explanation
+from triovision.ui.leaflet import render_map
+from triovision.ui.navigation import require_app_frame
+from triovision.ui.predictions import refresh_predictions, render_remaining
+from triovision.ui.probabilities import render_probabilities
+from triovision.ui.service import model_of_result, model_or_error
+from triovision.ui.session import PhotoResult, current
+from triovision.ui.translation import Translator, current_translator
+from triovision.ui.upload import render_upload
+
+require_app_frame()
+
+
+@st.fragment
+def render_tabs(result: PhotoResult, t: Translator) -> None:
+    """Draw the open tab. A click inside reruns this part of the page and no other, and asks the model nothing again."""
+    model = model_of_result(result, t)
+    labels = [t("Map"), t("Probabilities"), t("Why"), t("Details")]
+    if st.session_state.get("tab") not in labels:  # another language, or back from another page
+        st.session_state["tab"] = labels[st.session_state.get("tab-number", 0)]
+    tabs = places, charts, reasons, facts = st.tabs(labels, key="tab", on_change="rerun")
+    st.session_state["tab-number"] = [bool(tab.open) for tab in tabs].index(True)
+    with places:  # always drawn, so that the map keeps its zoom while another tab is open
+        box = render_map(result.prediction, result.photo.camera, t, key=f"map-{result.id}")
+        render_box_button(result, box, model, t)
+    if charts.open:
+        with charts:
+            render_probabilities(result, model, t)
+    if reasons.open:
+        with reasons:
+            render_explanation(result, model, t)
+    if facts.open:
+        with facts:
+            render_details(result, model, t)
+
+
+t = current_translator()
+st.title(t("Where was this photo taken?"), anchor=False)
+if current().results:
+    render_upload(t)
+    result = render_photo_choice(t)
+    with model_or_error(t) as model:
+        refresh_predictions([result], model, t)
+        render_remaining(model, t)
+        render_answer(result, t)
+        render_evidence(result, t)
+        render_evidence_form(result, model, t)
+    render_tabs(result, t)
+else:
+    st.write(t("Drop a photo: TrioVision names the most probable countries, maps them and says how sure it is."))
+    with st.container(key="welcome"):
+        render_upload(t)
+    st.caption(t("Photos stay in the memory of the computer that runs this page, and are never written to disk."))
+    with model_or_error(t) as model:  # loads it while the reader looks for a photo
+        countries = t.number(len(model.card.labels))
+        st.caption(
+            t("The model knows {count} countries. Elsewhere it is meant to say that it is not sure.", count=countries)
+        )

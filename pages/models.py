@@ -1,0 +1,31 @@
+"""The models on this machine: which one answers, what each is, and the one that can be fetched."""
+
+import streamlit as st
+
+from triovision.ui.install_panel import render_installation
+from triovision.ui.messages import report
+from triovision.ui.models import installed_models, render_model, render_model_choice
+from triovision.ui.navigation import require_app_frame
+from triovision.ui.translation import current_translator
+
+require_app_frame()
+t = current_translator()
+st.title(t("Models"), anchor=False)
+with st.spinner(t("Looking for models…")):
+    models, faults = installed_models()
+for fault in faults:
+    st.error(report(fault, t))
+render_model_choice(models, t)
+st.caption(
+    t(
+        "A photo that has an answer is put to another model when you come back to it. Both answers are kept, each with "
+        "what you said of the photo."
+    )
+)
+
+st.header(t("The worldwide model"), anchor=False)
+render_installation(t)
+
+st.header(t("What they are"), anchor=False)
+for model in models.values():
+    render_model(model, t)

@@ -1,0 +1,104 @@
+"""The worldwide model: offered, on its way, or here."""
+
+from __future__ import annotations
+
+import shutil
+
+import streamlit as st
+
+from triovision.errors import ModelError
+from triovision.ui.installation import Installation, Progress, Step, shared_installation
+from triovision.ui.messages import report
+from triovision.ui.translation import Translator, plain
+
+_RUNNING_S, _AT_REST_S = 1.0, 5.0
+
+
+def render_installation(t: Translator) -> None:
+    """Draw it in a part of the page that looks again by itself, so that nothing else reloads."""
+    now = shared_installation().progress
+    part = st.fragment(_render_progress, run_every=_RUNNING_S if now.running else _AT_REST_S)
+    part(now.step, t)
+
+
+def _render_progress(step: Step, t: Translator) -> None:
+    """Draw one state; `step` is what the rest of the page was drawn for."""
+    installation = shared_installation()
+    now = installation.progress
+    if now.step is not step:
+        st.rerun()  # the page: another model may be here, and the part looks more often or less
+    if now.running:
+        _render_running(installation, now, t)
+        return
+    if now.error is not None:
+        st.error(t("The installation stopped.") + "\n\n" + report(now.error, t))
+    if now.step is Step.CANCELLED:
+        st.info(t("Cancelled. What has arrived is kept, and the installation goes on from there."))
+    _render_offer(installation, now.step, t)
+
+
+def _render_offer(installation: Installation, step: Step, t: Translator) -> None:
+    from triovision.inference.geoclip import release  # noqa: PLC0415 - brings in PyTorch
+    from triovision.inference.registry import found_models  # noqa: PLC0415
+
+    card = release.released_card()
+    name, installed = f"**{plain(card.id)}**", card.id in found_models()
+    if installed:
+        st.write(t("{model} is on this machine.", model=name))
+    else:
+        st.write(t("{model} is not on this machine yet.", model=name) + " " + plain(card.summary, 300))
+        st.caption(_download_size(sum(file.size_bytes for file in release.release_of(card).files), t))
+    try:
+        release.package_folder()
+    except ModelError as error:  # said before anything is downloaded
+        st.warning(report(error, t))
+        return
+    label = t("Check and mend its files") if installed else t("Download and install")
+    if step in {Step.CANCELLED, Step.FAILED}:
+        label = t("Go on")
+    st.button(label, key="install", type="secondary" if installed else "primary", on_click=installation.start)
+
+
+def _download_size(needed_bytes: int, t: Translator) -> str:
+    """How much is to come, and how much room there is for it."""
+    from triovision.inference.registry import install_folder  # noqa: PLC0415 - brings in PyTorch
+
+    folder = install_folder()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return t(
+        "To download: {needed} from the public hub, once. Free in {folder}: {free}.",
+        needed=t.size(needed_bytes),
+        folder=plain(str(folder), 200),
+        free=t.size(shutil.disk_usage(there).free),
+    )
+
+
+def _render_running(installation: Installation, now: Progress, t: Translator) -> None:
+    share = min(1.0, now.done / now.total) if now.total else 0.0
+    st.progress(share, _words(now, t))
+    st.button(t("Cancel"), key="cancel", disabled=now.stopping, on_click=installation.cancel)
+    st.caption(t("It goes on while you use other pages, and when you close this one."))
+
+
+def _words(now: Progress, t: Translator) -> str:
+    if now.stopping:
+        return t("Stopping…")
+    if now.step is Step.PREPARING:
+        if not now.total:
+            return t("Looking up the countries of its positions, once…")
+        return t("Preparing: {done} of {total} positions", done=t.number(now.done), total=t.number(now.total))
+    return _download_words(now, t)
+
+
+def _download_words(now: Progress, t: Translator) -> str:
+    if not now.total:
+        return t("Looking at what is here already…")
+    if now.done >= now.total:
+        return t("Comparing what has arrived with the SHA-256 of its card…")
+    arrived = t("{done} of {total}", done=t.size(now.done), total=t.size(now.total))
+    left = now.seconds_left
+    if left is None:
+        return arrived + " · " + t("nothing comes at present; it is tried again by itself")
+    speed = t("{size} a second", size=t.size(now.per_second))
+    time_left = t("{time} left", time=t.duration(left))
+    return f"{arrived} · {speed} · {time_left}"

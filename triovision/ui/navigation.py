@@ -1,0 +1,33 @@
+"""Navigation between the pages, and the guard of a server's first visit to a page's own address."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+from streamlit.runtime.pages_manager import PagesManager
+
+from triovision.ui.translation import Translator
+
+
+def navigate(t: Translator) -> StreamlitPage:
+    """Draw the menu and return the page of the address."""
+    return st.navigation(
+        [
+            st.Page("pages/locate.py", title=t("Locate a photo"), default=True),
+            st.Page("pages/models.py", title=t("Models")),
+            st.Page("pages/about.py", title=t("About")),
+        ],
+        position="top",
+    )
+
+
+def require_app_frame() -> None:
+    """Run `app.py` instead, if Streamlit runs a page file by itself; the first call of every page.
+
+    Until `st.navigation` was called once in a server, Streamlit takes a folder `pages/` for its older way of several
+    pages: a first visit to `/about` runs that file alone, without menu, style and language. The attribute is not
+    documented, so a browser test visits every address of a fresh server.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
