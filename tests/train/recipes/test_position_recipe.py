@@ -12,8 +12,8 @@ from triovision.networks.resnetgps import VERSIONS
 from triovision.train.losses.position import POSITION_LOSSES
 from triovision.train.models.build import build_position_loss, build_position_network
 from triovision.train.recipes.position_recipe import RECIPES, PositionLoss, PositionRecipe
-from triovision.train.tuning.position_study import objectives, published_space
-from triovision.train.tuning.search_space import read_space
+from triovision.train.tuning.search_space import published_space, read_space
+from triovision.train.tuning.study import objectives
 
 SCALING = read_standardisation({"mean": [0.0, 0.0], "scale": [1.0, 1.0]})
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from triovision.cli.train.options import FILE, FOLDER, MANIFEST, OVERRIDES, ROOT, WEIGHTS, reading_options
-from triovision.cli.train.studies import going_on
+from triovision.cli.train.studies import resumable, write_study
 
 
 @click.group()
@@ -64,7 +64,7 @@ def run(
     recipe, how = RECIPES.read(recipe_name, overrides), ReadOptions(**reading)
     photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
     classifier = None if countries is None else read_classifier(countries)
-    with going_on():
+    with resumable():
         train_position(recipe, photos, out, weights, how)
         metrics = write_metrics(read_position_run(out), photos, classifier, how)
     if metrics.learnt_by_classifier != 0:
@@ -106,26 +106,34 @@ def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
 
     Kill it at any time and give the same command to go on.
     """
-    from triovision.reporting.study import write_outputs  # noqa: PLC0415
-    from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
+    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.tuning import position_study as s  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
-    from triovision.train.tuning.study import opened  # noqa: PLC0415
+    from triovision.train.tuning.search_space import published_space, read_space  # noqa: PLC0415
+    from triovision.train.tuning.study import StudyPlan, objectives, open_study  # noqa: PLC0415
 
     recipe = RECIPES.read(recipe_name, overrides)
-    if metric not in s.objectives(recipe):
-        raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(s.objectives(recipe))}.")
-    found = read_space(space or s.published_space(), recipe_name, overrides, RECIPES)
+    if metric not in objectives(recipe):
+        raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
+    searched = read_space(space or published_space(), recipe_name, overrides, RECIPES)
     photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
-    plan = s.PositionStudyPlan(
-        recipe_name, overrides, found, photos, out, metric, "minimize", epochs, weights, ReadOptions(**reading)
+    plan = StudyPlan(
+        book=RECIPES,
+        recipe_name=recipe_name,
+        overrides=overrides,
+        space=searched,
+        manifest=photos,
+        folder=out,
+        metric=metric,
+        direction="minimize",
+        epochs=epochs,
+        weights=weights,
+        options=LoadOptions(**reading),
     )
-    with going_on(), opened(plan) as study:
+    with resumable(), open_study(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)
-        click.echo(write_outputs(plan, study))
+        write_study(plan, study)
 
 
 @click.group()
@@ -167,6 +175,8 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
 
     Kill it at any time and give the same command to go on.
     """
+    from triovision.reporting.position import write_benchmark_page  # noqa: PLC0415
+    from triovision.reporting.study import read_study_figures  # noqa: PLC0415
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.data.positions import located  # noqa: PLC0415
@@ -180,12 +190,14 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
     ]
     photos = located(read_manifest(manifest, root, ["place"]))
     click.echo(f"{len(photos.manifest)} photos with a position, {photos.without_position} without")
-    more_figures = {} if study is None else b.finished_study_figures(study)
-    with going_on():
+    more_figures = {} if study is None else read_study_figures(study)
+    with resumable():
         folded = fold_manifest(photos.manifest, out, "place", folds, chosen[0].seed)
-        if folded.always_learnt:
-            click.echo(f"learnt from with every fold, having one place: {', '.join(folded.always_learnt)}")
-        found = b.benchmark(chosen, folded, out, weights, ReadOptions(**reading), click.echo)
-    table = b.spread_table(found)
+        if folded.always_in_training:
+            listed = ", ".join(folded.always_in_training)
+            click.echo(f"in the training photos of every fold, having one place: {listed}")
+        metrics = b.run_benchmark(chosen, folded, out, weights, ReadOptions(**reading), click.echo)
+    table = b.spread_table(metrics)
     click.echo(b.spread_text(table))
-    click.echo(f"wrote {b.write_benchmark(found, table, out, more_figures)}")
+    b.write_results(metrics, table, out)
+    click.echo(f"wrote {write_benchmark_page(metrics, out, more_figures)}")
