@@ -1,8 +1,8 @@
 """Average drop of each explanation method on real photos, for two layers of the network.
 
-Average drop (Grad-CAM++, Chattopadhay et al., 2018): by what share the probability of the country falls when only the
-highlighted part of the picture is left. Lower is better, but a map that highlights everything has none: so the mean
-area is printed beside it.
+Average drop (Grad-CAM++, Chattopadhay et al., 2018): relative loss of the country's probability when the network sees
+only the highlighted part of the photo. Lower is better, but a map that highlights everything has a drop of zero; the
+mean area is therefore printed beside it.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from torch.nn import functional as F
 
 from triovision.explain import explain_country
 from triovision.inference import CountryEngine, load_model
-from triovision.inference.stream import read_photo_file
+from triovision.inference.batch import read_photo_file
 from triovision.results import Photo
 from triovision.train.data.manifest import read_manifest
 
-#: Score-CAM is left out: a network pass for each of 1,280 channels.
+#: Without Score-CAM, which needs a forward pass for each of 1,280 channels.
 METHODS = ("LayerCAM", "Grad-CAM", "Grad-CAM++")
 PHOTOS = 120
 
 
 def held_out_photos(folder: Path) -> list[Photo]:
-    """An even sample of the photos that the embedded model never saw."""
+    """Return an even sample of the photos that the embedded model was not trained on."""
     manifest = read_manifest(folder / "manifest.csv", columns=["split_known_places"])
     held_out = manifest.where(manifest.table["split_known_places"] == "val")
     return [read_photo_file(path) for path in held_out.paths[:: max(1, len(held_out) // PHOTOS)]]
 
 
 def measure(engine: CountryEngine, photos: Sequence[Photo], batch_nchw: Tensor, method: str) -> tuple[float, float]:
-    """Average drop and mean area of a method's maps for the most probable countries."""
+    """Return the average drop and the mean area of a method's maps for the most probable countries."""
     with torch.inference_mode():
         whole, labels = engine.network(batch_nchw).softmax(1).max(1)
     maps = [
@@ -48,7 +48,7 @@ def measure(engine: CountryEngine, photos: Sequence[Photo], batch_nchw: Tensor, 
 
 
 def main() -> None:
-    """Print one line a layer and method."""
+    """Print one line per layer and method."""
     folder = os.environ.get("TRIOVISION_DATA")
     if folder is None:
         raise SystemExit("Set TRIOVISION_DATA to a folder with manifest.csv and its photos.")

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import torch
 
-from benchmarks.pictures import china
+from benchmarks.images import china
 from benchmarks.timing import in_turn
 from triovision.inference.card import CARD, ModelCard, sha256
 from triovision.inference.geoclip import release

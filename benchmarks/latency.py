@@ -1,6 +1,7 @@
-"""Warm time from the bytes of a 12-megapixel JPEG to an answer, against the bare limit in the same run.
+"""Warm latency from the bytes of a 12-megapixel JPEG to a prediction, as a ratio to the bare limit.
 
-The bare limit is Pillow's decode at the same scale plus one forward pass of the same network on one ready batch.
+The bare limit, measured in the same run, is Pillow's decode at the same scale plus one forward pass of the same network
+on a ready batch.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import platform
 import torch
 from PIL import Image
 
-from benchmarks.pictures import jpeg
+from benchmarks.images import jpeg
 from benchmarks.timing import in_turn
 from triovision.explain import explain_country
 from triovision.inference import CountryEngine, load_model
-from triovision.inference.precision import forward
+from triovision.inference.device import forward
 from triovision.photo import read_photo
 from triovision.viz import overlay
 
@@ -54,7 +55,7 @@ def main() -> None:
     for name, median in medians.items():
         print(f"{name:22} {median:8.1f} ms   {median / medians['bare limit']:5.2f} x bare")
     ratio = medians["prediction"] / medians["bare limit"]
-    print(f"prediction / bare limit = {ratio:.2f} (wanted: at most {LIMIT}) {'ok' if ratio <= LIMIT else 'MISSED'}")
+    print(f"prediction / bare limit = {ratio:.2f} (target: at most {LIMIT}) {'ok' if ratio <= LIMIT else 'MISSED'}")
 
 
 if __name__ == "__main__":

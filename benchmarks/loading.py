@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from benchmarks.pictures import jpeg
+from benchmarks.images import jpeg
 from benchmarks.timing import in_turn
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from benchmarks.pictures import jpeg
+from benchmarks.images import jpeg
 from triovision.inference import load_model
 from triovision.photo import read_photo
 
@@ -13,7 +13,7 @@ LIMIT_MB = 50
 
 
 def peak_mb() -> float:
-    """Peak resident memory of this process so far; Linux counts it in KiB."""
+    """Return the peak resident memory of this process so far; Linux reports it in KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     growth = peak_mb() - before
     verdict = "ok" if growth < LIMIT_MB else "MISSED"
     print(f"peak {before:.0f} MB after {WARM_UP} predictions; {PREDICTIONS} more let it grow by {growth:.1f} MB")
-    print(f"growth = {growth:.1f} MB (wanted: below {LIMIT_MB}) {verdict}")
+    print(f"growth = {growth:.1f} MB (target: below {LIMIT_MB}) {verdict}")
 
 
 if __name__ == "__main__":

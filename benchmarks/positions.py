@@ -10,7 +10,7 @@ import platform
 
 import torch
 
-from benchmarks.pictures import jpeg
+from benchmarks.images import jpeg
 from benchmarks.timing import in_turn
 from triovision.inference import CountryEngine
 from triovision.inference.registry import found_models

@@ -1,6 +1,6 @@
-"""All that is asked of a posterior over 5,000 places, against one pass of distances of the same size.
+"""Queries of a posterior over 5,000 places, as a ratio to one pass of distances of the same size.
 
-Wanted: below 20 ms for everything together.
+Target: below 20 ms for all queries together.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ COUNTRIES = ("DE", "FR", "GB", "GR", "IT", "JP", "MX", "PE", "TR", "US")
 ROUNDS = 50
 
 
-def answers_of_a_regressor() -> WeightedPlaces:
-    """Made-up answers around sixty cities, as uneven as a model's."""
+def random_posterior() -> WeightedPlaces:
+    """Return random positions around sixty cities, with weights as uneven as those of a model."""
     random = np.random.default_rng(0)
     cities = random.normal(size=(60, 3))
     city = random.integers(0, len(cities), PLACES)
@@ -31,14 +31,14 @@ def answers_of_a_regressor() -> WeightedPlaces:
 
 
 def fresh(places: WeightedPlaces) -> WeightedPlaces:
-    """The same set as of a new photo: nothing that was worked out before is kept."""
+    """Return a copy without cached values, like the posterior of a new photo."""
     return WeightedPlaces(
         lat_deg=places.lat_deg, lon_deg=places.lon_deg, weight=places.weight, countries=places.countries
     )
 
 
 def everything(places: WeightedPlaces) -> None:
-    """Countries, headline, radii, best points, density, and the same given a box."""
+    """Compute countries, place, radii, best point, density, and the posterior conditioned on a box."""
     new = fresh(places)
     first = next(iter(new.by_country()))
     new.locate(first, 20)
@@ -48,8 +48,8 @@ def everything(places: WeightedPlaces) -> None:
 
 
 def main() -> None:
-    """Print one line a question."""
-    places = answers_of_a_regressor()
+    """Print one line per query."""
+    places = random_posterior()
     first = next(iter(places.by_country()))
     times = in_turn(
         {

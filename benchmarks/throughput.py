@@ -1,4 +1,4 @@
-"""Photos per second over a folder of 500, against a plain decode loop and a plain forward loop in the same run."""
+"""Photos per second over a folder of 500, as a ratio to a plain decode loop and a plain forward loop."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 import torch
 from PIL import Image
 
-from benchmarks.pictures import jpeg
+from benchmarks.images import jpeg
 from triovision.inference import CountryEngine, load_model
-from triovision.inference.precision import forward
-from triovision.inference.stream import predict_files
+from triovision.inference.batch import predict_files
+from triovision.inference.device import forward
 from triovision.photo import read_photo
 from triovision.results import Prediction
 
@@ -24,14 +24,14 @@ LIMIT = 0.8
 
 
 def per_second(call: Callable[[], object]) -> float:
-    """Photos per second of a call that treats all of them."""
+    """Return the photos per second of a call that processes all photos."""
     start = time.perf_counter()
     call()
     return PHOTOS / (time.perf_counter() - start)
 
 
 def measure(engine: CountryEngine, width_px: int, height_px: int, folder: Path) -> None:
-    """Print the three rates for a folder of photos of one size, and the ratio to the slower of the plain loops."""
+    """Print the three rates for a folder of photos of one size, and the ratio to the slower plain loop."""
     variants = [jpeg(width_px, height_px, seed) for seed in range(VARIANTS)]
     paths = [folder / f"{i:03}.jpg" for i in range(PHOTOS)]
     for i, path in enumerate(paths):
@@ -51,9 +51,11 @@ def measure(engine: CountryEngine, width_px: int, height_px: int, folder: Path) 
             forward(engine.network, batch_nchw[: PHOTOS - done], engine.precision)
 
     def predict() -> None:
-        answered = sum(isinstance(outcome, Prediction) for _, outcome in predict_files(engine, paths, batch_size=BATCH))
-        if answered != PHOTOS:
-            raise SystemExit(f"only {answered} of {PHOTOS} photos were answered")
+        predicted = sum(
+            isinstance(outcome, Prediction) for _, outcome in predict_files(engine, paths, batch_size=BATCH)
+        )
+        if predicted != PHOTOS:
+            raise SystemExit(f"only {predicted} of {PHOTOS} photos have a prediction")
 
     run_network()  # warms up
     rates = {"decode": per_second(decode), "forward": per_second(run_network), "predictions": per_second(predict)}
@@ -61,11 +63,11 @@ def measure(engine: CountryEngine, width_px: int, height_px: int, folder: Path) 
     for name, rate in rates.items():
         print(f"  {name:12} {rate:7.1f} photos/s")
     ratio = rates["predictions"] / min(rates["decode"], rates["forward"])
-    print(f"  ratio to the slower loop = {ratio:.2f} (wanted: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
+    print(f"  ratio to the slower loop = {ratio:.2f} (target: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
 
 
 def main() -> None:
-    """Measure a folder of phone photos and one of photos made for the web."""
+    """Measure a folder of phone photos and one of web photos."""
     engine = load_model("tf_efficientnet_lite0.places10k", device="cpu")
     assert isinstance(engine, CountryEngine)
     print(f"{torch.get_num_threads()} threads, {engine.card.id}, {engine.precision}")

@@ -1,4 +1,4 @@
-"""Ratios that hold on a noisy machine: the two sides run in turn, and medians are compared."""
+"""Median times of calls that run in turn, for ratios on a noisy machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def in_turn(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each call, the calls taking turns, after one round that warms up."""
+    """Return the median milliseconds of each call; the calls run in turn after a warm-up round."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for counted in [False] + [True] * rounds:
         for name, call in calls.items():

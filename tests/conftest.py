@@ -15,6 +15,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from triovision.geo.reverse import country_at
-from triovision.inference import engine
+from triovision.inference import country_classifier
 from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, Provenance, sha256
 from triovision.inference.geoclip import release
 from triovision.inference.preprocessing import Preprocessing
@@ -59,26 +60,27 @@ def write_tiny_model() -> Callable[..., Path]:
         network = build_classifier(TINY, len(fields.get("labels", TINY_LABELS)))
         state = {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()}
         save_file(state, folder / WEIGHTS)
-        card = ModelCard(
-            id=model_id,
-            summary="Random weights",
-            architecture=TINY,
-            preprocessing=TINY_PREPROCESSING,
-            labels=TINY_LABELS,
-            calibration=Calibration(
+        about: dict[str, Any] = {
+            "id": model_id,
+            "summary": "Random weights",
+            "architecture": TINY,
+            "preprocessing": TINY_PREPROCESSING,
+            "labels": TINY_LABELS,
+            "calibration": Calibration(
                 temperature=1.0,
                 conformal_threshold=0.2,
                 conformal_coverage=0.9,
                 abstention_threshold=0.0,
                 fitted_on="nothing",
             ),
-            weights_sha256=sha256(folder / WEIGHTS),
-            provenance=Provenance(recipe={}, manifest_sha256="", photos=0, command="", data="noise"),
-            metrics={},
-            knows="nothing",
-            limits="all",
-            licence="Apache-2.0",
-        ).model_copy(update=fields)
+            "weights_sha256": sha256(folder / WEIGHTS),
+            "provenance": Provenance(recipe={}, manifest_sha256="", photos=0, command="", data="noise"),
+            "metrics": {},
+            "knows": "nothing",
+            "limits": "all",
+            "licence": "Apache-2.0",
+        }
+        card = ModelCard(**about | fields)
         (folder / CARD).write_text(card.model_dump_json(), encoding="utf-8")
         return folder
 
@@ -87,8 +89,8 @@ def write_tiny_model() -> Callable[..., Path]:
 
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Engines compute in `float32`, however fast the machine happens to be in another format."""
-    monkeypatch.setattr(engine, "choose_precision", lambda *_: torch.float32)
+    """Engines compute in `float32` on every machine."""
+    monkeypatch.setattr(country_classifier, "choose_precision", lambda *_: torch.float32)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""TrioVision: where was this photo taken?
+"""TrioVision: image geolocation.
 
-Importing this package is cheap: torch is loaded by the first call of `load_model`, not before.
+The import is fast: torch is imported with the first use of `load_model` or `GeoModel`.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ class Message(str):
         params: Values of the placeholders; a value may be a `Message` too.
 
     Args:
-        id: As the attribute.
-        params: As the attribute.
+        id: English text with `{name}` placeholders.
+        params: Values of the placeholders.
     """
 
     id: str
@@ -37,12 +37,12 @@ class Message(str):
 
 
 class TrioVisionError(Exception):
-    """Base of all errors raised on purpose by this package.
+    """Base class of all errors that this package raises on purpose.
 
     Args:
-        subject: The thing that is wrong: a file name, a model id, a field.
-        reason: What is wrong with it, as a clause without a full stop; a `Message` where a page may show it.
-        remedy: What the reader can do about it, as a sentence without a full stop; likewise.
+        subject: Name of the faulty thing: a file name, a model id, a field.
+        reason: The fault, as a clause without a full stop; a `Message` where a page may show it.
+        remedy: Advice to the reader, as a sentence without a full stop; a `Message` where a page may show it.
     """
 
     def __init__(self, subject: str, reason: str, remedy: str) -> None:
@@ -52,12 +52,12 @@ class TrioVisionError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """One sentence for the fault, one for the remedy."""
+        """Return one sentence for the fault and one for the remedy."""
         return f"{self.subject}: {self.reason}. {self.remedy}."
 
 
 class PhotoError(TrioVisionError):
-    """The bytes are not a photo that can be used; `subject` is the file name."""
+    """The bytes are no usable photo; `subject` is the file name."""
 
 
 class ModelError(TrioVisionError):
@@ -65,7 +65,7 @@ class ModelError(TrioVisionError):
 
 
 class ExplanationError(TrioVisionError):
-    """The asked-for explanation cannot be made: unknown method, layer or country."""
+    """An explanation is impossible: unknown method, layer or country."""
 
 
 class ManifestError(TrioVisionError):
@@ -73,11 +73,11 @@ class ManifestError(TrioVisionError):
 
 
 class RecipeError(TrioVisionError):
-    """A training recipe is unreadable or holds a value that makes no sense."""
+    """A training recipe is unreadable or holds an invalid value."""
 
 
 class EvidenceError(TrioVisionError):
-    """What a person says of a photo's place makes no sense, or leaves nothing of the answer."""
+    """Evidence contradicts itself, or contradicts every place of a posterior."""
 
 
 class MissingPackageError(TrioVisionError):
@@ -85,5 +85,5 @@ class MissingPackageError(TrioVisionError):
 
 
 def faults(error: ValidationError) -> str:
-    """The first twenty faults that pydantic found, each with its field, in one clause."""
+    """Return the first twenty faults of a pydantic error, each with its field, in one clause."""
     return "; ".join(f"`{'.'.join(map(str, fault['loc'])) or 'all'}`: {fault['msg']}" for fault in error.errors()[:20])

@@ -1,4 +1,4 @@
-"""Atomic writes: a file stands complete and fsynced under its name, or the old one is unchanged."""
+"""Atomic writes, complete and fsynced or not at all, and the user's cache folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+
+def cache_folder() -> Path:
+    """Return the folder `triovision` in the user's cache, for installed models and values computed once."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "triovision"
 
 
 @contextmanager

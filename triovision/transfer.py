@@ -1,4 +1,4 @@
-"""Bytes from a web server: resumed where they were cut, tried again with back-off, and never more than allowed."""
+"""Downloads over HTTP: resumed, retried with back-off, limited in size."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import triovision
 from triovision.errors import Message, TrioVisionError
 
 CHUNK_BYTES = 256 * 1024
-_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of an answer
+_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of a response
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 60.0
-_PATIENCE = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
+_CALLER = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
 _AGAIN = Message("Give the same command again to go on")
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 
 class DownloadError(TrioVisionError):
-    """A file cannot be fetched or is not what it should be; `subject` is its address or name."""
+    """A file cannot be fetched or has wrong content; `subject` is its address or name."""
 
 
 class _RefusedError(Exception):
-    """An answer that is no success."""
+    """A response with an error status."""
 
     def __init__(self, response: requests.Response) -> None:
         status = f"{response.status_code} {response.reason}"
@@ -42,10 +42,10 @@ class _RefusedError(Exception):
 
 
 class Transfer:
-    """Downloads for several threads that share one budget of bytes.
+    """Downloads of several threads with one byte budget.
 
     Args:
-        max_bytes: Most bytes of content to receive in all, or None for no bound.
+        max_bytes: Largest number of content bytes in total; None for no limit.
     """
 
     def __init__(self, max_bytes: int | None = None) -> None:
@@ -57,7 +57,7 @@ class Transfer:
 
     @property
     def received_bytes(self) -> int:
-        """Bytes of content received so far."""
+        """Content bytes received so far."""
         return self._received
 
     @property
@@ -66,7 +66,7 @@ class Transfer:
         return self._stopped
 
     def stop(self) -> None:
-        """Let every download that is under way end with a `DownloadError`, its bytes kept."""
+        """End every running download with a `DownloadError`; the received bytes stay on disk."""
         self._stopped = True
 
     def read(self, url: str, max_bytes: int) -> bytes:
@@ -74,29 +74,29 @@ class Transfer:
 
         Args:
             url: Address, `http` or `https`.
-            max_bytes: Largest content accepted.
+            max_bytes: Largest accepted content.
 
         Raises:
-            DownloadError: If the file is not there, too large, or cannot be had after several attempts.
+            DownloadError: If the file is missing, is too large, or several attempts fail.
         """
-        return _patiently(url, lambda: self._read(url, max_bytes))
+        return _retry(url, lambda: self._read(url, max_bytes))
 
     def save(self, url: str, path: Path, max_bytes: int, on_size: Callable[[int], object] | None = None) -> None:
-        """Fetch a large file, going on after the bytes that `path` already holds, in this run or a later one.
+        """Fetch a large file and resume after the bytes that `path` already holds, in this run or a later one.
 
-        The result may still be wrong, if the file on the server was changed in between: compare a checksum.
+        Compare a checksum afterwards: the file on the server may have changed between two attempts.
 
         Args:
             url: Address, `http` or `https`.
-            path: Where the bytes go as they come.
-            max_bytes: Largest file accepted.
-            on_size: Told the size of `path` as it grows.
+            path: File for the received bytes.
+            max_bytes: Largest accepted file.
+            on_size: Called with the size of `path` as it grows.
 
         Raises:
-            DownloadError: If the file is not there, too large, or cannot be had after several attempts.
+            DownloadError: If the file is missing, is too large, or several attempts fail.
             OSError: If `path` cannot be written.
         """
-        _patiently(url, lambda: self._append(url, path, max_bytes, on_size))
+        _retry(url, lambda: self._append(url, path, max_bytes, on_size))
 
     def _read(self, url: str, max_bytes: int) -> bytes:
         content = bytearray()
@@ -110,12 +110,12 @@ class Transfer:
         start = path.stat().st_size if path.exists() else 0
         with self._get(url, start) as response:
             if response.status_code == _RANGE_NOT_SATISFIABLE:
-                return  # nothing comes after what is here
+                return  # the file is complete
             resumed = response.status_code == _PARTIAL_CONTENT
             if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 reason = Message("the server answers with another part than asked for")
                 raise DownloadError(url, reason, Message("Use another mirror"))
-            # A server that ignores ranges sends all of it again.
+            # A server that ignores ranges sends the whole file again.
             with path.open("ab" if resumed else "wb") as file:
                 while chunk := self._chunk(response):
                     file.write(chunk)
@@ -132,17 +132,17 @@ class Transfer:
         return response
 
     def _session(self) -> requests.Session:
-        """One a thread: requests promises no more."""
+        """Return the session of this thread; requests does not guarantee that threads may share one."""
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
-            # Wikimedia asks for a name; `identity` because sizes and ranges are those of the file itself.
+            # Wikimedia requires a name; `identity`, because sizes and ranges must be those of the file itself.
             agent = f"TrioVision/{triovision.__version__} (image geolocation, research)"
             self._local.session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
         session: requests.Session = self._local.session
         return session
 
     def _chunk(self, response: requests.Response) -> bytes:
-        """The next bytes, empty at the end; reserved before they are read, so that threads cannot overdraw."""
+        """Read the next bytes, empty at the end. They are reserved first, so that threads keep to the common budget."""
         with self._lock:
             left = CHUNK_BYTES if self._max_bytes is None else self._max_bytes - self._received
             amount = min(CHUNK_BYTES, left)
@@ -152,7 +152,8 @@ class Transfer:
             if self._stopped or (not amount and response.raw.length_remaining != 0):
                 reason = Message("stopped on request") if self._stopped else Message("the byte budget is spent")
                 raise DownloadError(response.url, reason, _AGAIN)
-            chunk = response.raw.read1(amount) if amount else b""  # what is there: a cut then loses nothing
+            # `read1` returns the bytes at hand, so that a broken connection loses none.
+            chunk = response.raw.read1(amount) if amount else b""
         finally:
             with self._lock:
                 self._received -= amount - len(chunk)
@@ -160,15 +161,15 @@ class Transfer:
 
 
 def root_cause(exc: BaseException) -> BaseException:
-    """What lies under the layers of an HTTP client, such as `Connection refused`, which says it shortest."""
+    """Return the innermost error of an HTTP client, such as `Connection refused`."""
     while exc.__context__ is not None:
         exc = exc.__context__
     return exc
 
 
-def _patiently(url: str, work: Callable[[], T]) -> T:
+def _retry(url: str, work: Callable[[], T]) -> T:
     try:
-        return _PATIENCE(_wait_s, work)
+        return _CALLER(_wait_s, work)
     except _RefusedError as exc:
         raise DownloadError(url, exc.message, _AGAIN) from exc
     except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
@@ -176,7 +177,7 @@ def _patiently(url: str, work: Callable[[], T]) -> T:
 
 
 def _wait_s(exc: Exception) -> bool | float:
-    """Whether another attempt may help, or after how many seconds where the server says so."""
+    """Return whether to retry, or the seconds to wait where the server names them."""
     if isinstance(exc, _RefusedError):
         return exc.wait_s if exc.temporary and exc.wait_s else exc.temporary
     if isinstance(exc, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL | requests.TooManyRedirects):

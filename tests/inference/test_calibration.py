@@ -44,12 +44,12 @@ def test_the_conformal_rank_is_corrected_for_few_photos() -> None:
 def test_answers_above_the_abstention_threshold_are_right_often_enough() -> None:
     confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     correct = np.array([True, True, False, True, False])
-    assert fit_abstention_threshold(confidence, correct, wanted_accuracy=0.75) == pytest.approx(0.6)
-    assert fit_abstention_threshold(confidence, correct, wanted_accuracy=1.0) == pytest.approx(0.8)
+    assert fit_abstention_threshold(confidence, correct, target_accuracy=0.75) == pytest.approx(0.6)
+    assert fit_abstention_threshold(confidence, correct, target_accuracy=1.0) == pytest.approx(0.8)
 
 
 def test_a_model_that_is_never_right_always_abstains() -> None:
-    assert fit_abstention_threshold(np.array([0.9, 0.5]), np.array([False, False]), wanted_accuracy=0.5) == 1.0
+    assert fit_abstention_threshold(np.array([0.9, 0.5]), np.array([False, False]), target_accuracy=0.5) == 1.0
 
 
 def test_a_radius_factor_by_hand() -> None:

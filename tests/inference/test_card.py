@@ -13,6 +13,26 @@ from triovision.inference.card import CARD, WEIGHTS
 
 WriteModel = Callable[..., Path]
 
+POSITION = {
+    "backbone": "resnet50",
+    "city_features": ["log_population"],
+    "city_mean": [1.0],
+    "city_scale": [1.0],
+    "outputs": "standardised_degrees",
+    "components": 1,
+    "position_mean": [0.0, 0.0],
+    "position_scale": [1.0, 1.0],
+    "scale_km": 100.0,
+    "asked_countries": 3,
+    "cities_per_country": 10,
+}
+ENSEMBLE = {
+    "members": [
+        {"id": f"member.{name}", "weights_sha256": "0" * 64, "country_weight": 0.5, "place_weight": 0.5}
+        for name in ("a", "b")
+    ]
+}
+
 
 def edit(folder: Path, **fields: object) -> None:
     card = json.loads((folder / CARD).read_text())
@@ -85,3 +105,23 @@ def test_an_architecture_that_cannot_be_used_is_refused(
     edit(folder, architecture=architecture)
     with pytest.raises(ModelError, match=architecture):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("sections", "engine"),
+    [
+        ({}, "country_classifier"),
+        ({"architecture": "geoclip"}, "geoclip"),
+        ({"position": POSITION, "architecture": "resnetgps_v1"}, "resnetgps"),
+        ({"ensemble": ENSEMBLE, "preprocessing": None, "weights_sha256": None}, "ensemble"),
+        ({"engine": "new_engine"}, "new_engine"),
+    ],
+)
+def test_a_card_without_an_engine_gets_it_from_its_sections(
+    tmp_path: Path, write_tiny_model: WriteModel, sections: dict[str, object], engine: str
+) -> None:
+    folder = write_tiny_model(tmp_path)
+    card = json.loads((folder / CARD).read_text())
+    del card["engine"]
+    (folder / CARD).write_text(json.dumps(card | sections))
+    assert read_card(folder).engine == engine

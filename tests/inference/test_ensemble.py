@@ -15,10 +15,10 @@ from triovision.explain import explain_country, methods_for
 from triovision.geo import WeightedPlaces
 from triovision.guesses import CountryGuess
 from triovision.inference import load_model, read_card
-from triovision.inference.answer import answer
 from triovision.inference.card import CARD, WEIGHTS, Ensemble, Member, ModelCard
 from triovision.inference.ensemble import EnsembleEngine
-from triovision.inference.integrity import faults
+from triovision.inference.prediction import build_prediction_fields
+from triovision.inference.registry import file_faults
 from triovision.results import Photo, Prediction
 from triovision.train.evaluation.country_probabilities import read_classifier
 from triovision.train.evaluation.embedding import model_network
@@ -42,6 +42,7 @@ def write_ensemble(
     card = member_cards[0].model_copy(
         update={
             "id": BOTH,
+            "engine": "ensemble",
             "architecture": "ensemble",
             "labels": tuple(sorted({label for one in member_cards for label in one.labels})),
             "preprocessing": None,
@@ -72,7 +73,7 @@ class Told:
         self.card = card.model_copy(update={"labels": tuple(countries)})
         order = sorted(countries.items(), key=lambda pair: -pair[1])
         guesses = [CountryGuess(code, p) for code, p in order]
-        self.answered = answer(guesses, places, card.calibration, len(guesses))
+        self.answered = build_prediction_fields(guesses, places, card.calibration, len(guesses))
 
     def predict(self, photos: Sequence[Photo], top_k: int = 5) -> list[Prediction]:
         assert top_k == len(self.card.labels)
@@ -204,7 +205,7 @@ def test_the_heavier_member_gives_the_reasons_and_is_named(make_photos: MakePhot
     explained = explain_country(engine, photo, "IT")
     assert explained.model == B
     assert np.array_equal(explained.heatmap_hw, explain_country(engine.members[1], photo, "IT").heatmap_hw)
-    with pytest.raises(ExplanationError, match=f"US: is no country that {B} knows"):
+    with pytest.raises(ExplanationError, match=f"US: is no label of {B}"):
         explain_country(engine, photo, "US")
 
 
@@ -248,12 +249,12 @@ def name_itself(models: Path) -> None:
 def test_a_member_that_is_not_what_it_was_is_named_at_load_and_when_verified(
     models: Path, damage: Callable[[Path], object], words: str
 ) -> None:
-    assert list(faults(models / BOTH, read_card(models / BOTH))) == []
+    assert list(file_faults(models / BOTH, read_card(models / BOTH))) == []
     damage(models)
     with pytest.raises(ModelError, match=words) as caught:
         load_model(BOTH, "cpu")
     assert caught.value.remedy
-    assert [str(fault) for fault in faults(models / BOTH, read_card(models / BOTH))] == [str(caught.value)]
+    assert [str(fault) for fault in file_faults(models / BOTH, read_card(models / BOTH))] == [str(caught.value)]
 
 
 def test_members_of_other_labels_are_refused(models: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from triovision.inference.preprocessing import Preprocessing, centre_square
 
@@ -36,3 +37,15 @@ def test_read_only_pixels_are_left_alone() -> None:
     image_hwc = np.zeros((32, 32, 3), dtype=np.uint8)
     image_hwc.flags.writeable = False
     assert PREPROCESSING.batch([image_hwc]).shape == (1, 3, 32, 32)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("width", "height"), [(90, 70), (640, 427), (31, 200), (32, 32), (20, 20)])
+def test_the_resize_is_bit_identical_to_that_of_torchvision(width: int, height: int, interpolation: str) -> None:
+    image_hwc = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    side = min(width, height)
+    top, left = (height - side) // 2, (width - side) // 2
+    square_chw = torch.from_numpy(image_hwc[top : top + side, left : left + side].copy()).permute(2, 0, 1)
+    expected = v2.functional.resize(square_chw, [32, 32], v2.InterpolationMode(interpolation), antialias=True)
+    found = PREPROCESSING.model_copy(update={"interpolation": interpolation}).image(image_hwc)
+    assert torch.equal(found, expected)

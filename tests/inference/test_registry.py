@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
+from types import ModuleType
 
 import pytest
+import torch
 
 import triovision
 from triovision.errors import ModelError
-from triovision.inference import EMBEDDED_MODEL, default_model, list_models
+from triovision.inference import EMBEDDED_MODEL, CountryEngine, default_model, list_models, read_card, registry
+from triovision.inference.card import CARD, ENGINE_SECTIONS
+from triovision.inference.registry import ENGINES, file_faults, open_model
 
 
 def test_models_are_found_in_the_configured_folder(
@@ -42,3 +49,48 @@ def test_the_embedded_model_is_whole() -> None:
     assert card.id == EMBEDDED_MODEL
     assert {"FR", "IN", "US", "JP"} <= set(card.labels)
     assert all(figures["photos"] for figures in card.metrics.values())
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_can_be_imported_by_its_name(name: str) -> None:
+    engine = resolve_name(ENGINES[name])
+    assert engine.sections <= set(ENGINE_SECTIONS)
+    assert callable(engine.open)
+    assert callable(engine.files)
+
+
+def edit_card(folder: Path, **fields: object) -> None:
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"engine": "oracle"}, r"needs the engine `oracle`, which this version does not have.*country_classifier"),
+        ({"engine": "resnetgps"}, "optional sections: none; its engine `resnetgps` needs: position"),
+    ],
+)
+def test_a_card_whose_engine_does_not_fit_is_refused_at_load_and_when_verified(
+    tmp_path: Path, write_tiny_model: Callable[..., Path], fields: dict[str, object], message: str
+) -> None:
+    folder = write_tiny_model(tmp_path)
+    edit_card(folder, **fields)
+    with pytest.raises(ModelError, match=message) as caught:
+        open_model(folder, torch.device("cpu"))
+    assert [str(fault) for fault in file_faults(folder, read_card(folder))] == [str(caught.value)]
+
+
+def test_an_engine_is_its_module_and_one_line_of_the_registry(
+    tmp_path: Path, write_tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Renamed(CountryEngine):
+        """A new engine."""
+
+    module = ModuleType("renamed_engine")
+    module.Renamed = Renamed  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "renamed_engine", module)
+    monkeypatch.setattr(registry, "ENGINES", ENGINES | {"renamed": "renamed_engine:Renamed"})  # type: ignore[operator]
+    folder = write_tiny_model(tmp_path, engine="renamed")
+    assert isinstance(open_model(folder, torch.device("cpu")), Renamed)
+    assert list(file_faults(folder, read_card(folder))) == []

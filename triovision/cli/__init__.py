@@ -1,4 +1,4 @@
-"""`triovision predict|evaluate|app|models|train`: the command line."""
+"""Command line: `triovision predict`, `evaluate`, `app`, `models` and `train`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTPUT = click.Choice(["json", "table"])
 
 
 class _Commands(click.Group):
-    """Turns our own errors into one line on standard error and exit status 2."""
+    """Command group that prints errors of TrioVision in one line on standard error, with exit status 2."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
@@ -47,16 +47,17 @@ main.add_command(train)
 @main.command()
 @click.argument("photos", nargs=-1, required=True)
 @click.option("--model", "model_id", help="Model id; see `models`.")
-@click.option("--top-k", default=5, type=click.IntRange(min=1), help="Countries in each answer.")
+@click.option("--top-k", default=5, type=click.IntRange(min=1), help="Number of countries in each prediction.")
 @click.option("--format", "form", type=OUTPUT, default="table")
-@click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
+@click.option("--device", help="cpu, cuda, cuda:1 or mps; by default the fastest one present.")
 def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str, device: str | None) -> None:
-    """Answer for PHOTOS: files, folders (searched through) and globs.
+    """Predict where PHOTOS were taken: files, folders (searched recursively) and globs.
 
-    JSON is one object a line. Exit status 0 when all were answered, 1 when some were refused, 2 for wrong usage.
+    JSON has one object per line. Exit status: 0 after a prediction for every photo, 1 if a photo was refused, 2 for
+    wrong usage.
     """
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.inference.stream import predict_files  # noqa: PLC0415
+    from triovision.inference.batch import predict_files  # noqa: PLC0415
 
     paths = list(_files(photos))
     if not paths:
@@ -64,7 +65,7 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
     model = load_model(model_id, device)
     show = _json_line if form == "json" else _table_line
     refused = 0
-    # disable=None: a bar on a terminal, none in a pipe; and none for a single photo.
+    # disable=None: a bar in a terminal but not in a pipe; a single photo needs none.
     with tqdm(total=len(paths), unit="photo", disable=None if len(paths) > 1 else True) as bar:
         for path, outcome in predict_files(model, paths, top_k):
             with tqdm.external_write_mode(file=sys.stdout):
@@ -80,7 +81,7 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
 @click.option("--model", "model_id", help="Model id; see `models`.")
 @WHERE
 @click.option("--format", "form", type=OUTPUT, default="table")
-@click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
+@click.option("--device", help="cpu, cuda, cuda:1 or mps; by default the fastest one present.")
 def evaluate(
     manifest: Path, root: Path | None, model_id: str | None, where: tuple[str, ...], form: str, device: str | None
 ) -> None:
@@ -94,20 +95,20 @@ def evaluate(
 
     _, photos = photos_where(manifest, root, where)
     with tqdm(total=len(photos), unit="photo", disable=None) as bar:
-        found = evaluate_model(load_model(model_id, device), photos, bar.update)
+        evaluation = evaluate_model(load_model(model_id, device), photos, bar.update)
     if form == "json":
-        unreadable = [{"file": file, "reason": reason} for file, reason in found.unreadable]
-        click.echo(json.dumps({"model": found.model, "metrics": found.metrics, "unreadable": unreadable}))
+        unreadable = [{"file": file, "reason": reason} for file, reason in evaluation.unreadable]
+        click.echo(json.dumps({"model": evaluation.model, "metrics": evaluation.metrics, "unreadable": unreadable}))
     else:
-        for name, figure in found.metrics.items():
-            click.echo(f"{name:32} {'-' if figure is None else f'{figure:.4g}'}")
-        for _, reason in found.unreadable:
+        for name, value in evaluation.metrics.items():
+            click.echo(f"{name:32} {'-' if value is None else f'{value:.4g}'}")
+        for _, reason in evaluation.unreadable:
             click.echo(f"unreadable: {reason}", err=True)
-    sys.exit(1 if found.unreadable else 0)
+    sys.exit(1 if evaluation.unreadable else 0)
 
 
 def _files(arguments: Iterable[str]) -> Iterator[Path]:
-    """Files in the order of the arguments; folders and globs give theirs sorted. A missing file is refused later."""
+    """Yield files in the order of the arguments; folders and globs are sorted, missing files are refused later."""
     for argument in arguments:
         path = Path(argument)
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""`triovision models ...`: what is on this machine, what could be, and whether it is whole."""
+"""Commands `triovision models list|show|install|verify`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
-    from triovision.inference.geoclip.installation import Progress
+    from triovision.inference.geoclip.release import OnProgress
 
-_CANCELLED = 130  # what shells answer for Ctrl-C
+_CANCELLED = 130  # exit status of shells for Ctrl-C
 
 
 @click.group(invoke_without_command=True)
@@ -45,16 +45,16 @@ def list_() -> None:
 @models.command()
 @click.argument("model_id", metavar="MODEL")
 def show(model_id: str) -> None:
-    """Print the card of MODEL as JSON; of one that is not installed, too."""
+    """Print the card of MODEL as JSON, also before the model is installed."""
     click.echo(json.dumps(_card(model_id).model_dump(mode="json"), ensure_ascii=False, indent=2))
 
 
 @models.command()
 @click.argument("model_id", metavar="MODEL")
 def install(model_id: str) -> None:
-    """Download MODEL from the public hub and prepare it. Cancel with Ctrl-C; the same command goes on.
+    """Download MODEL from the public hub and prepare it. Ctrl-C cancels; the same command resumes.
 
-    HF_ENDPOINT names another hub, TRIOVISION_MODELS another folder. Exit status 130 when cancelled.
+    HF_ENDPOINT names another hub, TRIOVISION_MODELS another folder. Exit status: 130 if cancelled.
     """
     from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.inference.geoclip.installation import install as install_model  # noqa: PLC0415
@@ -64,7 +64,7 @@ def install(model_id: str) -> None:
     if model_id not in {card.id, _short(card)}:
         raise click.UsageError(f"Only {_short(card)} can be installed; other models come with the repository.")
     try:
-        with _bar("download", "B") as on_progress, _retries_told():
+        with _bar("download", "B") as on_progress, _log_retries():
             folder = install_model(card, registry.install_folder(), on_progress)
         click.echo(f"{card.id} is in {folder}")
         if missing := missing_packages():
@@ -72,39 +72,38 @@ def install(model_id: str) -> None:
             return
         _prepare(card)
     except KeyboardInterrupt:
-        click.echo("Cancelled. Give the same command again: it goes on where it stopped.", err=True)
+        click.echo("Cancelled. Run the same command again: it goes on where it stopped.", err=True)
         sys.exit(_CANCELLED)
 
 
 @models.command()
 @click.argument("model_ids", metavar="[MODEL]...", nargs=-1)
 def verify(model_ids: tuple[str, ...]) -> None:
-    """Compare every file of each MODEL (all by default) with the hash that its card names.
+    """Compare every file of each MODEL (by default of all models) with the hash in its card.
 
-    Exit status 0 when all are whole, 1 when a file is not.
+    Exit status: 0 if all files are whole, 1 if one is not.
     """
     from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.inference.card import read_card  # noqa: PLC0415
-    from triovision.inference.integrity import faults  # noqa: PLC0415
 
-    found = registry.found_models()
-    wanted = [_known(model_id, found) for model_id in model_ids] or list(found)
-    wrong = 0
-    for name in wanted:
-        seen = list(faults(found[name], read_card(found[name])))
-        click.echo(f"{name}: {f'{len(seen)} of its files are not right' if seen else 'whole'}")
-        for fault in seen:
+    folders = registry.found_models()
+    selected = [_known(model_id, folders) for model_id in model_ids] or list(folders)
+    damaged = 0
+    for name in selected:
+        faults = list(registry.file_faults(folders[name], read_card(folders[name])))
+        click.echo(f"{name}: {f'{len(faults)} of its files are not right' if faults else 'whole'}")
+        for fault in faults:
             click.echo(f"  {fault}", err=True)
-        wrong += bool(seen)
-    sys.exit(1 if wrong else 0)
+        damaged += bool(faults)
+    sys.exit(1 if damaged else 0)
 
 
 def _prepare(card: ModelCard) -> None:
-    """Work out now what the first photo would otherwise wait for."""
+    """Compute the cached arrays now, so that the first prediction need not."""
     from triovision.inference.geoclip.loading import load_gallery, position_embeddings  # noqa: PLC0415
     from triovision.inference.registry import found_models  # noqa: PLC0415
 
-    click.echo("Looking up the countries of its positions and embedding them, once.")
+    click.echo("Looking up the countries of the positions and embedding them, once.")
     gallery, _ = load_gallery(found_models()[card.id], card)
     with _bar("positions", "") as on_progress:
         position_embeddings(card, gallery, on_progress)
@@ -112,8 +111,8 @@ def _prepare(card: ModelCard) -> None:
 
 
 @contextmanager
-def _bar(what: str, unit: str) -> Iterator[Progress]:
-    with tqdm(desc=what, unit=unit, unit_scale=True, disable=None) as bar:
+def _bar(description: str, unit: str) -> Iterator[OnProgress]:
+    with tqdm(desc=description, unit=unit, unit_scale=True, disable=None) as bar:
 
         def on_progress(done: int, total: int) -> None:
             bar.total = total
@@ -123,15 +122,15 @@ def _bar(what: str, unit: str) -> Iterator[Progress]:
 
 
 @contextmanager
-def _retries_told() -> Iterator[None]:
-    """Say why nothing happens for a while."""
+def _log_retries() -> Iterator[None]:
+    """Print each retry of a download with its reason."""
     from stamina.instrumentation import RetryDetails, set_on_retry_hooks  # noqa: PLC0415 - `--help` must not wait
 
     from triovision.transfer import root_cause  # noqa: PLC0415
 
     def on_retry(details: RetryDetails) -> None:
         with tqdm.external_write_mode(file=sys.stderr):
-            click.echo(f"trying again in {details.wait_for:.0f} s: {root_cause(details.caused_by)}", err=True)
+            click.echo(f"Trying again in {details.wait_for:.0f} s: {root_cause(details.caused_by)}", err=True)
 
     set_on_retry_hooks([on_retry])
     try:
@@ -145,18 +144,18 @@ def _card(model_id: str) -> ModelCard:
     from triovision.inference.geoclip.release import released_card  # noqa: PLC0415
     from triovision.inference.registry import found_models  # noqa: PLC0415
 
-    offered, found = released_card(), found_models()
-    if model_id in {offered.id, _short(offered)} and offered.id not in found:
+    offered, folders = released_card(), found_models()
+    if model_id in {offered.id, _short(offered)} and offered.id not in folders:
         return offered
-    return read_card(found[_known(model_id, found)])
+    return read_card(folders[_known(model_id, folders)])
 
 
-def _known(model_id: str, found: Collection[str]) -> str:
-    """The id of a model on this machine, which may be given without what it was trained on where that says enough."""
-    fitting = [name for name in found if model_id in {name, name.partition(".")[0]}]
-    if model_id in found or len(fitting) == 1:
-        return model_id if model_id in found else fitting[0]
-    raise click.UsageError(f"{model_id} is no model on this machine, which has {', '.join(found) or 'none'}.")
+def _known(model_id: str, known_ids: Collection[str]) -> str:
+    """Return the full id of a model on this machine; an unambiguous architecture is enough."""
+    matches = [known for known in known_ids if model_id in {known, known.partition(".")[0]}]
+    if model_id in known_ids or len(matches) == 1:
+        return model_id if model_id in known_ids else matches[0]
+    raise click.UsageError(f"{model_id} is no model on this machine, which has {', '.join(known_ids) or 'none'}.")
 
 
 def _short(card: ModelCard) -> str:

@@ -1,4 +1,4 @@
-"""Which parts of a photo spoke for a country."""
+"""Explanations: class activation maps and attention maps of a country."""
 
 from triovision.explain.cam import METHODS
 from triovision.explain.country import explain_country, methods_for

@@ -1,4 +1,4 @@
-"""Gradient-weighted attention: which patches a vision transformer drew on to tell a country from all others."""
+"""Gradient-weighted attention maps of vision transformers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ METHODS: Final = ("Gradient-weighted attention",)
 
 
 class AttendingNetwork(Protocol):
-    """A vision transformer that shows what it attended to."""
+    """A vision transformer that returns its attention."""
 
     def attend(self, batch_nchw: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Logits `(n, n_labels)`, and each layer's attention `(n, heads, tokens, tokens)` as nodes of their graph.
+        """Return logits `(n, n_labels)` and each layer's attention `(n, heads, tokens, tokens)` with their graph.
 
-        The first token is that of the class, the others are patches, row by row.
+        The first token is the class token, the others are patches, row by row.
         """
         ...
 
 
 def attention_map(network: AttendingNetwork, batch_nchw: Tensor, label: int) -> NDArray[np.float32]:
-    """Map the patches that speak for a label and against the others.
+    """Map the patches that raise a label's log-odds against all other labels.
 
     Attention rollout ("Quantifying Attention Flow in Transformers", Abnar and Zuidema, 2020), with each head's
     attention weighted by the positive part of its gradient ("Generic Attention-model Explainability", Chefer et al.,
-    2021, equation 5). The gradient is that of the label's log-odds: a logit of its own would mostly show what all
-    countries share.
+    2021, equation 5). The gradient is that of the label's log-odds; that of its logit would mostly show features common
+    to all countries.
 
     Args:
         network: Its parameters may be frozen.
@@ -40,10 +40,10 @@ def attention_map(network: AttendingNetwork, batch_nchw: Tensor, label: int) -> 
         label: Index of the logit.
 
     Returns:
-        `float32` of the grid of patches; 0 where nothing speaks for the label.
+        `float32` on the grid of patches; 0 where nothing raises the log-odds.
     """
-    # Gradients are on whatever the caller's mode is. The network is frozen, so the batch has to ask for them; a copy
-    # of it, because one that was made in inference mode could not.
+    # Gradients are needed in any mode of the caller. The parameters are frozen, so the batch requires the gradient; a
+    # copy of it, because a tensor made in inference mode cannot.
     with torch.inference_mode(mode=False), torch.enable_grad():
         logits, attention = network.attend(batch_nchw.clone().requires_grad_())
         others = torch.cat([logits[0, :label], logits[0, label + 1 :]])
@@ -55,14 +55,14 @@ def attention_map(network: AttendingNetwork, batch_nchw: Tensor, label: int) -> 
 
 
 def rollout(weights: Sequence[Tensor]) -> Tensor:
-    """How much of each token has flowed into each other one after all layers, shape `(tokens, tokens)`.
+    """Multiply the attention of all layers, the residual connections included.
 
     Args:
-        weights: For each layer, how much every token (row) takes from every other one; not negative. What a token
-            keeps of itself, through the residual connection, is added here.
+        weights: Attention of each layer, from every token (row) to every other one, not negative, shape
+            `(tokens, tokens)`. The identity of the residual connection is added here.
 
     Returns:
-        Rows that sum to one.
+        Contribution of each token (column) to each other one (row), shape `(tokens, tokens)`; rows sum to one.
     """
     flowed = torch.eye(len(weights[0]), device=weights[0].device)
     for layer in weights:

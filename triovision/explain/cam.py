@@ -1,4 +1,4 @@
-"""Class activation maps: where the layer that was read speaks for a country."""
+"""Class activation maps of convolutional networks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Extractor = Callable[..., AbstractContextManager[Callable[..., list[Tensor]]]]
 class PaperGradCAMpp(GradCAMpp):
     """Grad-CAM++ with the weights of its paper ("Grad-CAM++", Chattopadhay et al., 2018, equations 10 and 19).
 
-    torchcam 0.5 divides a copy by the denominator of alpha and goes on with the numerator alone, which makes its
-    weights sums of cubed gradients.
+    torchcam 0.5 divides a copy by the denominator of alpha and continues with the numerator alone, so its weights are
+    sums of cubed gradients.
     """
 
     def _get_weights(self, class_idx: int | list[int], scores: Tensor, *_: Any, **kwargs: Any) -> list[Tensor]:  # noqa: ANN401 - torchcam's
@@ -33,15 +33,15 @@ class PaperGradCAMpp(GradCAMpp):
 def _paper_weights(activation_nchw: Tensor, gradient_nchw: Tensor) -> Tensor:
     """Sum over the grid of alpha·ReLU(g), where alpha = g²/(2g² + g³·ΣA): that is g/(2 + g·ΣA) for g > 0, else 0.
 
-    The paper's A is the output of a ReLU. A layer without one has its negative part left out of the sum, which could
-    otherwise bring the denominator to zero.
+    The paper's A is the output of a ReLU. For a layer without one, the sum omits the negative part, which could make
+    the denominator zero.
     """
     gradient_nchw = gradient_nchw.relu()
     sums = activation_nchw.relu().sum(dim=(2, 3), keepdim=True)
     return (gradient_nchw / (2 + gradient_nchw * sums)).sum(dim=(2, 3))
 
 
-# Score-CAM runs the network once for each channel of the layer. More than 8 at a time take memory and save no time.
+# Score-CAM runs the network once per channel of the layer. More than 8 at a time cost memory and save no time.
 _EXTRACTORS: Final[Mapping[str, Extractor]] = {
     "LayerCAM": LayerCAM,
     "Grad-CAM": GradCAM,
@@ -54,21 +54,21 @@ METHODS: Final = tuple(_EXTRACTORS)
 
 
 def activation_map(network: nn.Module, batch_nchw: Tensor, label: int, method: str, layer: str) -> NDArray[np.float32]:
-    """Map where a layer speaks for a label.
+    """Map the positions of a layer's grid that raise the logit of a label.
 
     Args:
-        network: May carry hooks; they are removed whatever happens.
+        network: A network for hooks; they are removed at the end, also after an error.
         batch_nchw: One photo.
         label: Index of the logit.
         method: One of `METHODS`.
         layer: Dotted name of the layer.
 
     Returns:
-        `float32` of the layer's grid; 0 where nothing speaks for the label.
+        `float32` on the layer's grid; 0 where nothing raises the logit.
     """
     extractor = _EXTRACTORS[method]
-    # Gradients are on whatever the caller's mode is. The network is frozen, so the batch has to ask for them; a copy
-    # of it, because one that was made in inference mode could not.
+    # Gradients are needed in any mode of the caller. The parameters are frozen, so the batch requires the gradient; a
+    # copy of it, because a tensor made in inference mode cannot.
     with torch.inference_mode(mode=False), extractor(network, target_layer=layer) as extract:
         batch_nchw = batch_nchw.clone().requires_grad_()
         (cam_nhw,) = extract(label, network(batch_nchw), normalized=False)

@@ -1,4 +1,4 @@
-"""Why a country: the methods that an engine can be asked with, and their answer."""
+"""Explanation of a country by the methods that fit a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from triovision.results import Explanation, Photo
 
 
 def methods_for(model: ExplainableModel | CompositeModel) -> tuple[str, ...]:
-    """Names of the methods that can explain an engine, the default first; none where no method can."""
+    """Return the names of the methods that fit a model, the default first; empty where none does."""
     model = _explained_member(model)
     if isinstance(model, AttendingModel):
         return attention.METHODS
@@ -26,41 +26,39 @@ def methods_for(model: ExplainableModel | CompositeModel) -> tuple[str, ...]:
 def explain_country(
     model: ExplainableModel | CompositeModel, photo: Photo, country: str, method: str | None = None
 ) -> Explanation:
-    """Map the parts of a photo that speak for a country.
+    """Map the parts of a photo that raise the score of a country.
 
-    A convolutional network by LayerCAM (Jiang et al., 2021), Grad-CAM (Selvaraju et al., 2017), Grad-CAM++
-    (Chattopadhay et al., 2018) or Score-CAM (Wang et al., 2020; one forward pass a channel, hence slow) on the layer
-    `model.target_layer`; a transformer that shows its attention by gradient-weighted attention (Chefer et al.,
-    2021). Hooks are put on a private copy of the network and removed whatever happens; the network that answers never
-    has any.
+    Convolutional networks use LayerCAM (Jiang et al., 2021), Grad-CAM (Selvaraju et al., 2017), Grad-CAM++
+    (Chattopadhay et al., 2018) or Score-CAM (Wang et al., 2020; slow, one forward pass per channel) on the layer
+    `model.target_layer`. Transformers that return their attention use gradient-weighted attention (Chefer et al.,
+    2021). Hooks are set on a private copy of the network and always removed; the network that predicts has none.
 
     Args:
-        model: Engine to explain. Of several models in one, the first that can be explained gives its own reasons, and
-            the explanation names that one.
-        photo: Photo that the engine judged.
-        country: Label to argue for, ISO 3166-1 alpha-2; it need not be the most probable one.
-        method: One of `methods_for(model)`; the first when None.
+        model: Model to explain. The first explainable member stands for a composite model, and the explanation names
+            that member.
+        photo: Photo to explain.
+        country: Label to explain, ISO 3166-1 alpha-2; any label, not only the most probable one.
+        method: One of `methods_for(model)`; None for the first.
 
     Returns:
-        The map divided by its maximum: 1 where most speaks for the country, 0 where nothing does; all 0 when nothing
-        in the photo does.
+        The map divided by its maximum: 1 at the strongest position, 0 where nothing raises the score; all 0 where
+        nothing in the photo does.
 
     Raises:
-        ExplanationError: The method is unknown, the model has no such label, or its network nothing to read.
+        ExplanationError: If the method is unknown, the country is no label of the model, or no method fits the model.
     """
     model = _explained_member(model)
     methods = methods_for(model)
     if not methods:
-        reason = "has a transformer inside, whose layers class activation maps cannot read"
+        reason = "is a transformer, and class activation maps need convolutional layers"
         raise ExplanationError(model.card.id, reason, "Choose a model with a convolutional network")
     chosen = methods[0] if method is None else method
     if chosen not in methods:
-        raise ExplanationError(
-            chosen, f"is no method that explains {model.card.id}", f"Choose one of {', '.join(methods)}"
-        )
+        reason = f"is no method for {model.card.id}"
+        raise ExplanationError(chosen, reason, f"Choose one of {', '.join(methods)}")
     if country not in model.labels:
         known = ", ".join(sorted(model.labels))
-        raise ExplanationError(country, f"is no country that {model.card.id} knows", f"Choose one of {known}")
+        raise ExplanationError(country, f"is no label of {model.card.id}", f"Choose one of {known}")
     layer = model.attention_layers if isinstance(model, AttendingModel) else cast(str, model.target_layer)
     with model.private_network() as network:
         start = time.perf_counter()
@@ -92,6 +90,6 @@ def _heatmap(
         heatmap_hw = attention.attention_map(cast(attention.AttendingNetwork, network), batch_nchw, label)
     else:
         heatmap_hw = cam.activation_map(network, batch_nchw, label, method, layer)
-    # Divided and not stretched: taking the minimum away empties an even map and hides what zero means.
+    # Divide without subtracting the minimum, which would empty an even map and change the meaning of zero.
     peak = heatmap_hw.max()
     return heatmap_hw / peak if peak > 0 else heatmap_hw

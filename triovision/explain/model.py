@@ -1,4 +1,4 @@
-"""What an engine must offer to have its answers explained."""
+"""Protocols of models that can be explained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from triovision.results import Photo
 
 
 class Identified(Protocol):
-    """The part of a model card that an explanation quotes."""
+    """The part of a model card that an explanation names."""
 
     @property
     def id(self) -> str:
@@ -21,10 +21,10 @@ class Identified(Protocol):
 
 
 class ExplainableModel(Protocol):
-    """An engine with a network inside.
+    """A model with one network.
 
     Attributes:
-        target_layer: Dotted name of the layer whose grid is read; None where the network has none.
+        target_layer: Dotted name of the layer for class activation maps; None for a network without a grid.
     """
 
     target_layer: str | None
@@ -40,24 +40,24 @@ class ExplainableModel(Protocol):
         ...
 
     def private_network(self) -> AbstractContextManager[nn.Module]:
-        """A copy of the frozen network that may carry hooks, for one user at a time."""
+        """Lend a copy of the frozen network for hooks to one user at a time."""
         ...
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:
-        """Photos as the network's `batch_nchw`, `float32`."""
+        """Return photos as the network's `batch_nchw`, `float32`."""
         ...
 
     def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
-        """Part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
+        """Return the part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
         ...
 
 
 @runtime_checkable
 class AttendingModel(ExplainableModel, Protocol):
-    """An engine whose private network is an `AttendingNetwork`.
+    """A model whose private network is an `AttendingNetwork`.
 
     Attributes:
-        attention_layers: Dotted name of the layers whose attention is read.
+        attention_layers: Dotted name of the layers with the attention.
     """
 
     attention_layers: str
@@ -65,9 +65,9 @@ class AttendingModel(ExplainableModel, Protocol):
 
 @runtime_checkable
 class CompositeModel(Protocol):
-    """An engine of several models, one of which gives the reasons for all."""
+    """A model of several members, one of which explains all."""
 
     @property
     def members_by_weight(self) -> Sequence[ExplainableModel]:
-        """The models, the one to ask first."""
+        """Members in the order in which they are tried."""
         ...

@@ -1,24 +1,30 @@
-"""The model card: all that is needed to use a model's weights and to trust them."""
+"""Model card: architecture, preprocessing, labels, calibration and provenance of a model."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
-from triovision.errors import ModelError, faults
+from triovision.errors import Message, ModelError, faults
 from triovision.geo import is_country
 from triovision.inference.preprocessing import Preprocessing
 
-CARD = "card.json"
-WEIGHTS = "weights.safetensors"
-RESTORE = "Restore the folder from the repository, or make it anew with `triovision train export`"
+CARD: Final = "card.json"
+WEIGHTS: Final = "weights.safetensors"
+RESTORE: Final = Message(
+    "Restore the folder from the repository, or export the model again with `{command}`",
+    command="triovision train export",
+)
 
-MODEL_ID = r"^[a-z0-9_]+\.[a-z0-9_]+$"
-SHA256 = r"^[0-9a-f]{64}$"
-Share = Annotated[float, Field(ge=0, le=1)]
+#: Optional sections of a card that belong to an engine.
+ENGINE_SECTIONS: Final = ("position", "ensemble")
+
+MODEL_ID: Final = r"^[a-z0-9_]+\.[a-z0-9_]+$"
+SHA256: Final = r"^[0-9a-f]{64}$"
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -27,42 +33,43 @@ class _Section(BaseModel):
 
 
 class Calibration(_Section):
-    """What turns logits into honest probabilities.
+    """Temperature, conformal threshold, abstention threshold and radius factors.
 
     Attributes:
-        temperature: Logits are divided by it ("On Calibration of Modern Neural Networks", Guo et al., 2017).
-        conformal_threshold: A country belongs to the conformal set when its probability is at least this.
-        conformal_coverage: How often the set is to hold the truth.
+        temperature: Divisor of the logits ("On Calibration of Modern Neural Networks", Guo et al., 2017).
+        conformal_threshold: Lowest probability of a country in the conformal set.
+        conformal_coverage: Intended fraction of photos whose conformal set holds the true country.
         abstention_threshold: The model abstains when its most probable country is below this.
-        radius_factor: The radius that holds half of the posterior, times this, holds the truth half of the time.
-        radius_90_factor: The same for 90 %.
-        fitted_on: Which photos these were fitted on, in plain words.
+        radius_factor: Factor on the radius that holds half of the posterior; the product holds the true place for
+            half of the photos.
+        radius_90_factor: The same factor for 90 %.
+        fitted_on: Photos on which these were fitted, in plain words.
     """
 
     temperature: float = Field(gt=0)
-    conformal_threshold: Share
-    conformal_coverage: Share
-    abstention_threshold: Share
+    conformal_threshold: Fraction
+    conformal_coverage: Fraction
+    abstention_threshold: Fraction
     radius_factor: float = Field(default=1.0, gt=0)
     radius_90_factor: float = Field(default=1.0, gt=0)
     fitted_on: str
 
 
 class Position(_Section):
-    """How a regressor of positions is asked, and what its numbers mean.
+    """Inputs and outputs of a position regressor.
 
     Attributes:
-        backbone: Name of timm's ResNet that looks at the photo.
-        city_features: Names of the numbers that describe a city, in their order.
-        city_mean: What is taken from them.
-        city_scale: What they are then divided by.
-        outputs: What the network gives: latitude and longitude, standardised, or a mixture on the sphere.
-        components: Components of the mixture; 1 for a pair of degrees.
-        position_mean: Latitude and longitude that standardised degrees are counted from.
-        position_scale: Degrees that one of them stands for.
-        scale_km: Distance from its own city at which an answer weighs 1/e of one that is right on it.
-        asked_countries: Number of the most probable countries whose cities the regressor is asked about.
-        cities_per_country: Most candidate cities of one country.
+        backbone: Name of the timm ResNet.
+        city_features: Names of the city metadata, in order.
+        city_mean: Mean of each feature, subtracted first.
+        city_scale: Divisor of each feature.
+        outputs: Standardised latitude and longitude, or a mixture on the sphere.
+        components: Components of the mixture; 1 for a latitude and a longitude.
+        position_mean: Mean latitude and longitude in degrees, added to the scaled outputs.
+        position_scale: Degrees per unit of a standardised output.
+        scale_km: Distance between a city and the position predicted for it at which the weight falls to 1/e.
+        asked_countries: Number of most probable countries whose cities are candidates.
+        cities_per_country: Largest number of candidate cities in one country.
     """
 
     backbone: str
@@ -78,21 +85,21 @@ class Position(_Section):
     cities_per_country: int = Field(ge=1)
 
     @model_validator(mode="after")
-    def _one_number_a_feature(self) -> Self:
+    def _one_number_per_feature(self) -> Self:
         if not len(self.city_mean) == len(self.city_scale) == len(self.city_features):
             raise ValueError(f"city_mean and city_scale must hold {len(self.city_features)} numbers")
         return self
 
 
 class Provenance(_Section):
-    """What made the weights.
+    """Recipe, data and command of the training.
 
     Attributes:
-        recipe: The recipe, every field.
-        manifest_sha256: Hash of the table of photos.
-        photos: Number of training photos; of an ensemble, those that its members were weighed on.
-        command: The command that wrote the model folder, absolute paths shortened to their names.
-        data: What the photos are, in plain words.
+        recipe: All fields of the recipe.
+        manifest_sha256: Hash of the photo manifest.
+        photos: Number of training photos; for an ensemble, number of photos on which the weights were fitted.
+        command: Command that wrote the model folder, absolute paths shortened to their names.
+        data: Description of the photos, in plain words.
     """
 
     recipe: dict[str, Any]
@@ -103,33 +110,33 @@ class Provenance(_Section):
 
 
 class Member(_Section):
-    """A model that answers as a part of an ensemble.
+    """A member of an ensemble.
 
     Attributes:
-        id: Its id.
-        weights_sha256: Hash of its weights, so that no other model answers in its place.
-        country_weight: What it weighs in the pool of the countries, of 1 for all members.
-        place_weight: Its share of the mixture of places, of 1 for all members.
+        id: Id of the model.
+        weights_sha256: Hash of its weights, so that no other model takes its place.
+        country_weight: Weight in the pool of country probabilities; the weights of all members sum to 1.
+        place_weight: Weight in the mixture of places; the weights of all members sum to 1.
     """
 
     id: str
     weights_sha256: str = Field(pattern=SHA256)
-    country_weight: Share
-    place_weight: Share
+    country_weight: Fraction
+    place_weight: Fraction
 
 
 class Ensemble(_Section):
-    """Models of the same machine that answer together.
+    """Members of an ensemble and their weights.
 
     Attributes:
-        members: At least two.
+        members: At least two distinct models on the same machine.
     """
 
     members: tuple[Member, ...] = Field(min_length=2)
 
     @field_validator("members")
     @classmethod
-    def _members_share_out_one(cls, members: tuple[Member, ...]) -> tuple[Member, ...]:
+    def _member_weights_sum_to_one(cls, members: tuple[Member, ...]) -> tuple[Member, ...]:
         if len({member.id for member in members}) != len(members):
             raise ValueError("a member is named twice")
         for weight in ("country_weight", "place_weight"):
@@ -142,25 +149,27 @@ class ModelCard(_Section):
     """A model folder's `card.json`.
 
     Attributes:
-        id: `<architecture>.<what it was trained on>`.
-        summary: One sentence for people.
+        id: `<architecture>.<training data>`.
+        summary: Summary in one sentence.
+        engine: Name of the engine in `registry.ENGINES`.
         architecture: Name of a timm architecture, of a version of ResNetGPS (`resnetgps_v1`) or of an engine.
-        architecture_args: Its arguments.
-        preprocessing: What the network sees; None for an ensemble, which has none of its own.
+        architecture_args: Arguments of the architecture.
+        preprocessing: Input of the network; None for an ensemble.
         labels: Countries (ISO 3166-1 alpha-2) in the order of the logits.
-        calibration: See `Calibration`.
-        position: See `Position`; None where the model answers with countries alone.
+        calibration: Calibration of the probabilities and radii.
+        position: Inputs and outputs of the position regressor; None for a model without one.
         weights_sha256: Hash of `weights.safetensors`; None for an ensemble.
-        ensemble: Its members, for an ensemble; see `Ensemble`.
-        provenance: See `Provenance`.
-        metrics: For each set of photos, its figures by name.
-        knows: Which countries and places it knows, in plain words.
-        limits: What it cannot do, in plain words.
+        ensemble: Members of an ensemble; None for other models.
+        provenance: Recipe, data and command of the training.
+        metrics: Metrics by name for each set of photos.
+        knows: Countries and places in the training data, in plain words.
+        limits: Limits of the model, in plain words.
         licence: Licence of the weights.
     """
 
     id: str = Field(pattern=MODEL_ID)
     summary: str
+    engine: str = ""
     architecture: str
     architecture_args: dict[str, Any] = {}
     preprocessing: Preprocessing | None = None
@@ -174,6 +183,20 @@ class ModelCard(_Section):
     knows: str
     limits: str
     licence: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_engine(cls, values: Any) -> Any:  # noqa: ANN401 - pydantic's: anything that JSON may hold
+        """Derive the engine of a card without the field from its sections."""
+        if not isinstance(values, dict) or values.get("engine"):
+            return values
+        if values.get("ensemble") is not None:
+            engine = "ensemble"
+        elif values.get("position") is not None:
+            engine = "resnetgps"
+        else:
+            engine = "geoclip" if values.get("architecture") == "geoclip" else "country_classifier"
+        return values | {"engine": engine}
 
     @field_validator("labels")
     @classmethod
@@ -192,32 +215,46 @@ class ModelCard(_Section):
 
     @property
     def network_input(self) -> Preprocessing:
-        """What the network sees.
+        """Input of the network.
 
         Raises:
             ModelError: If the model is an ensemble.
         """
         if self.preprocessing is None:
-            raise ModelError(self.id, "is an ensemble and has no network of its own", "Choose one of its members")
+            raise self._without_network()
         return self.preprocessing
+
+    @property
+    def network_weights_sha256(self) -> str:
+        """Hash of `weights.safetensors`.
+
+        Raises:
+            ModelError: If the model is an ensemble.
+        """
+        if self.weights_sha256 is None:
+            raise self._without_network()
+        return self.weights_sha256
+
+    def _without_network(self) -> ModelError:
+        return ModelError(self.id, "is an ensemble and has no network of its own", "Choose one of its members")
 
 
 def read_card(folder: Path) -> ModelCard:
-    """Read and check `card.json`.
+    """Read and validate the `card.json` of a model folder.
 
     Raises:
-        ModelError: If it is missing, is no JSON or lacks a field.
+        ModelError: If the file is missing, is no JSON or lacks a field.
     """
     path = folder / CARD
     try:
         return ModelCard.model_validate_json(path.read_bytes())
     except OSError as exc:
-        raise ModelError(str(path), f"cannot be read ({exc.strerror})", RESTORE) from exc
+        raise ModelError(str(path), Message("cannot be read ({why})", why=exc.strerror), RESTORE) from exc
     except ValidationError as exc:
-        raise ModelError(str(path), f"is no valid model card ({faults(exc)})", RESTORE) from exc
+        raise ModelError(str(path), Message("is no valid model card ({faults})", faults=faults(exc)), RESTORE) from exc
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,78 +1,106 @@
-"""Whether a model's files are those that its card names."""
+"""Files of a model, compared with the SHA-256 in its card."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from triovision.errors import ModelError
-from triovision.inference.card import RESTORE, WEIGHTS, Member, ModelCard, read_card, sha256
-from triovision.inference.ensemble import member_folder
-from triovision.inference.geoclip import release
+from triovision.errors import Message, ModelError
+from triovision.inference.card import CARD, RESTORE, WEIGHTS, Member, ModelCard, read_card, sha256
 
-REINSTALL = "Install the model anew with `triovision models install geoclip`"
+REFIT: Final = "Restore the missing or changed member, or fit the ensemble again with `triovision train ensemble`"
 
 
-def faults(folder: Path, card: ModelCard) -> Iterator[ModelError]:
-    """What is wrong with each file of a model, read to its last byte; nothing for a model that is whole.
+@dataclass(frozen=True, slots=True)
+class HashedFile:
+    """A file and the hash that its card names.
 
-    An ensemble has the files of its members.
-
-    Args:
-        folder: The model's folder.
-        card: Its card.
+    Attributes:
+        path: The file.
+        sha256: Hash in the card.
+        remedy: Remedy for a missing or changed file, a sentence without a full stop.
     """
-    if card.ensemble is not None:
-        for member in card.ensemble.members:
-            yield from _member_faults(folder, member)
-        return
-    try:
-        for path, expected, remedy in _expected(folder, card):
-            if (fault := _fault(path, expected, remedy)) is not None:
-                yield fault
-    except ModelError as exc:  # its files are not known, or a package is missing
-        yield exc
+
+    path: Path
+    sha256: str
+    remedy: str
+
+    def fault(self) -> ModelError | None:
+        """Read the file to its last byte and return the error to raise; None for a whole file."""
+        try:
+            return self._compare(sha256(self.path))
+        except OSError as exc:
+            return self._unreadable(exc)
+
+    def read(self) -> bytes:
+        """Return the checked content.
+
+        Raises:
+            ModelError: If the file is missing or has another hash.
+        """
+        try:
+            content = self.path.read_bytes()
+        except OSError as exc:
+            raise self._unreadable(exc) from exc
+        if (fault := self._compare(hashlib.sha256(content).hexdigest())) is not None:
+            raise fault
+        return content
+
+    def _compare(self, found: str) -> ModelError | None:
+        if found == self.sha256:
+            return None
+        shortened = {"found": f"{found[:12]}…", "expected": f"{self.sha256[:12]}…"}
+        return ModelError(
+            str(self.path), Message("has SHA-256 {found}, the card says {expected}", **shortened), self.remedy
+        )
+
+    def _unreadable(self, exc: OSError) -> ModelError:
+        return ModelError(str(self.path), Message("cannot be read ({why})", why=exc.strerror), self.remedy)
 
 
-def check(folder: Path, card: ModelCard) -> None:
-    """Raise the first of the `faults`.
+def weights_file(folder: Path, card: ModelCard) -> HashedFile:
+    """Return the weights of a model with a network of its own.
 
     Raises:
-        ModelError: If a file is missing or is not the one that the card names.
+        ModelError: If the card names no weights.
     """
-    for fault in faults(folder, card):
-        raise fault
+    return HashedFile(folder / WEIGHTS, card.network_weights_sha256, RESTORE)
 
 
-def _member_faults(folder: Path, member: Member) -> Iterator[ModelError]:
-    from triovision.inference.registry import found_models  # noqa: PLC0415 - it imports the engines, and they this
+def check_files(files: Iterable[HashedFile]) -> None:
+    """Check files and stop at the first fault.
 
-    try:
-        where = member_folder(folder, member, found_models())
-        yield from faults(where, read_card(where))
-    except ModelError as exc:
-        yield exc
-
-
-def _fault(path: Path, expected: str, remedy: str) -> ModelError | None:
-    try:
-        found = sha256(path)
-    except OSError as exc:
-        return ModelError(str(path), f"cannot be read ({exc.strerror})", remedy)
-    if found != expected:
-        return ModelError(str(path), f"has SHA-256 {found[:12]}…, the card says {expected[:12]}…", remedy)
-    return None
+    Raises:
+        ModelError: If a file is missing or has another hash than the card names.
+    """
+    for file in files:
+        if (fault := file.fault()) is not None:
+            raise fault
 
 
-def _expected(folder: Path, card: ModelCard) -> Iterator[tuple[Path, str, str]]:
-    """Path, hash and remedy of each file."""
-    if card.architecture != release.ARCHITECTURE:
-        if card.weights_sha256 is not None:
-            yield folder / WEIGHTS, card.weights_sha256, RESTORE
-        return
-    named = release.release_of(card)
-    for file in named.files:
-        yield folder / file.name, file.sha256, REINSTALL
-    package = release.package_folder()
-    for name, expected in named.package_files.items():
-        yield package / name, expected, release.EXTRA
+def member_folder(folder: Path, member: Member, model_folders: Mapping[str, Path]) -> Path:
+    """Return the folder of an ensemble's member.
+
+    Args:
+        folder: The ensemble's folder.
+        member: Member as the ensemble's card names it.
+        model_folders: Folders of the models on this machine, by id.
+
+    Raises:
+        ModelError: If the member is missing, has other weights than those the ensemble was fitted with, or is an
+            ensemble itself.
+    """
+    path = folder / CARD
+    if member.id not in model_folders:
+        raise ModelError(str(path), f"has the member {member.id}, which is no model on this machine", REFIT)
+    card = read_card(model_folders[member.id])
+    if card.ensemble is not None:
+        raise ModelError(str(path), f"has the member {member.id}, which is an ensemble itself", REFIT)
+    if card.weights_sha256 != member.weights_sha256:
+        fitted = f"was fitted with {member.id} of SHA-256 {member.weights_sha256[:12]}…"
+        found = f"{model_folders[member.id]} holds {str(card.weights_sha256)[:12]}…"
+        raise ModelError(str(path), f"{fitted}, and {found}", REFIT)
+    return model_folders[member.id]

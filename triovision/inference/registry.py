@@ -1,63 +1,72 @@
-"""The models on this machine, and how to get one of them."""
+"""Engines by name, and the models on this machine."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Final, cast
 
 import torch
 
 from triovision.bundle import MODELS
-from triovision.errors import ModelError
-from triovision.inference.cache import cache_folder
-from triovision.inference.card import CARD, ModelCard, read_card
-from triovision.inference.engine import CountryEngine
-from triovision.inference.ensemble import EnsembleEngine, member_folder
+from triovision.errors import Message, ModelError
+from triovision.files import cache_folder
+from triovision.inference.card import CARD, ENGINE_SECTIONS, RESTORE, Member, ModelCard, read_card
+from triovision.inference.device import choose_device
 from triovision.inference.geoclip import release
-from triovision.inference.model import GeoModel
-from triovision.inference.resnetgps import ResNetGpsEngine
+from triovision.inference.integrity import member_folder
+from triovision.inference.model import Engine, GeoModel
 
 _logger = logging.getLogger(__name__)
 
-#: The model that answers when nobody names one and no other is installed.
-EMBEDDED_MODEL = "ensemble.places10k"
+#: Module and class of each engine, by the field `engine` of its cards. A class is imported when a model needs it.
+ENGINES: Final[Mapping[str, str]] = {
+    "country_classifier": "triovision.inference.country_classifier:CountryEngine",
+    "resnetgps": "triovision.inference.resnetgps:ResNetGpsEngine",
+    "ensemble": "triovision.inference.ensemble:EnsembleEngine",
+    "geoclip": "triovision.inference.geoclip.engine:GeoClipEngine",
+}
 
-#: The model that answers in its place once it is installed.
-WORLDWIDE_MODEL = "geoclip.mp16"
+#: Default model where no other one is named or installed.
+EMBEDDED_MODEL: Final = "ensemble.places10k"
+
+#: Default model once it is installed.
+WORLDWIDE_MODEL: Final = "geoclip.mp16"
 
 
 def model_folders() -> tuple[Path, ...]:
-    """Where models are looked for: `TRIOVISION_MODELS`, or those that come with the project and the user's cache."""
+    """Return the folders of models: `TRIOVISION_MODELS`, or the bundled folder and the one in the user's cache."""
     configured = os.environ.get("TRIOVISION_MODELS")
     return (Path(configured),) if configured else (MODELS, cache_folder() / "models")
 
 
 def install_folder() -> Path:
-    """Where models are installed: the last of `model_folders()`."""
+    """Return the folder for new models: the last of `model_folders()`."""
     return model_folders()[-1]
 
 
 def found_models() -> dict[str, Path]:
-    """Folder of each model on this machine, by id."""
+    """Return the folder of each model on this machine, by id."""
     cards = (path for models in reversed(model_folders()) for path in models.glob(f"[!.]*/{CARD}"))
     return dict(sorted((path.parent.name, path.parent) for path in cards))
 
 
 def default_model() -> str:
-    """Id of the model that answers when nobody names one.
+    """Return the id of the default model.
 
-    The one that `TRIOVISION_MODEL` names, or the worldwide one where it and its packages are installed, or the
-    embedded one.
+    `TRIOVISION_MODEL` names it. Without that, it is the worldwide model where this and its packages are installed, and
+    the embedded model elsewhere.
     """
     worldwide = WORLDWIDE_MODEL in found_models() and not release.missing_packages()
     return os.environ.get("TRIOVISION_MODEL") or (WORLDWIDE_MODEL if worldwide else EMBEDDED_MODEL)
 
 
 def list_models() -> tuple[ModelCard, ...]:
-    """Cards of all models on this machine, by id.
+    """Return the cards of all models on this machine, ordered by id.
 
     Raises:
         ModelError: If a card is damaged.
@@ -66,37 +75,37 @@ def list_models() -> tuple[ModelCard, ...]:
 
 
 def load_model(model_id: str | None = None, device: str | None = None) -> GeoModel:
-    """Load a model from this machine; nothing is fetched.
+    """Load a model from this machine, without the network.
 
     Args:
-        model_id: Such as `"tf_efficientnet_lite0.places10k"`; the one of `load_default()` when None.
-        device: `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; the fastest one present when None.
+        model_id: Id such as `"tf_efficientnet_lite0.places10k"`; None for the model of `load_default()`.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; None for the fastest one present.
 
     Raises:
-        ModelError: If there is no such model or device, or the model's files are damaged.
+        ModelError: If the model or the device is unknown, or the model's files are damaged.
     """
     if model_id is not None:
         return _load(model_id, choose_device(device))
     model, fault = load_default(device)
     if fault is not None:
-        _logger.warning("%s answers, because another model cannot be used. %s", model.card.id, fault)
+        _logger.warning("%s is used instead of the installed model. %s", model.card.id, fault)
     return model
 
 
 def load_default(
     device: str | None = None, load: Callable[[str], GeoModel] | None = None
 ) -> tuple[GeoModel, ModelError | None]:
-    """Load the model that answers when nobody names one; the embedded one where the installed one cannot be used.
+    """Load the default model; the embedded one where the installed one is unusable.
 
     Args:
         device: As in `load_model`.
-        load: Gives a model by its id, where the caller keeps those that are loaded; `device` is then its matter.
+        load: Function from an id to a model, for a caller with a cache of its own; `device` is then ignored.
 
     Returns:
-        The model, and what is wrong with the worldwide one where it is installed and cannot be used.
+        The model, and the error of the worldwide model where it is installed and unusable.
 
     Raises:
-        ModelError: If there is no such device, or no model can be used, or not the one that `TRIOVISION_MODEL` names.
+        ModelError: If the device is unknown, no model is usable, or the one that `TRIOVISION_MODEL` names is not.
     """
     load, configured = load or partial(_load, device=choose_device(device)), os.environ.get("TRIOVISION_MODEL")
     if configured or WORLDWIDE_MODEL not in found_models():
@@ -115,8 +124,9 @@ def model_folder(model_id: str) -> Path:
     """
     known = found_models()
     if model_id not in known:
-        where = " and ".join(map(str, model_folders()))
-        raise ModelError(model_id, "is no model on this machine", f"Models in {where}: {', '.join(known) or 'none'}")
+        folders = " and ".join(map(str, model_folders()))
+        remedy = Message("Models in {folder}: {models}", folder=folders, models=", ".join(known) or "none")
+        raise ModelError(model_id, Message("is no model on this machine"), remedy)
     return known[model_id]
 
 
@@ -125,37 +135,55 @@ def _load(model_id: str, device: torch.device) -> GeoModel:
 
 
 def open_model(folder: Path, device: torch.device) -> GeoModel:
-    """The engine of a model folder, wherever it lies; members of an ensemble are looked for on this machine.
+    """Load the model of a folder anywhere; members of an ensemble are searched on this machine.
 
     Raises:
-        ModelError: If the folder does not hold a usable model, or what the model needs is not installed.
+        ModelError: If the folder does not hold a usable model, or a package that the model needs is not installed.
     """
     card = read_card(folder)
-    if card.ensemble is not None:
-        known, members = found_models(), card.ensemble.members
-        folders = [member_folder(folder, member, known) for member in members]
-        return EnsembleEngine(card, [open_model(of_member, device) for of_member in folders])
-    if card.position is not None:
-        return ResNetGpsEngine(folder, device)
-    if card.architecture != release.ARCHITECTURE:
-        return CountryEngine(folder, device)
-    release.package_folder()  # says what to install before anything is read
-    from triovision.inference.geoclip.engine import GeoClipEngine  # noqa: PLC0415 - only for who has the extra
-
-    return GeoClipEngine(folder, device)
+    engine = _engine(card)
+    known = found_models()
+    folders = [member_folder(folder, member, known) for member in _members(card)]
+    return engine.open(folder, card, device, [open_model(of_member, device) for of_member in folders])
 
 
-def choose_device(name: str | None) -> torch.device:
-    """The named device, or the fastest one present.
+def file_faults(folder: Path, card: ModelCard) -> Iterator[ModelError]:
+    """Read every file of a model and of its members to the last byte.
 
-    Raises:
-        ModelError: If the name is unknown to torch or there is no such device here.
+    Args:
+        folder: Folder of the model.
+        card: Its card.
+
+    Yields:
+        One error for each missing or changed file, none for a whole model.
     """
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as exc:
-        raise ModelError(f"device {name!r}", "cannot be used on this machine", "Choose cpu, cuda or mps") from exc
-    return device
+        for file in _engine(card).files(folder, card):
+            if (fault := file.fault()) is not None:
+                yield fault
+    except ModelError as exc:  # the card does not name its files, or a package is missing
+        yield exc
+    known = found_models()
+    for member in _members(card):
+        try:
+            of_member = member_folder(folder, member, known)
+            yield from file_faults(of_member, read_card(of_member))
+        except ModelError as exc:
+            yield exc
+
+
+def _members(card: ModelCard) -> tuple[Member, ...]:
+    return () if card.ensemble is None else card.ensemble.members
+
+
+def _engine(card: ModelCard) -> type[Engine]:
+    if card.engine not in ENGINES:
+        remedy = f"Update TrioVision, or choose a model of {', '.join(ENGINES)}"
+        raise ModelError(card.id, f"needs the engine `{card.engine}`, which this version does not have", remedy)
+    engine = cast(type[Engine], resolve_name(ENGINES[card.engine]))
+    sections = {name for name in ENGINE_SECTIONS if getattr(card, name) is not None}
+    if sections != engine.sections:
+        held, expected = (", ".join(sorted(names)) or "none" for names in (sections, engine.sections))
+        reason = f"has the optional sections: {held}; its engine `{card.engine}` needs: {expected}"
+        raise ModelError(card.id, reason, RESTORE)
+    return engine

@@ -1,4 +1,4 @@
-"""Numbers of different units brought to one scale, by statistics of the training photos alone."""
+"""Standardisation of columns by the mean and standard deviation of the training photos."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class Standardisation:
     scale: Floats
 
     def apply(self, values: Floats) -> Floats:
-        """Values of shape `(n, m)`, centred and scaled."""
+        """Centre and scale values of shape `(n, m)`."""
         return np.asarray((values - self.mean) / self.scale)
 
     def undo(self, values: Floats) -> Floats:
-        """The inverse of `apply`."""
+        """Invert `apply`."""
         return np.asarray(values * self.scale + self.mean)
 
-    def facts(self) -> dict[str, list[float]]:
-        """As JSON has it."""
+    def to_dict(self) -> dict[str, list[float]]:
+        """Return the statistics as JSON-serialisable lists."""
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
 
 
 def fit_standardisation(values: Floats) -> Standardisation:
-    """Statistics of the columns of `(n, m)` values."""
+    """Fit mean and scale to the columns of `(n, m)` values."""
     deviation = values.std(axis=0)
-    # Equal numbers may have a deviation of a rounding error, which nothing should be divided by.
+    # A column of equal numbers may have the deviation of a rounding error: do not divide by it.
     varies = np.ptp(values, axis=0) > 0
     return Standardisation(values.mean(axis=0), np.where(varies, deviation, 1.0))
 
 
-def read_standardisation(facts: Mapping[str, Sequence[float]]) -> Standardisation:
-    """From what `facts` gave."""
-    return Standardisation(np.array(facts["mean"], np.float64), np.array(facts["scale"], np.float64))
+def read_standardisation(statistics: Mapping[str, Sequence[float]]) -> Standardisation:
+    """Restore a standardisation from the output of `to_dict`."""
+    return Standardisation(np.array(statistics["mean"], np.float64), np.array(statistics["scale"], np.float64))

@@ -1,4 +1,4 @@
-"""A checked network from a model folder."""
+"""Networks built from a card and filled with checked weights."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from triovision.errors import ModelError
-from triovision.inference.card import CARD, RESTORE, WEIGHTS, ModelCard
-from triovision.inference.integrity import check
+from triovision.inference.card import CARD, RESTORE, ModelCard
+from triovision.inference.integrity import weights_file
 from triovision.networks import LocatingClassifier, build_classifier, build_resnetgps
 from triovision.networks.positions import COMPONENT_OUTPUTS
 
@@ -19,7 +19,7 @@ _DEGREES = 2
 
 
 def load_network(folder: Path, card: ModelCard) -> nn.Module:
-    """Build the card's network and fill it with the folder's weights.
+    """Build the card's network and fill it with the folder's weights, which are read once.
 
     Returns:
         The network in evaluation mode, `float32`, channels-last, parameters frozen.
@@ -27,26 +27,24 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
     Raises:
         ModelError: If the weights are missing, damaged or do not fit, or the architecture is unknown.
     """
-    path = folder / WEIGHTS
-    check(folder, card)
+    file = weights_file(folder, card)
+    content = file.read()
     try:
         network = _build(card)
     except (TypeError, ValueError) as exc:
-        raise ModelError(
-            str(folder / CARD), str(exc), "Install the timm that `pyproject.toml` names or correct the card"
-        ) from exc
+        remedy = "Install the timm that `pyproject.toml` names or correct the card"
+        raise ModelError(str(folder / CARD), str(exc), remedy) from exc
     try:
-        state = {
-            name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()
-        }
+        tensors = load(content)
+        state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
         network.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError) as exc:
-        raise ModelError(str(path), f"does not fit {card.architecture} ({exc})", RESTORE) from exc
+    except (SafetensorError, RuntimeError) as exc:
+        raise ModelError(str(file.path), f"does not fit {card.architecture} ({exc})", RESTORE) from exc
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def _build(card: ModelCard) -> nn.Module:
-    """The card's network with random weights. Inference needs no dropout; what shapes the weights is in the card."""
+    """Build the card's network with random weights and without dropout, which inference does not need."""
     position, labels = card.position, len(card.labels)
     if position is None:
         return build_classifier(card.architecture, labels, **card.architecture_args)

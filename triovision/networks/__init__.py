@@ -1,4 +1,9 @@
-"""Architectures only: country classifiers and regressors of a position."""
+"""Architectures: country classifiers and ResNetGPS position regressors."""
+
+from triovision.networks.lazy_compiler import compiler_on_demand
+
+with compiler_on_demand():
+    import timm  # noqa: F401 - before any other module imports it with the compiler
 
 from triovision.networks.classifier import build_classifier, class_vectors, head_of, target_layer
 from triovision.networks.locating import LocatingClassifier

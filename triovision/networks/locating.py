@@ -1,4 +1,4 @@
-"""A country classifier and a regressor of positions that look at a photo once, with the same eyes."""
+"""Country classifier and position regressor on one shared backbone."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from triovision.networks.resnetgps import ResNetGPS
 
 
 class LocatingClassifier(nn.Module):
-    """Countries and positions of a photo from one pass through a ResNet.
+    """A ResNetGPS with a linear layer for countries on its image features.
 
-    It is the country classifier to whoever calls it; `regressor.locate` takes the same features further.
+    The module itself is the country classifier; `regressor.locate` predicts positions from the same features.
 
     Attributes:
-        regressor: See `ResNetGPS`; its backbone is that of the classifier.
-        countries: The classifier's last layer.
+        regressor: Position regressor with the shared backbone.
+        countries: Last layer of the classifier.
 
     Args:
-        regressor: As the attribute.
+        regressor: Position regressor.
         n_labels: Number of countries.
     """
 
@@ -29,9 +29,9 @@ class LocatingClassifier(nn.Module):
         self.countries = nn.Linear(regressor.n_image_features, n_labels)
 
     def get_classifier(self) -> nn.Module:
-        """The last layer, by the name that timm's networks have for it."""
+        """Return the last layer, under the name of timm's networks."""
         return self.countries
 
     def forward(self, batch_nchw: Tensor) -> Tensor:
-        """Logits of the countries, shape `(n, n_labels)`, of normalised photos."""
+        """Return country logits of normalised photos, shape `(n, n_labels)`."""
         return cast(Tensor, self.countries(self.regressor.image_features(batch_nchw)))

@@ -1,4 +1,4 @@
-"""From the last layer of a regressor of positions to points and densities on the sphere."""
+"""Output heads of position regressors: points and von Mises-Fisher mixtures on the sphere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 COMPONENT_OUTPUTS: Final = 5
-"""Numbers of the last layer for each component of a mixture."""
+"""Outputs of the last layer per component of a mixture."""
 _WIDEST_LOG_CONCENTRATION: Final = 14.0  # exp(14) is a spread of 1 / sqrt(exp(14)) radians, 6 km
 
 
@@ -22,7 +22,7 @@ class VonMisesFisherMixture:
     Attributes:
         directions: Mean directions, unit vectors `(n, k, 3)`.
         log_concentrations: Natural logarithms of the concentrations, `(n, k)`.
-        log_weights: Natural logarithms of the components' weights, which sum to one, `(n, k)`.
+        log_weights: Natural logarithms of the component weights, `(n, k)`; the weights of a photo sum to one.
     """
 
     directions: Tensor
@@ -31,10 +31,10 @@ class VonMisesFisherMixture:
 
     @staticmethod
     def from_outputs(outputs: Tensor) -> VonMisesFisherMixture:
-        """Read a last layer of `5 k` numbers, five for each component after the other.
+        """Split a last layer of `5 k` outputs into components of five.
 
-        The first three are a vector that points where the mean direction does; the fourth is the logarithm of the
-        concentration, drawn softly into (-14, 14); the fifth is the logit of the weight.
+        The first three outputs are a vector in the mean direction; the fourth is the logarithm of the concentration,
+        squashed into (-14, 14) by tanh; the fifth is the logit of the weight.
 
         Raises:
             ValueError: If the width is no multiple of five.
@@ -50,11 +50,17 @@ class VonMisesFisherMixture:
         )
 
     def log_density(self, points_xyz: Tensor) -> Tensor:
-        """Natural logarithm of the density per steradian at one unit vector a photo, `(n, 3)`; shape `(n,)`.
+        """Return the log-density per steradian at one unit vector per photo.
 
         In three dimensions the normaliser is κ / (2π (1 - exp(-2κ)) exp(κ)) (Mardia and Jupp, 2000, 9.3.4). Its
-        exp(κ) is taken together with the exponent: κ (cos - 1) is -κ/2 times the squared chord, which keeps its digits
-        where a cosine in single precision has lost them.
+        exp(κ) joins the exponent: κ (cos - 1) is -κ/2 times the squared chord, which stays precise where a cosine in
+        single precision does not.
+
+        Args:
+            points_xyz: Unit vectors, shape `(n, 3)`.
+
+        Returns:
+            Natural logarithms, shape `(n,)`.
         """
         log_kappa = self.log_concentrations
         kappa = log_kappa.exp()
@@ -63,35 +69,37 @@ class VonMisesFisherMixture:
         return torch.logsumexp(self.log_weights + log_normaliser - kappa / 2 * squared_chord, dim=1)
 
     def heaviest_directions(self) -> Tensor:
-        """Mean direction of the component with the largest weight, `(n, 3)`."""
+        """Return the mean direction of the component with the largest weight, shape `(n, 3)`."""
         heaviest = self.log_weights.argmax(dim=1)
         return self.directions[torch.arange(len(heaviest), device=heaviest.device), heaviest]
 
 
 def standardised_positions_deg(outputs: Tensor, mean_deg: Tensor, std_deg: Tensor) -> Tensor:
-    """Positions `(n, 2)` in degrees, on the map, of outputs `(n, 2)` that were standardised.
+    """Convert standardised outputs `(n, 2)` to latitudes and longitudes in degrees, shape `(n, 2)`.
 
-    Angles off the map name the point on the sphere that they lead to, over pole and date line.
+    Angles outside the range continue over the pole or the date line to a point on the sphere.
     """
     return positions_deg(unit_vectors((outputs * std_deg + mean_deg).double())).to(outputs.dtype)
 
 
 def heaviest_positions_deg(outputs: Tensor) -> Tensor:
-    """Positions `(n, 2)` in degrees of the heaviest component of each mixture, `(n, 5 k)` outputs.
+    """Return the direction of the heaviest component of each mixture in degrees, shape `(n, 2)`.
 
-    That is where most of the probability lies, which the peak of the density, often that of a light but narrow
-    component, is not.
+    Most of the probability lies there; the peak of the density often belongs to a light but narrow component.
+
+    Args:
+        outputs: Outputs of the network, shape `(n, 5 k)`.
     """
     return positions_deg(VonMisesFisherMixture.from_outputs(outputs).heaviest_directions())
 
 
 def unit_vectors(position_deg: Tensor) -> Tensor:
-    """Unit vectors `(..., 3)` of latitudes and longitudes in degrees `(..., 2)`."""
+    """Convert latitudes and longitudes in degrees `(..., 2)` to unit vectors `(..., 3)`."""
     lat, lon = torch.deg2rad(position_deg).unbind(dim=-1)
     return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=-1)
 
 
 def positions_deg(vectors_xyz: Tensor) -> Tensor:
-    """Latitude in [-90, 90] and longitude in [-180, 180], degrees `(..., 2)`, of vectors `(..., 3)` of any length."""
+    """Convert vectors of any length `(..., 3)` to latitudes in [-90, 90] and longitudes in [-180, 180] `(..., 2)`."""
     x, y, z = vectors_xyz.unbind(dim=-1)
     return torch.rad2deg(torch.stack([torch.atan2(z, torch.hypot(x, y)), torch.atan2(y, x)], dim=-1))

@@ -1,6 +1,6 @@
-"""ResNetGPS: four ways to ask a ResNet50 and a vector of city metadata for a position.
+"""ResNetGPS V1 to V4: position regressors from the image features of a ResNet50 and a vector of city metadata.
 
-Widths, order and rates are those that the study gives; where it leaves a choice, the class says what was chosen.
+Widths, layer order and dropout rates follow the study. A class names its choices where the study leaves them open.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["VERSIONS", "Dropouts", "ResNetGPS", "build_resnetgps"]
 
 
 class ResNetGPSV1(ResNetGPS):
-    """Attention and depth: sigmoid gates over image and city, three layers, and a linear short cut past them.
+    """Attention and depth: sigmoid gates over image and city, three layers, and a linear shortcut past them.
 
-    The names of its parts are those of the published checkpoints.
+    The names of the layers are those of the published checkpoints.
     """
 
     def __init__(self, n_city_features: int, backbone: str, n_outputs: int, rates: Dropouts) -> None:
@@ -37,7 +37,7 @@ class ResNetGPSV1(ResNetGPS):
         self.fc_final = nn.Linear(256, n_outputs)
 
     def _locate(self, features_nc: Tensor, city_nm: Tensor) -> Tensor:
-        joined = _beside(features_nc, self.city_features_processor(city_nm))
+        joined = _concatenate(features_nc, self.city_features_processor(city_nm))
         attended = joined * self.attention(joined)
         hidden = self.dropout1(F.relu(self.bn1(self.fc1(attended))))
         hidden = self.dropout2(F.relu(self.bn2(self.fc2(hidden))))
@@ -48,9 +48,9 @@ class ResNetGPSV1(ResNetGPS):
 class ResNetGPSV2(ResNetGPS):
     """Separate branches, late fusion, and a head for each output.
 
-    Chosen: every layer of a branch has batch norm and ReLU, with dropout behind all of the image's and the first two
-    of the city's; the fusion is one such layer, without dropout, from both branches side by side (512) to 256; a head
-    is 256→128→1 with a ReLU, because heads without a hidden layer would be one linear layer.
+    Choices: every layer of a branch has batch norm and ReLU, with dropout after all image layers and the first two city
+    layers. The fusion is one such layer without dropout, from both branches side by side (512) to 256. A head is
+    256→128→1 with a ReLU, because heads without a hidden layer would equal one linear layer.
     """
 
     def __init__(self, n_city_features: int, backbone: str, n_outputs: int, rates: Dropouts) -> None:
@@ -65,18 +65,18 @@ class ResNetGPSV2(ResNetGPS):
         )
 
     def _locate(self, features_nc: Tensor, city_nm: Tensor) -> Tensor:
-        fused = self.fusion(_beside(self.image_branch(features_nc), self.city_branch(city_nm)))
+        fused = self.fusion(_concatenate(self.image_branch(features_nc), self.city_branch(city_nm)))
         return torch.cat([head(fused) for head in self.heads], dim=1)
 
 
 class ResNetGPSV3(ResNetGPS):
     """An auto-encoder for the city, four attention heads over image and code, and a funnel.
 
-    Chosen: the code is the auto-encoder's last, 64-wide layer, from which a linear layer gives the metadata back; ReLU
-    and dropout behind the 32-wide layers, ReLU behind the last, no batch norm, since the auto-encoder also passes the
-    metadata for its own loss. Image and code become two tokens of 512 numbers, the width at which the funnel begins;
-    the image's token asks both in four heads of 128 (Vaswani et al., 2017). The funnel's three layers have batch norm,
-    ReLU and dropout.
+    Choices: the code is the last, 64-wide layer of the auto-encoder, and a linear layer reconstructs the metadata from
+    it. ReLU and dropout follow the 32-wide layers, ReLU follows the last one; batch norm is omitted, because the
+    auto-encoder has a reconstruction loss. Image and code become two tokens of 512 numbers, the first width of the
+    funnel; the query is the image token, with four heads of 128 (Vaswani et al., 2017). The funnel's three layers have
+    batch norm, ReLU and dropout.
     """
 
     def __init__(self, n_city_features: int, backbone: str, n_outputs: int, rates: Dropouts) -> None:
@@ -100,7 +100,7 @@ class ResNetGPSV3(ResNetGPS):
         return cast(Tensor, self.funnel(attended.squeeze(1)))
 
     def auxiliary_loss(self, city_nm: Tensor) -> Tensor:
-        """Mean squared error of the metadata that the auto-encoder gives back."""
+        """Return the mean squared error of the auto-encoder's reconstruction."""
         self._check_city(city_nm)
         return F.mse_loss(self.reconstruction(self.city_encoder(city_nm)), city_nm)
 
@@ -108,9 +108,9 @@ class ResNetGPSV3(ResNetGPS):
 class ResNetGPSV4(ResNetGPS):
     """A weighted ensemble of three city experts, each with a regressor of its own.
 
-    Chosen: ReLU between an expert's layers and nothing behind its last; the regressors read the image beside their
-    expert's 64 numbers through 512, 256 and 128, half the widths of V1 as there are three, with batch norm, ReLU and
-    dropout; the weights are a softmax over one linear layer that reads the image and the metadata.
+    Choices: ReLU between the layers of an expert, none after its last one. Each regressor reads the image features and
+    its expert's 64 outputs through 512, 256 and 128, half the widths of V1, with batch norm, ReLU and dropout. The
+    weights are a softmax over one linear layer on the image features and the metadata.
     """
 
     def __init__(self, n_city_features: int, backbone: str, n_outputs: int, rates: Dropouts) -> None:
@@ -131,15 +131,15 @@ class ResNetGPSV4(ResNetGPS):
         self.gate = nn.Linear(self.n_image_features + n, len(self.experts))
 
     def _locate(self, features_nc: Tensor, city_nm: Tensor) -> Tensor:
-        answers = torch.stack(
+        positions = torch.stack(
             [
-                regressor(_beside(features_nc, expert(city_nm)))
+                regressor(_concatenate(features_nc, expert(city_nm)))
                 for expert, regressor in zip(self.experts, self.regressors, strict=True)
             ],
             dim=1,
         )
-        weights = self.gate(_beside(features_nc, city_nm)).softmax(dim=1)
-        return torch.einsum("ne,neo->no", weights, answers)
+        weights = self.gate(_concatenate(features_nc, city_nm)).softmax(dim=1)
+        return torch.einsum("ne,neo->no", weights, positions)
 
 
 _VERSIONS: Final[dict[str, Callable[[int, str, int, Dropouts], ResNetGPS]]] = {
@@ -155,24 +155,24 @@ VERSIONS: Final = tuple(_VERSIONS)
 def build_resnetgps(
     version: str, n_city_features: int, backbone: str = "resnet50", n_outputs: int = 2, **dropouts: float
 ) -> ResNetGPS:
-    """A ResNetGPS with random weights.
+    """Build a ResNetGPS with random weights.
 
     Args:
         version: One of `VERSIONS`.
-        n_city_features: Numbers that describe a city.
-        backbone: timm architecture that has a `layer4`; `"resnet50_v1"` is ResNet50 as first published.
+        n_city_features: Number of city features.
+        backbone: timm architecture with a `layer4`; `"resnet50_v1"` is the ResNet50 of the original paper.
         n_outputs: Width of the last layer: 2 for a latitude and a longitude.
-        dropouts: Rates by their name in `Dropouts`.
+        dropouts: Rates by field of `Dropouts`.
 
     Raises:
         ValueError: If the version or backbone is unknown, a number is below one or a rate is outside [0, 1].
-        TypeError: If there is no such rate.
+        TypeError: If a rate has an unknown name.
     """
     if version not in _VERSIONS:
         raise ValueError(f"`version` must be one of {', '.join(VERSIONS)}, got {version!r}")
     return _VERSIONS[version](n_city_features, backbone, n_outputs, Dropouts(**dropouts))
 
 
-def _beside(image: Tensor, city: Tensor) -> Tensor:
-    """Both side by side, a single image beside every city."""
+def _concatenate(image: Tensor, city: Tensor) -> Tensor:
+    """Concatenate image and city features; a single image row is repeated for every city."""
     return torch.cat([image.expand(len(city), -1), city], dim=1)

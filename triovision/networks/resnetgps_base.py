@@ -1,4 +1,4 @@
-"""What the four ResNetGPS regressors share: the backbone, what of it is frozen, and how one photo meets many cities."""
+"""Base class of ResNetGPS: backbone, frozen stages, dropout rates, one photo with many cities."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Dropouts:
     """Dropout rates in [0, 1]; the defaults are those of V1 as published.
 
     Attributes:
-        city_dropout1: First rate among the layers that read the city metadata.
-        city_dropout2: Second rate there; V4 has one only and leaves this one out.
-        dropout1: Behind the first layer that reads the image.
-        dropout2: Behind the second.
-        dropout3: Behind the third.
+        city_dropout1: First rate in the city layers.
+        city_dropout2: Second rate in the city layers; V4 has only the first.
+        dropout1: Rate after the first image layer.
+        dropout2: Rate after the second image layer.
+        dropout3: Rate after the third image layer.
     """
 
     city_dropout1: float = 0.2
@@ -35,23 +35,23 @@ class Dropouts:
 class ResNetGPS(nn.Module, ABC):
     """A regressor from a photo and a vector of city metadata to a position.
 
-    The backbone is frozen except its last stage, `layer4`. Whatever holds no parameter that trains stays in evaluation
-    mode, so that its batch-norm statistics do not move; freezing `layer4` as well therefore needs no more than
-    `network.resnet.requires_grad_(False)` and the next `.train()`.
+    The backbone is frozen except its last stage, `layer4`. Stages without a trainable parameter stay in evaluation
+    mode, so that their batch-norm statistics do not change. To freeze `layer4` as well, call
+    `network.resnet.requires_grad_(False)` before the next `.train()`.
 
     Attributes:
         resnet: timm network without classifier.
-        n_image_features: Width of what it gives: 2048 for a ResNet50.
-        n_city_features: Numbers that describe a city.
-        n_outputs: Numbers that are given for each photo and city.
+        n_image_features: Width of the image features: 2048 for a ResNet50.
+        n_city_features: Number of city features.
+        n_outputs: Number of outputs per photo and city.
 
     Args:
-        n_city_features: As the attribute.
-        backbone: timm architecture that has a `layer4`.
-        n_outputs: As the attribute.
+        n_city_features: Number of city features.
+        backbone: timm architecture with a `layer4`.
+        n_outputs: Number of outputs per photo and city.
 
     Raises:
-        ValueError: If timm has no such architecture, it has no `layer4`, or a number is below one.
+        ValueError: If the architecture is unknown to timm or has no `layer4`, or a number is below one.
     """
 
     def __init__(self, n_city_features: int, backbone: str, n_outputs: int) -> None:
@@ -71,49 +71,49 @@ class ResNetGPS(nn.Module, ABC):
         self.n_outputs = n_outputs
 
     def image_features(self, batch_nchw: Tensor) -> Tensor:
-        """Features of normalised photos, shape `(n, n_image_features)`."""
+        """Return features of normalised photos, shape `(n, n_image_features)`."""
         return cast(Tensor, self.resnet(batch_nchw))
 
     def locate(self, features_nc: Tensor, city_nm: Tensor) -> Tensor:
-        """Positions of photos, each asked with the metadata of a city.
+        """Predict positions of photos, each with the metadata of a city.
 
         Args:
-            features_nc: From `image_features`, shape `(n, n_image_features)`; a single row stands for all `n` cities.
+            features_nc: Output of `image_features`, shape `(n, n_image_features)`; a single row is used for all cities.
             city_nm: Standardised metadata, shape `(n, n_city_features)`.
 
         Returns:
             Shape `(n, n_outputs)`: the standardised latitude and longitude when `n_outputs` is 2.
 
         Raises:
-            ValueError: If a shape is another one.
+            ValueError: If a shape is wrong.
         """
         self._check_city(city_nm)
         if features_nc.ndim != 2 or features_nc.shape[1] != self.n_image_features:
-            wanted = f"(n, {self.n_image_features})"
-            raise ValueError(f"`features_nc` must have shape {wanted}, got {tuple(features_nc.shape)}")
+            expected = f"(n, {self.n_image_features})"
+            raise ValueError(f"`features_nc` must have shape {expected}, got {tuple(features_nc.shape)}")
         if len(features_nc) not in (1, len(city_nm)):
             raise ValueError(f"`features_nc` has {len(features_nc)} rows for {len(city_nm)} cities")
         return self._locate(features_nc, city_nm)
 
     @abstractmethod
     def _locate(self, features_nc: Tensor, city_nm: Tensor) -> Tensor:
-        """`locate` of shapes that were checked."""
+        """Run `locate` on inputs with checked shapes."""
 
     def forward(self, batch_nchw: Tensor, city_nm: Tensor) -> Tensor:
-        """`locate` of the photos' features."""
+        """Run `locate` on the photos' features."""
         return self.locate(self.image_features(batch_nchw), city_nm)
 
     def auxiliary_loss(self, city_nm: Tensor) -> Tensor:
-        """What training adds to the loss of the positions, a scalar: zero, unless a version says otherwise.
+        """Return the auxiliary training loss, a scalar; zero unless a version overrides it.
 
         Raises:
-            ValueError: If `city_nm` has another shape than `(n, n_city_features)`.
+            ValueError: If the shape of `city_nm` is not `(n, n_city_features)`.
         """
         self._check_city(city_nm)
         return city_nm.new_zeros(())
 
     def train(self, mode: bool = True) -> ResNetGPS:
-        """Set the mode of all that trains; see the class for what stays in evaluation mode."""
+        """Set the mode of the trainable parts; frozen stages stay in evaluation mode."""
         super().train(mode)
         for part in self.resnet.children():
             part.train(mode and any(parameter.requires_grad for parameter in part.parameters()))
@@ -121,12 +121,12 @@ class ResNetGPS(nn.Module, ABC):
 
     def _check_city(self, city_nm: Tensor) -> None:
         if city_nm.ndim != 2 or city_nm.shape[1] != self.n_city_features:
-            wanted = f"(n, {self.n_city_features})"
-            raise ValueError(f"`city_nm` must have shape {wanted}, got {tuple(city_nm.shape)}: other city metadata?")
+            expected = f"(n, {self.n_city_features})"
+            raise ValueError(f"`city_nm` must have shape {expected}, got {tuple(city_nm.shape)}: other city metadata?")
 
 
 def layers(widths: tuple[int, ...], rates: tuple[float, ...]) -> list[nn.Module]:
-    """Linear, batch norm, ReLU and dropout from each width to the next; the rates go to the first steps."""
+    """Return linear, batch norm, ReLU and dropout from each width to the next; the first layers get the rates."""
     steps: list[nn.Module] = []
     for i, (before, after) in enumerate(pairwise(widths)):
         steps += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]

@@ -132,13 +132,13 @@ def _take_box(key: str, box: Box, calibration: Calibration, t: Translator) -> No
 def _take_form(key: str, calibration: Calibration, t: Translator) -> None:
     session = current()
     result, own = session.results[key], _own(session.results[key])
-    from triovision.inference.answer import given  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
+    from triovision.inference.prediction import condition  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
 
     said = t("What you know")
     try:
         evidence = _said(result.id, own.posterior)
         said = _words(evidence, t)
-        prediction = given(own, evidence, calibration)
+        prediction = condition(own, evidence, calibration)
     except EvidenceError as error:
         session.evidence_errors[result.id] = EvidenceError(said, error.reason, error.remedy)
     else:

@@ -137,10 +137,10 @@ def _render_actions(model: Model, t: Translator) -> None:
         )
     if not check:
         return
-    from triovision.inference.integrity import faults  # noqa: PLC0415 - brings in PyTorch
+    from triovision.inference.registry import file_faults  # noqa: PLC0415 - brings in PyTorch
 
     with st.spinner(t("Reading every file…")):
-        wrong = list(faults(model.folder, card))
+        wrong = list(file_faults(model.folder, card))
     for error in wrong:
         st.error(report(error, t))
     if not wrong:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from triovision import extras
 from triovision.errors import ModelError
 from triovision.geo import distance_km
 from triovision.geo.reverse import country_at
@@ -138,7 +139,7 @@ def test_a_cache_cut_halfway_is_noticed_and_made_anew(
     path.write_bytes(whole[: len(whole) // 2])
     GeoClipEngine(folder, CPU)
     assert path.read_bytes() == whole
-    assert "made anew" in caplog.text
+    assert "computed again" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["empty", "no array", "another shape", "another type", "a pickle"])
@@ -153,8 +154,8 @@ def test_what_is_not_the_array_is_made_anew(tmp_path: Path, damage: str, caplog:
     else:
         np.save(path, np.array([[print] * 2] * 3, dtype=object), allow_pickle=True)
     for _ in range(2):
-        assert np.array_equal(gallery.kept(path, (3, 2), np.float32, right.copy), right)
-    assert caplog.text.count("made anew") == 1
+        assert np.array_equal(gallery.load_or_compute(path, (3, 2), np.float32, right.copy), right)
+    assert caplog.text.count("computed again") == 1
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -205,7 +206,7 @@ def test_another_package_is_refused(
 
 
 def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release, "find_spec", lambda name: None if name == "transformers" else object())
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "transformers" else object())
     assert release.missing_packages() == ("transformers",)
     with pytest.raises(ModelError, match=r"transformers: is needed.*pip install -r requirements-geoclip\.txt"):
         release.package_folder()

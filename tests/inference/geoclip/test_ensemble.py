@@ -40,6 +40,7 @@ def ensemble(
     card = other.model_copy(
         update={
             "id": BOTH,
+            "engine": "ensemble",
             "architecture": "ensemble",
             "labels": tuple(sorted({*tiny_card.labels, *other.labels})),
             "preprocessing": None,

@@ -53,9 +53,9 @@ def test_explaining_leaves_the_network_as_it_was(engine: GeoClipEngine, some_pho
 def test_what_cannot_be_explained_is_refused(engine: GeoClipEngine, some_photos: list[tuple[Path, Photo]]) -> None:
     photo = some_photos[0][1]
     assert methods_for(engine) == ("Gradient-weighted attention",)
-    with pytest.raises(ExplanationError, match=rf"{METHODS[0]}: is no method that explains geoclip\.mp16"):
+    with pytest.raises(ExplanationError, match=rf"{METHODS[0]}: is no method for geoclip\.mp16"):
         explain_country(engine, photo, "FR", METHODS[0])
-    with pytest.raises(ExplanationError, match="XX: is no country"):
+    with pytest.raises(ExplanationError, match="XX: is no label"):
         explain_country(engine, photo, "XX")
 
 

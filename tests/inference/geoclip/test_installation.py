@@ -13,7 +13,7 @@ from triovision.errors import ModelError
 from triovision.inference.card import CARD, ModelCard, read_card
 from triovision.inference.geoclip import release
 from triovision.inference.geoclip.installation import install
-from triovision.inference.integrity import faults
+from triovision.inference.registry import file_faults
 from triovision.transfer import DownloadError, Transfer
 
 
@@ -169,17 +169,17 @@ def test_faults_name_each_file_that_is_not_right(
     write_worldwide: Callable[[Path], Path], write_tiny_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = write_worldwide(tmp_path)
-    assert list(faults(folder, read_card(folder))) == []
+    assert list(file_faults(folder, read_card(folder))) == []
     (folder / "config.json").write_text("{}")
     (folder / "preprocessor_config.json").unlink()
-    found = [str(fault) for fault in faults(folder, read_card(folder))]
+    found = [str(fault) for fault in file_faults(folder, read_card(folder))]
     assert len(found) == 2
     assert "config.json: has SHA-256" in found[0]
     assert "preprocessor_config.json: cannot be read" in found[1]
     embedded = write_tiny_model(tmp_path)
-    assert list(faults(embedded, read_card(embedded))) == []
+    assert list(file_faults(embedded, read_card(embedded))) == []
     (embedded / "weights.safetensors").write_bytes(b"")
-    assert len(list(faults(embedded, read_card(embedded)))) == 1
+    assert len(list(file_faults(embedded, read_card(embedded)))) == 1
 
 
 def test_a_missing_extra_is_one_more_fault(
@@ -192,7 +192,7 @@ def test_a_missing_extra_is_one_more_fault(
         raise ModelError("geoclip", "is not installed", release.EXTRA)
 
     monkeypatch.setattr(release, "package_folder", absent)
-    found = [str(fault) for fault in faults(folder, read_card(folder))]
+    found = [str(fault) for fault in file_faults(folder, read_card(folder))]
     assert len(found) == 2
     assert "config.json" in found[0]
     assert "requirements-geoclip" in found[1]

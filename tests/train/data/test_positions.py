@@ -58,5 +58,5 @@ def test_scaling_is_that_of_scikit_learn_and_leaves_a_constant_column() -> None:
     np.testing.assert_allclose(found.apply(values), StandardScaler().fit_transform(values), atol=1e-12)
     assert found.scale[1] == 1.0
     np.testing.assert_allclose(found.undo(found.apply(values)), values)
-    again = read_standardisation(found.facts())
+    again = read_standardisation(found.to_dict())
     np.testing.assert_array_equal(again.apply(values), found.apply(values))

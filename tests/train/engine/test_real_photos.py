@@ -15,8 +15,8 @@ from sklearn.ensemble import RandomForestRegressor
 from triovision.cli import main
 from triovision.geo import distance_km
 from triovision.inference import load_model
+from triovision.inference.batch import read_photo_file
 from triovision.inference.resnetgps import ResNetGpsEngine
-from triovision.inference.stream import read_photo_file
 from triovision.networks.positions import heaviest_positions_deg
 from triovision.train.data.manifest import read_manifest
 from triovision.train.data.positions import make_task

@@ -1,1 +1,1 @@
-"""The worldwide engine: GeoCLIP, an optional extra whose image encoder comes from a public hub."""
+"""Worldwide engine GeoCLIP: an optional extra whose image encoder comes from a public hub."""

@@ -1,14 +1,14 @@
-"""GeoCLIP behind the protocol of all engines: a photo costs one pass of its image tower and one matrix product."""
+"""Engine of GeoCLIP: similarity of a photo to 100,000 positions, summed by country."""
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -20,39 +20,44 @@ from triovision.geo import SPACING_KM, WeightedPlaces
 from triovision.geo.city_metadata import nearest_city
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard, read_card
-from triovision.inference.geoclip.loading import Progress, load_gallery, load_image_processor, load_network
-from triovision.inference.one_pass import OnePassEngine
+from triovision.inference.geoclip import release
+from triovision.inference.geoclip.loading import load_gallery, load_image_processor, load_network
+from triovision.inference.geoclip.release import OnProgress
+from triovision.inference.integrity import HashedFile
+from triovision.inference.model import GeoModel
+from triovision.inference.network_engine import NetworkEngine
 from triovision.inference.preprocessing import centre_square
 from triovision.results import Photo
 
 _BATCH = 8
 
 
-def _silent(done: int, total: int) -> None:
-    """Tell nobody."""
+def _no_progress(done: int, total: int) -> None:
+    """Progress callback that does nothing."""
 
 
-class GeoClipEngine(OnePassEngine):
+class GeoClipEngine(NetworkEngine):
     """The worldwide engine.
 
-    It computes in `float32` on every device: among 100,000 positions, rounding to `bfloat16` changes their order.
+    It computes in `float32` on every device: rounding to `bfloat16` changes the order of the 100,000 positions.
 
     Args:
         folder: Model folder with a card and the hub's files.
-        device: Where the network runs.
-        on_progress: Told how many positions have been embedded, of how many, the first time that it is loaded.
+        device: Device of the network.
+        on_progress: Called with the numbers of embedded and of all positions when the model is loaded for the first
+            time.
 
     Raises:
         ModelError: If the folder does not hold a usable model, or a package of the extra is missing.
     """
 
-    #: Dotted name of the layers whose attention explains an answer.
+    #: Dotted name of the layers whose attention explains a prediction.
     attention_layers = "vision.vision_model.encoder.layers"
-    #: It has no grid that class activation maps could read.
+    #: The network has no convolutional grid for class activation maps.
     target_layer: str | None = None
     precision = torch.float32
 
-    def __init__(self, folder: Path, device: torch.device, on_progress: Progress = _silent) -> None:
+    def __init__(self, folder: Path, device: torch.device, on_progress: OnProgress = _no_progress) -> None:
         self.card: ModelCard = read_card(folder)
         self.device = device
         self.gallery, self._country_index = load_gallery(folder, self.card)
@@ -65,9 +70,20 @@ class GeoClipEngine(OnePassEngine):
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
 
+    @classmethod
+    def open(cls, folder: Path, card: ModelCard, device: torch.device, members: Sequence[GeoModel]) -> Self:
+        """Load the model; see `Engine`."""
+        release.package_folder()  # names the missing package before any file is read
+        return super().open(folder, card, device, members)
+
+    @classmethod
+    def files(cls, folder: Path, card: ModelCard) -> Iterable[HashedFile]:
+        """Return the files of the hub and of the package; see `Engine`."""
+        return release.model_files(folder, card)
+
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
-        """A copy of the network that can say what it attended to, one user at a time; it shares the weights' memory."""
+        """Lend a copy of the network with eager attention to one user at a time. It shares the weights' memory."""
         shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
         with self._explaining:
             network = copy.deepcopy(self.network, cast(dict[int, Any], shared))
@@ -75,30 +91,30 @@ class GeoClipEngine(OnePassEngine):
             yield network
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:
-        """Photos as the network's `batch_nchw`, `float32` on the engine's device, by the hub's own preprocessing."""
+        """Return photos as the network's `batch_nchw`, `float32` on the engine's device, by the hub's preprocessing."""
         # Copies, because photos are read-only and torch would warn.
         images = [photo.image_hwc.copy() for photo in photos]
-        read = self._image_processor(images=images, return_tensors="pt", input_data_format="channels_last")
-        batch_nchw: Tensor = read["pixel_values"]
+        processed = self._image_processor(images=images, return_tensors="pt", input_data_format="channels_last")
+        batch_nchw: Tensor = processed["pixel_values"]
         return batch_nchw.to(self.device)
 
     def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
-        """Part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
+        """Return the part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
         height, width = photo.image_hwc.shape[:2]
         return centre_square(width, height)
 
     def position_probability(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
-        """Probability of each position of the gallery, shape `(n, n_positions)`."""
+        """Return the probability of each position of the gallery, shape `(n, n_positions)`."""
         rows = [np.empty((0, len(self.gallery)))]
         for start in range(0, len(photos), _BATCH):
             batch_nchw = self.preprocess(photos[start : start + _BATCH])
             with self._turn, torch.inference_mode():
                 logits = self._position_logits(batch_nchw).cpu().numpy()
-            rows.append(probabilities(logits, temperature=1))  # the network's scale has the temperature in it
+            rows.append(probabilities(logits, temperature=1))  # the network's scale includes the temperature
         return np.concatenate(rows)
 
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
-        """Cosine similarity `(k, k)` of the countries' mean embeddings; zero for a country without a position.
+        """Return the cosine similarity of the countries' mean embeddings, shape `(k, k)`; zero without a position.
 
         Raises:
             ValueError: If a country is no label of the model.
@@ -123,6 +139,6 @@ class GeoClipEngine(OnePassEngine):
             weight=output,
             countries=self._countries,
             names=self._names,
-            resolution_km=SPACING_KM,  # neighbouring positions are one place to whoever reads them
+            resolution_km=SPACING_KM,  # neighbouring positions are one place to a reader
         )
         return np.asarray(np.bincount(self._country_index, output, len(self.labels)), np.float64), posterior

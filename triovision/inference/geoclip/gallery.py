@@ -1,10 +1,9 @@
-"""The positions among which the worldwide engine looks, and the arrays worked out for them once."""
+"""Gallery of candidate positions, their countries, and arrays cached on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from triovision.errors import ModelError
+from triovision.errors import Message, ModelError
+from triovision.files import atomic_open
 from triovision.geo.reverse import country_at
 from triovision.geo.sphere import unit_vectors
 from triovision.inference.geoclip.release import EXTRA
@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
-    """Positions, each a candidate answer.
+    """Candidate positions.
 
     Attributes:
         lat_deg: Latitudes in degrees WGS 84, `float64` of shape `(n,)`.
@@ -47,37 +47,37 @@ def read_gallery(path: Path) -> Gallery:
     """Read the package's table `LAT,LON`.
 
     Raises:
-        ModelError: If it cannot be read, is no such table or holds a position that is not on Earth.
+        ModelError: If the file is unreadable, is no such table or holds a position outside the Earth's coordinates.
     """
     try:
         with path.open(encoding="utf-8") as file:
             header, *rows = file.read().splitlines()
         table = np.array([row.split(",") for row in rows], np.float64)
     except (OSError, ValueError) as exc:
-        raise ModelError(str(path), f"cannot be read ({exc})", EXTRA) from exc
+        raise ModelError(str(path), Message("cannot be read ({why})", why=exc), EXTRA) from exc
     if header != "LAT,LON" or table.shape[1:] != (2,):
         raise ModelError(str(path), "is no table of LAT and LON", EXTRA)
-    # As float32, because that is what the encoder was given in training and in the package's own `predict`.
+    # As float32, like the inputs of the encoder in training and in the package's own `predict`.
     lat_deg, lon_deg = table.astype(np.float32).astype(np.float64).T
-    if not ((np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 180)).all():  # NaN is not, either
+    if not ((np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 180)).all():  # false for NaN, too
         raise ModelError(str(path), "holds a position that is not on Earth", EXTRA)
     return Gallery(lat_deg, lon_deg)
 
 
 def country_indices(gallery: Gallery, labels: Sequence[str]) -> NDArray[np.int16]:
-    """Number of the label whose country each position lies in.
+    """Look up the country of each position.
 
-    A position on the high seas, or in a country that is no label, belongs to the nearest position that has a label.
+    A position on the high seas, or in a country that is no label, gets the country of the nearest position with one.
 
     Returns:
-        `int16` of shape `(n,)`.
+        Index of each position's label, `int16` of shape `(n,)`.
 
     Raises:
         ValueError: If no position lies in a country among the labels.
     """
     number = {label: i for i, label in enumerate(labels)}
-    found = [number.get(country_at(*at) or "", -1) for at in zip(gallery.lat_deg, gallery.lon_deg, strict=True)]
-    index = np.array(found, np.int16)
+    positions = zip(gallery.lat_deg, gallery.lon_deg, strict=True)
+    index = np.array([number.get(country_at(*position) or "", -1) for position in positions], np.int16)
     inside = np.flatnonzero(index >= 0)
     if not len(inside):
         raise ValueError("`gallery` must have a position in one of `labels`")
@@ -87,25 +87,28 @@ def country_indices(gallery: Gallery, labels: Sequence[str]) -> NDArray[np.int16
     return index
 
 
-def kept(path: Path, shape: tuple[int, ...], dtype: DTypeLike, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-    """The array that a file keeps, memory-mapped; made and written where there is no such file, or not a whole one.
+def load_or_compute(
+    path: Path, shape: tuple[int, ...], dtype: DTypeLike, compute: Callable[[], NDArray[Any]]
+) -> NDArray[Any]:
+    """Load a cached array, memory-mapped; compute and write it where the file is missing or damaged.
 
     Args:
-        path: An `.npy` file; its name must say what the array was made from.
-        shape: What the array must have; a file that has another, or was cut short, is replaced.
-        dtype: Likewise.
-        make: Makes the array.
+        path: An `.npy` file; its name must identify the inputs of `compute`.
+        shape: Shape of the array; a file with another one is replaced.
+        dtype: Type of the array; a file with another one is replaced.
+        compute: Function that returns the array.
 
     Returns:
         The array, copied on write. Where the file cannot be written, it is in memory only and a warning is logged.
     """
     array = _mapped(path, shape, dtype)
     if array is None:
-        array = make()
+        array = compute()
         try:
-            _write_whole(path, array)
+            with atomic_open(path) as file:
+                np.save(file, array)
         except OSError as exc:
-            _logger.warning("%s cannot be written (%s): it will be worked out again each time", path, exc.strerror)
+            _logger.warning("%s cannot be written (%s): it will be computed again each time", path, exc.strerror)
         else:
             array = np.load(path, mmap_mode="c")
     return array
@@ -117,22 +120,9 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError) as exc:
-        _logger.warning("%s is damaged (%s) and is made anew", path, exc)
+        _logger.warning("%s is damaged (%s) and is computed again", path, exc)
         return None
     if array.shape != shape or array.dtype != np.dtype(dtype):
-        _logger.warning("%s holds %s %s and is made anew", path, array.dtype, array.shape)
+        _logger.warning("%s holds %s %s and is computed again", path, array.dtype, array.shape)
         return None
     return array
-
-
-def _write_whole(path: Path, array: NDArray[Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

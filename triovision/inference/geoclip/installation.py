@@ -1,4 +1,4 @@
-"""The hub's files brought to this machine: resumed where they were cut, checked, and put in place all at once."""
+"""Installation of the hub's files: resumed downloads, checked hashes, one atomic move."""
 
 from __future__ import annotations
 
@@ -11,37 +11,35 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from triovision.errors import ModelError
+from triovision.errors import Message, ModelError
 from triovision.inference.card import CARD, ModelCard, sha256
-from triovision.inference.geoclip.release import HubFile, Release, release_of
+from triovision.inference.geoclip.release import HubFile, OnProgress, Release, release_of
 from triovision.transfer import DownloadError, Transfer
 
 _HUB: Final = "https://huggingface.co"
-_GO_ON: Final = (
-    "Check the network, or name a mirror in HF_ENDPOINT, and give the same command again: it goes on where it "
+_RETRY: Final = Message(
+    "Check the network, or name a mirror in HF_ENDPOINT, and run the same command again: it goes on where it "
     "stopped. The embedded model keeps working meanwhile"
 )
 
-Progress = Callable[[int, int], object]
 
+def install(card: ModelCard, models: Path, on_progress: OnProgress, transfer: Transfer | None = None) -> Path:
+    """Fetch the files of a card into a model folder, which appears whole or not at all.
 
-def install(card: ModelCard, models: Path, on_progress: Progress, transfer: Transfer | None = None) -> Path:
-    """Fetch what a card names into a model folder, which appears there whole or not at all.
-
-    What an earlier, interrupted call left is used, once its hash is checked; a folder that is damaged is mended.
+    Files of an earlier, interrupted call are used once their hashes are checked. A damaged folder is repaired.
 
     Args:
         card: Card of the model.
         models: Folder of models.
-        on_progress: Told the bytes that are here, and the bytes of all files.
-        transfer: Fetches; stop it from another thread to cancel.
+        on_progress: Called with the bytes on disk and the bytes of all files.
+        transfer: Downloads; stop it from another thread to cancel.
 
     Returns:
         The model's folder.
 
     Raises:
-        DownloadError: If a file cannot be had or is not the one that the card names.
-        ModelError: If there is too little space, the folder cannot be written, or another call is at work.
+        DownloadError: If a file cannot be fetched or has another hash than the card names.
+        ModelError: If the disk is too small, the folder cannot be written, or another process installs the model.
     """
     release, folder = release_of(card), models / card.id
     try:
@@ -53,22 +51,24 @@ def install(card: ModelCard, models: Path, on_progress: Progress, transfer: Tran
             staging.mkdir(exist_ok=True)
             _gather(release, staging, on_progress, transfer or Transfer())
             (staging / CARD).write_text(card.model_dump_json(indent=1), encoding="utf-8")
-            shutil.rmtree(folder, ignore_errors=True)  # only where somebody put another one there meanwhile
+            shutil.rmtree(folder, ignore_errors=True)  # only where another process put one there meanwhile
             staging.replace(folder)
     except Timeout as exc:
-        raise ModelError(card.id, "is being installed by another process", "Wait for it to end") from exc
+        reason = Message("is being installed by another process")
+        raise ModelError(card.id, reason, Message("Wait for it to end")) from exc
     except OSError as exc:
-        remedy = "Free the disk or name another folder in TRIOVISION_MODELS, and give the same command again"
-        raise ModelError(str(exc.filename or folder), f"cannot be written ({exc.strerror or exc})", remedy) from exc
+        reason = Message("cannot be written ({why})", why=exc.strerror or exc)
+        remedy = Message("Free the disk or name another folder in TRIOVISION_MODELS, and run the same command again")
+        raise ModelError(str(exc.filename or folder), reason, remedy) from exc
     return folder
 
 
-def _gather(release: Release, staging: Path, on_progress: Progress, transfer: Transfer) -> None:
+def _gather(release: Release, staging: Path, on_progress: OnProgress, transfer: Transfer) -> None:
     total = sum(file.size_bytes for file in release.files)
-    wanted = [file for file in release.files if not _is_whole(staging / file.name, file)]
-    done = total - sum(file.size_bytes for file in wanted)
-    _check_space(staging, sum(file.size_bytes - _size(_part(staging, file)) for file in wanted))
-    for file in wanted:
+    missing = [file for file in release.files if not _is_whole(staging / file.name, file)]
+    done = total - sum(file.size_bytes for file in missing)
+    _check_space(staging, sum(file.size_bytes - _size(_part(staging, file)) for file in missing))
+    for file in missing:
         part = _part(staging, file)
         _fetch(release, file, part, transfer, partial(_report, on_progress, done, total))
         part.replace(staging / file.name)
@@ -76,12 +76,12 @@ def _gather(release: Release, staging: Path, on_progress: Progress, transfer: Tr
     on_progress(done, total)
 
 
-def _report(on_progress: Progress, before: int, total: int, size: int) -> None:
+def _report(on_progress: OnProgress, before: int, total: int, size: int) -> None:
     on_progress(before + size, total)
 
 
 def _fetch(release: Release, file: HubFile, part: Path, transfer: Transfer, on_size: Callable[[int], object]) -> None:
-    """Fetch one file into `part` and check it. It is given up when an attempt of `transfer` brings nothing."""
+    """Fetch one file into `part` and check it. Give up after an attempt of `transfer` without a new byte."""
     hub = (os.environ.get("HF_ENDPOINT") or _HUB).rstrip("/")
     url = f"{hub}/{release.repository}/resolve/{release.revision}/{file.name}"
     before, done = -1, _size(part)
@@ -92,11 +92,11 @@ def _fetch(release: Release, file: HubFile, part: Path, transfer: Transfer, on_s
         except DownloadError as exc:
             before, done = done, _size(part)
             if transfer.stopped or before == done:
-                raise DownloadError(exc.subject, exc.reason, _GO_ON) from exc
+                raise DownloadError(exc.subject, exc.reason, _RETRY) from exc
     if not _is_whole(part, file):
         part.unlink()
-        reason = "does not have the SHA-256 that the card names, and was thrown away"
-        remedy = "Give the same command again; if it happens again, the server gives out another file: use another one"
+        reason = Message("does not have the SHA-256 that the card names, and was thrown away")
+        remedy = Message("Run the same command again; after a second failure, name another server in HF_ENDPOINT")
         raise DownloadError(url, reason, remedy)
 
 
@@ -107,8 +107,10 @@ def _is_whole(path: Path, file: HubFile) -> bool:
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
-        reason = f"has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are still to come"
-        raise ModelError(str(folder.parent), reason, "Free the disk or name another folder in TRIOVISION_MODELS")
+        sizes = {"free": f"{free / 1e9:.1f}", "needed": f"{needed / 1e9:.1f}"}
+        reason = Message("has {free} GB free, and {needed} GB are still missing", **sizes)
+        remedy = Message("Free the disk or name another folder in TRIOVISION_MODELS")
+        raise ModelError(str(folder.parent), reason, remedy)
 
 
 def _part(staging: Path, file: HubFile) -> Path:

@@ -1,10 +1,10 @@
-"""The worldwide engine's parts, read from checked files. Only here are transformers and the package imported."""
+"""Loading of the worldwide engine's parts from checked files; only this module imports transformers and geoclip."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -16,28 +16,27 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from triovision.errors import ModelError
-from triovision.inference.cache import cache_folder
+from triovision.errors import Message, ModelError
+from triovision.files import cache_folder
 from triovision.inference.card import ModelCard
 from triovision.inference.geoclip import release
-from triovision.inference.geoclip.gallery import Gallery, country_indices, kept, read_gallery
+from triovision.inference.geoclip.gallery import Gallery, country_indices, load_or_compute, read_gallery
 from triovision.inference.geoclip.network import GeoClipNetwork
-from triovision.inference.integrity import REINSTALL, check
+from triovision.inference.geoclip.release import OnProgress
+from triovision.inference.integrity import check_files
 
 _CLIP_FEATURES: Final = 768
 _FEATURES: Final = 512
 _BATCH: Final = 2000
 
-Progress = Callable[[int, int], object]
-
 
 def load_network(
-    folder: Path, card: ModelCard, gallery: Gallery, country_index: NDArray[np.int16], on_progress: Progress
+    folder: Path, card: ModelCard, gallery: Gallery, country_index: NDArray[np.int16], on_progress: OnProgress
 ) -> GeoClipNetwork:
-    """CLIP's image tower, the projection and the embeddings of the gallery as one network.
+    """Join CLIP's image tower, the projection and the embeddings of the gallery in one network.
 
     Raises:
-        ModelError: If a file does not fit, or is not there.
+        ModelError: If a file is missing or does not fit.
     """
     package = release.package_folder()
     projection = nn.Sequential(
@@ -57,53 +56,59 @@ def load_network(
 
 
 def load_gallery(folder: Path, card: ModelCard) -> tuple[Gallery, NDArray[np.int16]]:
-    """The package's positions, and the number of each one's label, looked up once and kept.
+    """Check all files of the model, then load the package's positions and the index of each one's label.
+
+    The indices are computed once and cached.
 
     Args:
-        folder: The model's folder; all files of the model are checked first.
+        folder: The model's folder.
         card: Its card.
 
     Raises:
-        ModelError: If a file of the model is missing or is not the one that the card names.
+        ModelError: If a file of the model is missing or has another hash than the card names.
     """
-    check(folder, card)
+    check_files(release.model_files(folder, card))
     gallery = read_gallery(release.package_folder() / release.GALLERY)
     name = f"countries-{_key(gallery.sha256, *card.labels)}.npy"
-    index = kept(cache_folder() / name, (len(gallery),), np.int16, lambda: country_indices(gallery, card.labels))
+    index = load_or_compute(
+        cache_folder() / name, (len(gallery),), np.int16, lambda: country_indices(gallery, card.labels)
+    )
     return gallery, index
 
 
 def load_image_processor(folder: Path) -> Any:  # noqa: ANN401 - transformers' own
-    """The hub's preprocessing, from `preprocessor_config.json`.
+    """Load the hub's preprocessing from `preprocessor_config.json`.
 
     Raises:
-        ModelError: If it cannot be used.
+        ModelError: If the file is unusable.
     """
     try:
         return import_module("transformers").CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as exc:
-        raise ModelError(str(folder), f"holds no usable preprocessing ({exc})", REINSTALL) from exc
+        raise ModelError(
+            str(folder), Message("holds no usable preprocessing ({why})", why=exc), release.REINSTALL
+        ) from exc
 
 
-def position_embeddings(card: ModelCard, gallery: Gallery, on_progress: Progress) -> NDArray[np.float32]:
-    """Embeddings of the gallery, each of length one: worked out once, then read from the user's cache.
+def position_embeddings(card: ModelCard, gallery: Gallery, on_progress: OnProgress) -> NDArray[np.float32]:
+    """Return the embeddings of the gallery, each of length one: computed once, then read from the user's cache.
 
-    They are kept under a hash of the encoder's weights and of the positions, so neither can change unseen.
+    The name of the cached file is a hash of the encoder's weights and of the positions, so neither can change unseen.
 
     Args:
         card: Card that names the encoder's weights.
         gallery: The positions.
-        on_progress: Told how many positions are done, of how many.
+        on_progress: Called with the numbers of embedded and of all positions.
 
     Returns:
         `float32` of shape `(n, 512)`.
     """
     weights = release.release_of(card).package_files[release.LOCATION_WEIGHTS]
     path = cache_folder() / f"positions-{_key(weights, gallery.sha256)}.npy"
-    return kept(path, (len(gallery), _FEATURES), np.float32, lambda: _embed(gallery, on_progress))
+    return load_or_compute(path, (len(gallery), _FEATURES), np.float32, lambda: _embed(gallery, on_progress))
 
 
-def _embed(gallery: Gallery, on_progress: Progress) -> NDArray[np.float32]:
+def _embed(gallery: Gallery, on_progress: OnProgress) -> NDArray[np.float32]:
     encoder = _location_encoder()
     positions = torch.from_numpy(np.stack([gallery.lat_deg, gallery.lon_deg], axis=1)).float()
     rows: list[Tensor] = []
@@ -126,11 +131,11 @@ def _location_encoder() -> nn.Module:
 
 
 def _vision(folder: Path) -> nn.Module:
-    """CLIP's image tower; the text tower's weights are left where they are."""
+    """Load CLIP's image tower without the text tower."""
     transformers = import_module("transformers")
     try:
         config = transformers.CLIPConfig.from_pretrained(folder, local_files_only=True)
-        # The whole CLIP goes by its own figure, its image tower alone by one of its section.
+        # The whole CLIP reads its own `projection_dim`, the image tower alone that of its section.
         config.vision_config.projection_dim = config.projection_dim
         with _quiet(transformers.logging):
             vision, report = transformers.CLIPVisionModelWithProjection.from_pretrained(
@@ -142,15 +147,15 @@ def _vision(folder: Path) -> nn.Module:
                 output_loading_info=True,
             )
     except (OSError, ValueError, TypeError, RuntimeError) as exc:
-        raise ModelError(str(folder), f"holds no usable CLIP ({exc})", REINSTALL) from exc
-    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:  # transformers goes on with random numbers
-        raise ModelError(str(folder), f"lacks fitting weights for {absent[:3]}", REINSTALL)
+        raise ModelError(str(folder), Message("holds no usable CLIP ({why})", why=exc), release.REINSTALL) from exc
+    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:  # transformers would go on with random weights
+        raise ModelError(str(folder), Message("lacks fitting weights for {names}", names=absent[:3]), release.REINSTALL)
     return cast(nn.Module, vision)
 
 
 @contextmanager
 def _quiet(logging: Any) -> Iterator[None]:  # noqa: ANN401 - transformers' own
-    """No bar and no list of the text tower's weights, which nobody asked for."""
+    """Silence the progress bar and the list of the text tower's weights."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -166,15 +171,15 @@ def _fill(module: nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(_weights(path))
     except (TypeError, RuntimeError) as exc:
-        raise ModelError(str(path), f"does not fit the network ({exc})", release.EXTRA) from exc
+        raise ModelError(str(path), Message("does not fit the network ({why})", why=exc), release.EXTRA) from exc
 
 
 def _weights(path: Path) -> Any:  # noqa: ANN401 - a state or a tensor
-    """What a `.pth` file holds; tensors only, nothing in it is executed."""
+    """Read the tensors of a `.pth` file without executing its code."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as exc:
-        raise ModelError(str(path), f"cannot be read ({exc})", release.EXTRA) from exc
+        raise ModelError(str(path), Message("cannot be read ({why})", why=exc), release.EXTRA) from exc
 
 
 def _key(*parts: str) -> str:

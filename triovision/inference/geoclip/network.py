@@ -1,4 +1,4 @@
-"""GeoCLIP's image side: a photo's similarity to every position, summed up by country."""
+"""Image side of GeoCLIP: logits of positions and of countries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class GeoClipNetwork(nn.Module):
-    """From `batch_nchw` to logits ("GeoCLIP", Vivanco Cepeda et al., 2023, section 3).
+    """Logits of `batch_nchw` ("GeoCLIP", Vivanco Cepeda et al., 2023, section 3).
 
     A position's logit is the scaled cosine between the image's embedding and its own. A country's logit is the
     logarithm of the sum of its positions' exponentials, so that the softmax over countries is the sum of the softmax
@@ -20,7 +20,7 @@ class GeoClipNetwork(nn.Module):
         gallery: Embedding of each position, of length one, `float32` of shape `(n_positions, 512)`.
         country_index: Number of each position's country, `int64` of shape `(n_positions,)`.
         n_labels: Number of countries.
-        logit_scale: What cosines are multiplied by, calibration included.
+        logit_scale: Factor on the cosines, calibration included.
     """
 
     gallery: Tensor
@@ -44,24 +44,24 @@ class GeoClipNetwork(nn.Module):
         self.logit_scale = logit_scale
 
     def position_logits(self, batch_nchw: Tensor) -> Tensor:
-        """Logit of each position, shape `(n, n_positions)`."""
+        """Return the logit of each position, shape `(n, n_positions)`."""
         return self._similarity(self.vision(pixel_values=batch_nchw).image_embeds)
 
     def forward(self, batch_nchw: Tensor) -> Tensor:
-        """Logit of each country, shape `(n, n_labels)`; minus infinity for one without a position."""
+        """Return the logit of each country, shape `(n, n_labels)`; minus infinity for one without a position."""
         return self._by_country(self.position_logits(batch_nchw))
 
     def attend(self, batch_nchw: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Logit of each country, and what each layer attended to on the way.
+        """Return the logits with the attention weights of every layer.
 
-        The vision tower must attend eagerly: the fast ways of attending never hold the weights.
+        The vision tower must use eager attention: the fused implementations do not return the weights.
 
         Returns:
             Logits `(n, n_labels)`, and for each layer its attention `(n, heads, tokens, tokens)`, as nodes of the
-            graph. The first token is that of the class, the others are patches, row by row.
+            graph. The first token is the class token, the others are patches, row by row.
         """
-        seen = self.vision(pixel_values=batch_nchw, output_attentions=True)
-        return self._by_country(self._similarity(seen.image_embeds)), tuple(seen.attentions)
+        output = self.vision(pixel_values=batch_nchw, output_attentions=True)
+        return self._by_country(self._similarity(output.image_embeds)), tuple(output.attentions)
 
     def _similarity(self, image_embeds: Tensor) -> Tensor:
         image = F.normalize(self.projection(image_embeds), dim=1)
@@ -71,6 +71,6 @@ class GeoClipNetwork(nn.Module):
         n = len(position_logits)
         index = self.country_index.expand(n, -1)
         lowest = torch.full((n, self.n_labels), -torch.inf, device=position_logits.device)
-        most = lowest.scatter_reduce(1, index, position_logits.detach(), "amax")
-        sums = torch.zeros_like(most).scatter_add(1, index, (position_logits - most.gather(1, index)).exp())
-        return sums.log() + most
+        highest = lowest.scatter_reduce(1, index, position_logits.detach(), "amax")
+        sums = torch.zeros_like(highest).scatter_add(1, index, (position_logits - highest.gather(1, index)).exp())
+        return sums.log() + highest

@@ -1,7 +1,8 @@
-"""What the worldwide engine is made of: files of a public hub and of the package `geoclip`, each with its hash."""
+"""Files of the worldwide engine, from a public hub and from the package `geoclip`, with their hashes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
@@ -9,21 +10,25 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triovision import extras
-from triovision.errors import ModelError, faults
-from triovision.inference.card import ModelCard, read_card
+from triovision.errors import Message, ModelError, faults
+from triovision.inference.card import SHA256, ModelCard, read_card
+from triovision.inference.integrity import HashedFile
 
-#: The card's `architecture` by which the engine is known.
-ARCHITECTURE: Final = "geoclip"
-
-#: Names of the files that the engine asks for, below the folder of the model and of the package.
+#: Files of the package, by their path below it.
 LOCATION_WEIGHTS: Final = "model/weights/location_encoder_weights.pth"
 PROJECTION_WEIGHTS: Final = "model/weights/image_encoder_mlp_weights.pth"
 SCALE: Final = "model/weights/logit_scale_weights.pth"
 GALLERY: Final = "model/gps_gallery/coordinates_100K.csv"
 
-EXTRA: Final = "Install the packages of the worldwide model: " + extras.install_command("geoclip")
+REINSTALL: Final = Message("Install the model again with `{command}`", command="triovision models install geoclip")
+EXTRA: Final = Message(
+    "Install the packages of the worldwide model: {command}", command=extras.install_command("geoclip")
+)
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+OnProgress = Callable[[int, int], object]
+"""Progress callback: called with the amount done and the total."""
+
+Sha256 = Annotated[str, Field(pattern=SHA256)]
 
 
 class _Section(BaseModel):
@@ -34,9 +39,9 @@ class HubFile(_Section):
     """A file of the hub's repository.
 
     Attributes:
-        name: Its name there and in the model's folder.
-        size_bytes: Its size.
-        sha256: Its hash.
+        name: Name in the repository and in the model's folder.
+        size_bytes: Size in bytes.
+        sha256: Hash of the content.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_]+\.(json|safetensors)$")
@@ -45,13 +50,13 @@ class HubFile(_Section):
 
 
 class Release(_Section):
-    """The card's `architecture_args`: where the files come from and what they are.
+    """Origin and hashes of the files: the card's `architecture_args`.
 
     Attributes:
         repository: Repository of the hub, `owner/name`.
-        revision: Its commit, so that nothing changes unseen.
-        files: What is fetched from there.
-        package_files: Hashes of what the package brings, by path below the package.
+        revision: Commit of the repository, so that no change goes unseen.
+        files: Files to fetch from the repository.
+        package_files: Hashes of the package's files, by path below the package.
     """
 
     repository: str = Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
@@ -61,36 +66,51 @@ class Release(_Section):
 
 
 def released_card() -> ModelCard:
-    """Card of the release that `triovision models install geoclip` installs."""
+    """Return the card of the release that `triovision models install geoclip` installs."""
     return read_card(Path(__file__).parent)
 
 
 def release_of(card: ModelCard) -> Release:
-    """The files that a card of this architecture names.
+    """Return the files that a card of this engine names.
 
     Raises:
-        ModelError: If it names none, or not in this form.
+        ModelError: If it names no files, or not in this form.
     """
     try:
         return Release.model_validate(card.architecture_args)
     except ValidationError as exc:
-        remedy = "Install the model anew with `triovision models install geoclip`"
-        raise ModelError(card.id, f"its card does not name its files ({faults(exc)})", remedy) from exc
+        reason = Message("its card does not name its files ({faults})", faults=faults(exc))
+        raise ModelError(card.id, reason, REINSTALL) from exc
+
+
+def model_files(folder: Path, card: ModelCard) -> Iterator[HashedFile]:
+    """Yield the files of the model's folder, then those of the package.
+
+    Raises:
+        ModelError: If the card does not name its files, or, after the first files, if the package is not installed.
+    """
+    release = release_of(card)
+    for file in release.files:
+        yield HashedFile(folder / file.name, file.sha256, REINSTALL)
+    package = package_folder()
+    for name, sha256 in release.package_files.items():
+        yield HashedFile(package / name, sha256, EXTRA)
 
 
 def missing_packages() -> tuple[str, ...]:
-    """The packages of the extra that are not installed."""
+    """Return the packages of the extra that are not installed."""
     return extras.missing_packages("geoclip")
 
 
 def package_folder() -> Path:
-    """Where the package `geoclip` lies.
+    """Return the folder of the package `geoclip`.
 
     Raises:
         ModelError: If a package of the extra is not installed.
     """
     if missing := missing_packages():
-        raise ModelError(", ".join(missing), "is needed by the worldwide model and is not installed", EXTRA)
+        reason = Message("is needed by the worldwide model and is not installed")
+        raise ModelError(", ".join(missing), reason, EXTRA)
     spec = find_spec("geoclip")
     if spec is None or spec.origin is None:
         raise ModelError("geoclip", "is no ordinary package", EXTRA)

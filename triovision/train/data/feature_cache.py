@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from triovision.errors import RecipeError
-from triovision.inference.registry import choose_device
+from triovision.inference.device import choose_device
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import Sample, TrainingPhotos, ValidationPhotos
 from triovision.train.data.image_cache import cache_folder, check_space

@@ -91,8 +91,8 @@ def position_config(recipe: PositionRecipe, task: Task, backbone_sha256: str) ->
         "manifest_sha256": task.photos.manifest.sha256,
         "backbone_sha256": backbone_sha256,
         "city_features": list(CITY_METADATA),
-        "city": task.city_scaling.facts(),
-        "position": task.target_scaling.facts(),
+        "city": task.city_scaling.to_dict(),
+        "position": task.target_scaling.to_dict(),
     }
 
 

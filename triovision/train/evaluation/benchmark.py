@@ -15,8 +15,8 @@ import pandas as pd
 from triovision.errors import PhotoError, RecipeError
 from triovision.files import atomic_write
 from triovision.inference import GeoModel, ModelCard
+from triovision.inference.batch import read_photo_file
 from triovision.inference.ensemble import EnsembleEngine
-from triovision.inference.stream import read_photo_file
 from triovision.results import Photo
 from triovision.train.data.manifest import Manifest, check_suffix, write_table
 from triovision.train.data.overlap import learnt_rows

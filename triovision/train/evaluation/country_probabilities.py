@@ -15,8 +15,8 @@ from torch import nn
 from triovision.errors import RecipeError
 from triovision.inference import CountryEngine, load_model
 from triovision.inference.calibration import probabilities
+from triovision.inference.device import choose_device
 from triovision.inference.preprocessing import Preprocessing
-from triovision.inference.registry import choose_device
 from triovision.train.data.dataset import ValidationPhotos, choose_labels, targets
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.positions import Rows, Task

@@ -17,10 +17,10 @@ from torch import nn
 
 from triovision.errors import ManifestError, PhotoError
 from triovision.inference import load_model
-from triovision.inference.engine import CountryEngine
+from triovision.inference.batch import read_photo_file
+from triovision.inference.country_classifier import CountryEngine
+from triovision.inference.device import choose_device
 from triovision.inference.preprocessing import Preprocessing
-from triovision.inference.registry import choose_device
-from triovision.inference.stream import read_photo_file
 from triovision.results import Photo
 from triovision.train.models.build import build_country_network
 from triovision.train.models.init_weights import init_backbone

@@ -15,7 +15,7 @@ from triovision.files import atomic_write
 from triovision.geo import distance_km
 from triovision.geo.city_metadata import CITY_METADATA
 from triovision.geo.city_queries import CityQueries
-from triovision.inference.registry import choose_device
+from triovision.inference.device import choose_device
 from triovision.inference.regressor import Regressor
 from triovision.metrics.country import METRICS
 from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics

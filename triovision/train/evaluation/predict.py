@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from triovision.errors import ManifestError, PhotoError
 from triovision.geo import distance_km
 from triovision.inference import GeoModel
-from triovision.inference.stream import predict_files
+from triovision.inference.batch import predict_files
 from triovision.results import Prediction
 from triovision.train.data.manifest import Manifest
 from triovision.train.evaluation.metrics import (

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from triovision.errors import ModelError, PhotoError, RecipeError
 from triovision.geo import WeightedPlaces, distance_km
 from triovision.inference import GeoModel, ModelCard
+from triovision.inference.batch import predict_files
 from triovision.inference.card import CARD, MODEL_ID, read_card
 from triovision.inference.pooling import union
 from triovision.inference.registry import found_models, model_folders
-from triovision.inference.stream import predict_files
 from triovision.results import Prediction
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.manifest import Manifest

@@ -43,6 +43,7 @@ def with_positions(run: CountryRun, gps: PositionRun, metrics: PositionMetrics) 
     network = LocatingClassifier(copy.deepcopy(gps.network), len(run.labels))
     network.countries.load_state_dict(head_of(run.network).state_dict())
     changes = {
+        "engine": "resnetgps",
         "architecture": f"resnetgps_{recipe.version}",
         "architecture_args": {},
         "position": _position(gps, metrics.scale_km),

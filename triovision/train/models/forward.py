@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from triovision.errors import RecipeError
-from triovision.inference.precision import forward
+from triovision.inference.device import forward
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.data.dataset import Sample, ValidationPhotos, collate
 from triovision.train.data.manifest import Manifest

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from triovision.inference.registry import choose_device
+from triovision.inference.device import choose_device
 from triovision.networks import head_of
 from triovision.train.data.dataset import ValidationPhotos
 from triovision.train.data.manifest import Manifest

@@ -1,4 +1,4 @@
-"""Pictures of known content and size for the measurements, made here."""
+"""Images of known content and size for the benchmarks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def china() -> Image.Image:
-    """The real photo that scikit-learn ships."""
+    """Return the photo of the Summer Palace that scikit-learn ships."""
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
         raise SystemExit("scikit-learn is missing: pip install -r requirements.txt")
@@ -19,7 +19,7 @@ def china() -> Image.Image:
 
 
 def jpeg(width_px: int, height_px: int, seed: int = 0) -> bytes:
-    """A JPEG as a camera would write it: a real photo magnified, with grain so that it compresses like one."""
+    """Return a JPEG like that of a camera: a magnified photo, with grain so that it compresses like one."""
     large = np.asarray(china().resize((width_px, height_px), Image.Resampling.BICUBIC), dtype=np.int16)
     grain = np.random.default_rng(seed).normal(0, 4, size=(height_px, width_px, 1)).astype(np.int16)
     file = io.BytesIO()

@@ -11,8 +11,8 @@ from triovision.errors import EvidenceError
 from triovision.geo import Box, CandidatePlaces, Evidence, Near, distance_km
 from triovision.guesses import CountryGuess
 from triovision.inference import CountryEngine
-from triovision.inference.answer import answer, given
 from triovision.inference.card import Calibration
+from triovision.inference.prediction import build_prediction_fields, condition
 from triovision.results import Photo, Prediction
 
 COUNTRIES = ("FR", "JP", "IT", "US")
@@ -31,8 +31,8 @@ def prediction() -> Prediction:
 def predict(calibration: Calibration) -> Prediction:
     posterior = CandidatePlaces(COUNTRIES).weighted(np.array(PROBABILITY))
     guesses = [CountryGuess(code, share) for code, share in zip(COUNTRIES, PROBABILITY, strict=True)]
-    said = answer(guesses, posterior, calibration, top_k=3)
-    return Prediction(photo="a.jpg", model="m", **said, elapsed_ms=1, device="cpu", precision="float32")
+    fields = build_prediction_fields(guesses, posterior, calibration, top_k=3)
+    return Prediction(photo="a.jpg", model="m", **fields, elapsed_ms=1, device="cpu", precision="float32")
 
 
 def test_an_answer_names_countries_place_and_set(prediction: Prediction) -> None:
@@ -56,37 +56,37 @@ def test_radii_are_those_of_the_calibration(prediction: Prediction) -> None:
 
 
 def test_what_a_person_says_is_taken_as_true(prediction: Prediction) -> None:
-    europe = given(prediction, Evidence(continent="EU"), CALIBRATION)
+    europe = condition(prediction, Evidence(continent="EU"), CALIBRATION)
     assert [(guess.country, guess.probability) for guess in europe.countries] == [
         ("FR", pytest.approx(0.5 / 0.65)),
         ("IT", pytest.approx(0.15 / 0.65)),
     ]
     assert europe.evidence_probability == pytest.approx(0.65)
     assert europe.radius_90_km < prediction.radius_90_km
-    japan = given(prediction, Evidence(country="JP"), CALIBRATION)
+    japan = condition(prediction, Evidence(country="JP"), CALIBRATION)
     assert (japan.place.country, japan.countries[0].probability, japan.country_set) == ("JP", pytest.approx(1), ("JP",))
     assert (japan.photo, japan.model, japan.elapsed_ms) == (prediction.photo, prediction.model, prediction.elapsed_ms)
     # What the model said is still there, and may be asked something else.
     assert prediction.evidence is None
-    assert given(prediction, Evidence(country="FR"), CALIBRATION).evidence_probability == pytest.approx(0.5)
+    assert condition(prediction, Evidence(country="FR"), CALIBRATION).evidence_probability == pytest.approx(0.5)
 
 
 def test_a_small_area_is_filled_with_all_its_cities(prediction: Prediction) -> None:
     before = prediction.posterior
     assert Evidence(box=ALSACE).contains(before.lat_deg, before.lon_deg, before.countries).sum() < 10
-    alsace = given(prediction, Evidence(box=ALSACE), CALIBRATION)
+    alsace = condition(prediction, Evidence(box=ALSACE), CALIBRATION)
     assert {"Strasbourg", "Colmar", "Mulhouse"} <= set(alsace.posterior.names)
     assert ALSACE.contains(alsace.posterior.lat_deg, alsace.posterior.lon_deg).all()
     assert alsace.place.country == "FR"  # Germany and Switzerland are no labels of this model
     assert 0 < alsace.evidence_probability < 0.5
     colmar = Near(name="Colmar", lat_deg=48.08, lon_deg=7.36, radius_km=30)
-    around = given(prediction, Evidence(near=colmar), CALIBRATION)
+    around = condition(prediction, Evidence(near=colmar), CALIBRATION)
     assert distance_km(48.08, 7.36, around.posterior.lat_deg, around.posterior.lon_deg).max() <= 30
 
 
 def test_a_large_area_keeps_the_places_of_the_model(prediction: Prediction) -> None:
     west = Box(south_deg=-90, north_deg=90, west_deg=-20, east_deg=30)
-    left = given(prediction, Evidence(box=west), CALIBRATION)
+    left = condition(prediction, Evidence(box=west), CALIBRATION)
     assert set(left.posterior.names) <= set(prediction.posterior.names)
     assert set(left.posterior.by_country()) == {"FR", "IT"}
 
@@ -103,11 +103,11 @@ def test_a_large_area_keeps_the_places_of_the_model(prediction: Prediction) -> N
 )
 def test_nothing_left_is_an_error_in_words(prediction: Prediction, evidence: Evidence) -> None:
     with pytest.raises(EvidenceError, match=r"no place .* agrees with it\. Say less, or draw a larger box"):
-        given(prediction, evidence, CALIBRATION)
+        condition(prediction, evidence, CALIBRATION)
 
 
 def test_what_was_said_is_in_the_download(prediction: Prediction) -> None:
-    said = given(prediction, Evidence(country="FR", box=ALSACE), CALIBRATION)
+    said = condition(prediction, Evidence(country="FR", box=ALSACE), CALIBRATION)
     written = json.loads(json.dumps(said.to_dict()))["evidence"]
     assert written == {
         "country": "FR",
@@ -121,6 +121,6 @@ def test_the_engine_keeps_its_posterior(engine: CountryEngine, make_photos: Call
     (whole,) = engine.predict(make_photos(1), top_k=4)
     by_classifier = {guess.country: guess.probability for guess in whole.countries}
     assert prediction.posterior.by_country() == pytest.approx(by_classifier, abs=1e-12)
-    left = given(prediction, Evidence(country="CN"), engine.card.calibration)
+    left = condition(prediction, Evidence(country="CN"), engine.card.calibration)
     assert left.place.country == "CN"
     assert left.evidence_probability == pytest.approx(by_classifier["CN"])

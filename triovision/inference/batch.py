@@ -1,4 +1,4 @@
-"""Many files through a model: decoding runs ahead in threads while the network works."""
+"""Predictions for many photo files: threads decode ahead while the network runs on batches."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _BATCH = 32
 
 
 def read_photo_file(path: Path, limits: PhotoLimits | None = None) -> Photo:
-    """Read a photo from a file, whose size is checked before its bytes are read.
+    """Read a photo from a file. The size limit holds before the whole file is in memory.
 
     Raises:
-        PhotoError: If the file cannot be read or is no photo that can be used.
+        PhotoError: If the file cannot be read or is no usable photo.
     """
     limits = limits or PhotoLimits()
     try:
-        # One byte more than is allowed is enough for the refusal, whatever the file's real size.
+        # One byte more than allowed is enough for the refusal.
         with path.open("rb") as file:
             data = file.read(limits.max_bytes + 1)
     except OSError as exc:
@@ -36,15 +36,15 @@ def read_photo_file(path: Path, limits: PhotoLimits | None = None) -> Photo:
 def predict_files(
     model: GeoModel, paths: Iterable[Path], top_k: int = 5, batch_size: int = _BATCH
 ) -> Iterator[tuple[Path, Prediction | PhotoError]]:
-    """Answer file by file, in order; a photo that is refused yields its error and the others go on.
+    """Predict file by file, in order. A refused photo yields its error, and the others go on.
 
-    At most two batches of decoded photos are held at a time.
+    At most two batches of decoded photos are in memory at a time.
 
     Args:
-        model: Any engine.
-        paths: Files, read lazily.
-        top_k: Countries in each prediction.
-        batch_size: Photos that go through the network together.
+        model: Any model.
+        paths: Photo files; the iterable is read lazily.
+        top_k: Number of countries in each prediction.
+        batch_size: Number of photos in one forward pass.
     """
     files = iter(paths)
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -55,10 +55,10 @@ def predict_files(
             if not pending:
                 return
             batch = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
-            yield from _answers(model, batch, top_k)
+            yield from _predict_batch(model, batch, top_k)
 
 
-def _answers(
+def _predict_batch(
     model: GeoModel, batch: list[tuple[Path, Future[Photo]]], top_k: int
 ) -> Iterator[tuple[Path, Prediction | PhotoError]]:
     outcomes: list[tuple[Path, Photo | PhotoError]] = []

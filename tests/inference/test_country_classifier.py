@@ -9,10 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from triovision.inference import CountryEngine
-from triovision.inference import engine as engine_module
+from triovision.inference import CountryEngine, country_classifier
 from triovision.inference.calibration import probabilities
-from triovision.inference.precision import choose_precision
 from triovision.results import Photo
 
 MakePhotos = Callable[[int], list[Photo]]
@@ -75,7 +73,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     photos = make_photos(7)
     expected = engine.logits(photos)
     sizes: list[int] = []
-    real = engine_module.forward
+    real = country_classifier.forward
 
     def small_machine(network: nn.Module, batch_nchw: Tensor, precision: torch.dtype) -> Tensor:
         sizes.append(len(batch_nchw))
@@ -83,7 +81,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
             raise torch.OutOfMemoryError("no memory left")
         return real(network, batch_nchw, precision)
 
-    monkeypatch.setattr(engine_module, "forward", small_machine)
+    monkeypatch.setattr(country_classifier, "forward", small_machine)
     np.testing.assert_allclose(engine.logits(photos), expected, atol=0.05)
     assert max(sizes[-4:]) <= 2
     assert sum(size for size in sizes if size <= 2) == 7
@@ -96,7 +94,7 @@ def test_a_photo_that_does_not_fit_alone_is_an_error_and_the_next_request_works(
         raise torch.OutOfMemoryError("no memory left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "forward", no_machine)
+        patch.setattr(country_classifier, "forward", no_machine)
         with pytest.raises(torch.OutOfMemoryError):
             engine.predict(make_photos(2))
     assert len(engine.predict(make_photos(2))) == 2
@@ -141,11 +139,10 @@ def test_the_box_that_is_seen_is_the_centre_square(engine: CountryEngine, make_p
     assert (right - left) * 90 == pytest.approx(70)
 
 
-def test_a_network_that_rounding_would_change_stays_exact() -> None:
-    class Touchy(nn.Module):
-        def forward(self, batch_nchw: Tensor) -> Tensor:
-            rounded = torch.is_autocast_enabled("cpu")
-            logits = torch.tensor([[0.0, 1.0]] if rounded else [[1.0, 0.0]])
-            return logits.expand(len(batch_nchw), 2)
-
-    assert choose_precision(Touchy(), 32, torch.device("cpu")) is torch.float32
+def test_a_photo_gets_the_same_prediction_after_each_load(
+    tmp_path: Path, write_tiny_model: WriteModel, make_photos: MakePhotos
+) -> None:
+    folder, photos = write_tiny_model(tmp_path), make_photos(1)
+    first, second = (CountryEngine(folder, torch.device("cpu")).predict(photos)[0] for _ in range(2))
+    assert first.countries == second.countries
+    assert (first.place, first.radius_km, first.precision) == (second.place, second.radius_km, second.precision)

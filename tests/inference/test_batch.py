@@ -7,7 +7,7 @@ import pytest
 
 from triovision.errors import PhotoError
 from triovision.inference import CountryEngine
-from triovision.inference.stream import predict_files, read_photo_file
+from triovision.inference.batch import predict_files, read_photo_file
 from triovision.photo import PhotoLimits
 from triovision.results import Photo, Prediction
 

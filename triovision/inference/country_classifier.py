@@ -1,4 +1,4 @@
-"""The embedded engine: a country classifier, with a country's cities as its places."""
+"""Engine of country classifiers: country probabilities, with the cities of each country as places."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from triovision.geo import CandidatePlaces, WeightedPlaces
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard, read_card
-from triovision.inference.one_pass import OnePassEngine
-from triovision.inference.precision import choose_precision, forward
+from triovision.inference.device import choose_precision, forward
+from triovision.inference.network_engine import NetworkEngine
 from triovision.inference.preprocessing import centre_square
 from triovision.inference.weights import load_network
 from triovision.networks import class_vectors, target_layer
@@ -28,12 +28,12 @@ from triovision.results import Photo
 _BATCH = 32
 
 
-class CountryEngine(OnePassEngine):
-    """A country classifier behind the `GeoModel` protocol.
+class CountryEngine(NetworkEngine):
+    """A country classifier.
 
     Args:
         folder: Model folder with a card and weights.
-        device: Where the network runs.
+        device: Device of the network.
 
     Raises:
         ModelError: If the folder does not hold a usable model.
@@ -44,45 +44,45 @@ class CountryEngine(OnePassEngine):
         self.device = device
         self.network: nn.Module = load_network(folder, self.card).to(device)
         self.target_layer: str | None = target_layer(self.card.architecture)
-        self.precision = choose_precision(self.network, self.card.network_input.input_size, device)
+        self.precision = choose_precision(device)
         self._batch_size = _BATCH
         self._turn = threading.Lock()
         self._explaining = threading.Lock()
 
     @cached_property
     def _places(self) -> CandidatePlaces:
-        """Only for an engine that has no places of its own."""
+        """Cities of the labels; engines with places of their own do not build them."""
         return CandidatePlaces(self.card.labels)
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
-        """A copy of the network for hooks and gradients, one user at a time; it shares the weights' memory.
+        """Lend a copy of the network for hooks and gradients to one user at a time. It shares the weights' memory.
 
-        The network that answers never carries a hook, so a slow explanation keeps nobody's prediction waiting.
+        The network that predicts never carries a hook, so a slow explanation delays no prediction.
         """
         shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
         with self._explaining:
             yield copy.deepcopy(self.network, shared)
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:
-        """Photos as the network's `batch_nchw`, `float32` on the engine's device."""
+        """Return photos as the network's `batch_nchw`, `float32` on the engine's device."""
         return self.card.network_input.batch([photo.image_hwc for photo in photos]).to(self.device)
 
     def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
-        """Part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
+        """Return the part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
         height, width = photo.image_hwc.shape[:2]
         return centre_square(width, height)
 
     def logits(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
-        """Raw outputs `(n, n_labels)`.
+        """Return raw outputs, shape `(n, n_labels)`.
 
         Raises:
             torch.OutOfMemoryError: If not even one photo fits.
         """
-        return self._passed(self.network, photos, len(self.labels))
+        return self._run(self.network, photos, len(self.labels))
 
-    def _passed(self, network: nn.Module, photos: Sequence[Photo], width: int) -> NDArray[np.float32]:
-        """What a network gives for photos, `(n, width)`. Out of memory, the batch is halved and the work goes on."""
+    def _run(self, network: nn.Module, photos: Sequence[Photo], width: int) -> NDArray[np.float32]:
+        """Run a network on photos in batches, shape `(n, width)`. Halve the batch when memory runs out."""
         rows: list[NDArray[np.float32]] = []
         done = 0
         while done < len(photos):
@@ -100,7 +100,7 @@ class CountryEngine(OnePassEngine):
         return np.concatenate(rows) if rows else np.empty((0, width), dtype=np.float32)
 
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
-        """Cosine similarity of the countries' class vectors, shape `(k, k)`.
+        """Return the cosine similarity of the countries' class vectors, shape `(k, k)`.
 
         Raises:
             ValueError: If a country is no label of the model.
@@ -119,5 +119,5 @@ class CountryEngine(OnePassEngine):
 
 
 def _out_of_memory(exc: RuntimeError) -> bool:
-    """CUDA and MPS have a type for it; the CPU's allocator only says so in words."""
+    """Recognise CUDA and MPS by the type of the error, the CPU's allocator by its message."""
     return isinstance(exc, torch.OutOfMemoryError) or "can't allocate memory" in str(exc)
