@@ -45,7 +45,7 @@ _GROUPS = {"place": "place", "none": "photo"}
     "--group",
     type=click.Choice(["place", "none"]),
     default="place",
-    help="Photos of one place stay in one fold, or not.",
+    help="place: keep the photos of a place in one fold.",
 )
 @loading_options
 def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
