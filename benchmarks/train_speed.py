@@ -33,7 +33,7 @@ from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.callbacks import AtomicCheckpointIO, Compile, FiniteLossGuard, StepCheckpoint
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.trainer import keep_freed_memory
-from triovision.train.losses.country import CountryLoss
+from triovision.train.losses.country import CrossEntropy
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Optimisation
 
@@ -96,7 +96,7 @@ def module() -> CountryModule:
     """A network of a fixed seed."""
     torch.manual_seed(0)
     even = np.full(len(LABELS), 1 / len(LABELS))
-    return CountryModule(RECIPE, LABELS, (), STEPS, CountryLoss(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
+    return CountryModule(RECIPE, LABELS, (), STEPS, CrossEntropy(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
 
 
 def bare(folder: Path) -> float:  # noqa: ARG001 - as `ours`

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from triovision.errors import RecipeError
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.losses.country import CountryLoss
+from triovision.train.losses.country import CrossEntropy
 from triovision.train.models.build import build_country_network, freeze_blocks, rest_frozen
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Loss
@@ -54,7 +54,7 @@ def recipe(**fields: object) -> Recipe:
 
 
 def training(of: Recipe) -> CountryModule:
-    loss = CountryLoss(Loss(), np.array([1, 1, 1]), np.array([1.0, 1, 1]) / 3)
+    loss = CrossEntropy(Loss(), np.array([1, 1, 1]), np.array([1.0, 1, 1]) / 3)
     return CountryModule(of, LABELS, ("held_out",), 2, loss)
 
 

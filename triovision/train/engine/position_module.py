@@ -69,7 +69,7 @@ class PositionModule(lightning.LightningModule):
         features, rows = batch
         outputs = self.network(features, self.city[rows])
         self._losses[dataloader_idx].append(self.criterion(outputs, self.target_deg[rows]) * len(rows))
-        truth, guess = self.position[rows.cpu().numpy()], self.criterion.answers_deg(outputs).cpu().double().numpy()
+        truth, guess = self.position[rows.cpu().numpy()], self.criterion.positions_deg(outputs).cpu().double().numpy()
         self._errors_km[dataloader_idx].append(distance_km(*truth.T, *guess.T))
 
     def on_validation_epoch_end(self) -> None:

@@ -51,7 +51,7 @@ from triovision.train.engine.run_folder import (
     write_weights,
 )
 from triovision.train.engine.trainer import TrainerOptions
-from triovision.train.losses.country import country_loss
+from triovision.train.losses.country import COUNTRY_LOSSES, build_country_loss
 from triovision.train.models.build import (
     build_country_network,
     build_position_loss,
@@ -114,7 +114,7 @@ def train_country(
     if (folder / FINISHED).exists():
         return folder / FINISHED
     resumed = resume_checkpoint(folder)
-    criterion = country_loss(recipe.loss, labels, targets(splits.training, labels), sampler.shares)
+    criterion = build_country_loss(recipe.loss, labels, targets(splits.training, labels), sampler.shares)
     module = CountryModule(recipe, labels, split_names, steps, criterion)
     data = CountryData(recipe, manifest, splits, sampler, folder, init_from, resumed, options, unreadable)
     try:
@@ -216,6 +216,7 @@ def _finalize_country(best: ModelCheckpoint, folder: Path, recipe: Recipe, split
 
 def _check_country(recipe: Recipe, splits: Splits, options: LoadOptions) -> tuple[str, ...]:
     """Names of the validation splits that have photos; raises RecipeError where the run cannot begin."""
+    _ = COUNTRY_LOSSES[recipe.loss.name]  # raises where no loss has the name
     if options.views:
         options.views_cache(recipe)
     if len(splits.labels) < 2:
