@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  %-12s %s\n", $$1, $$2}'
 
-$(VENV)/user: requirements.txt
+# Both install this checkout as well, editable, so that `triovision` can be typed.
+$(VENV)/user: pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/dev: requirements.txt requirements-dev.txt requirements-geoclip.txt
+$(VENV)/dev: pyproject.toml requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@
@@ -26,7 +27,7 @@ node_modules/.package-lock.json: package.json package-lock.json | $(VENV)/user
 
 .PHONY: run
 run: $(VENV)/user assets ## Install into .venv and start the studio
-	$(BIN)/streamlit run app.py
+	$(BIN)/triovision app
 
 .PHONY: assets
 assets: node_modules/.package-lock.json ## Fetch Leaflet and its plugins, so that maps need no network
@@ -45,6 +46,17 @@ style: $(VENV)/dev ## Mend what the linter can mend
 .PHONY: check
 check: $(VENV)/dev assets quality ## Everything that must pass: lint, types, walls, unit, app and browser tests
 	$(BIN)/python -m pytest
+
+.PHONY: wheel
+wheel: $(VENV)/user assets ## Build the wheel, with models and map scripts, into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+# Every package that requirements-dev.txt brings, for every platform. Install exactly these, and then the checkout:
+#   pip install --require-hashes -r requirements.lock && pip install --no-deps -e .
+.PHONY: lock
+lock: $(VENV)/dev ## Pin every package with its hashes in requirements.lock; LOCK=--upgrade takes newer ones
+	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock $(LOCK)
 
 .PHONY: bench
 bench: $(VENV)/dev ## Measure speed and memory against the bare limit

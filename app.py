@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from triovision.bundle import ASSETS
 from triovision.ui.theme import apply_style
 from triovision.ui.translation import language_switch, words
 
-st.set_page_config(page_title="TrioVision", page_icon="assets/icon.svg", layout="wide")
+st.set_page_config(page_title="TrioVision", page_icon=str(ASSETS / "icon.svg"), layout="wide")
 say = words()
 apply_style(say)
 # Not in a folder called `pages`: Streamlit runs the files of one by itself, without this script.

@@ -52,6 +52,10 @@ class EvidenceError(TrioVisionError):
     """What a person says of a photo's place makes no sense, or leaves nothing of the answer."""
 
 
+class MissingPackageError(TrioVisionError):
+    """A package that an optional part of the project needs is not installed."""
+
+
 def faults(error: ValidationError) -> str:
     """The first twenty faults that pydantic found, each with its field, in one clause."""
     return "; ".join(f"`{'.'.join(map(str, fault['loc'])) or 'all'}`: {fault['msg']}" for fault in error.errors()[:20])

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from triovision.ui.leaflet import NODE_MODULES
+from triovision.bundle import NODE_MODULES
 from triovision.viz.leaflet import missing_files
 
 pytestmark = [

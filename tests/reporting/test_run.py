@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from triovision.cli import main
 from triovision.metrics.country import read_metrics
 from triovision.networks import build_classifier
-from triovision.reporting.run import measure
 from triovision.train.data.manifest import read_manifest
 from triovision.train.engine.run_folder import read_country_run
+from triovision.train.evaluation.country import measure_run
 from triovision.train.recipes.country_recipe import read_recipe
 
 LABELS = ("FR", "JP", "NA")
@@ -175,7 +175,7 @@ def test_few_photos_are_not_calibrated_on(study: Path) -> None:
     run, photos = read_country_run(study / "run"), read_manifest(study / "manifest.csv")
     number = photos.table.groupby("country").cumcount()
     few = (number < 3) | number.between(15, 29)  # three held out of each country, and those to learn from
-    found = measure(run, photos.where(few), 0.75, workers=0)
+    found = measure_run(run, photos.where(few), 0.75, workers=0)
     assert found.calibration.startswith("Not calibrated")
     split = found.splits[SPLIT]
     assert (split.scores.photos, split.measured, split.after, split.at_threshold) == (9, 9, None, None)

@@ -4,7 +4,7 @@ import folium
 import pytest
 from folium.plugins import Fullscreen
 
-from triovision.ui.leaflet import NODE_MODULES
+from triovision.bundle import NODE_MODULES
 from triovision.viz.leaflet import PACKAGES, PUBLIC_CDN, LeafletSource, missing_files
 
 PACKAGE_JSON = NODE_MODULES.parent / "package.json"

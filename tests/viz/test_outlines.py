@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from triovision.ui.leaflet import NODE_MODULES
+from triovision.bundle import NODE_MODULES
 from triovision.viz.outlines import read_outlines
 
 WORLD_ATLAS = NODE_MODULES / "world-atlas" / "countries-50m.json"

@@ -1,4 +1,4 @@
-"""`python -m triovision predict|evaluate|models|train`: the command line."""
+"""`triovision predict|evaluate|app|models|train`: the command line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from triovision.cli.app import app
 from triovision.cli.models import models
 from triovision.cli.train import train
 from triovision.cli.train.options import WHERE, photos_where
 from triovision.errors import TrioVisionError
+from triovision.extras import require
 from triovision.results import Prediction
 
 OUTPUT = click.Choice(["json", "table"])
@@ -37,6 +39,7 @@ def main() -> None:
     """Where was this photo taken?"""
 
 
+main.add_command(app)
 main.add_command(models)
 main.add_command(train)
 
@@ -85,6 +88,7 @@ def evaluate(
 
     Unreadable photos are counted and listed. Exit status 0 when all were read, 1 when some were not.
     """
+    require("train")
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.predict import evaluate as evaluate_model  # noqa: PLC0415
 

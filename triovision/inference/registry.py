@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from triovision.bundle import MODELS
 from triovision.errors import ModelError
 from triovision.inference.cache import cache_folder
 from triovision.inference.card import CARD, ModelCard, read_card
@@ -29,9 +30,9 @@ WORLDWIDE_MODEL = "geoclip.mp16"
 
 
 def model_folders() -> tuple[Path, ...]:
-    """Where models are looked for: `TRIOVISION_MODELS`, or `models/` beside the package and in the user's cache."""
+    """Where models are looked for: `TRIOVISION_MODELS`, or those that come with the project and the user's cache."""
     configured = os.environ.get("TRIOVISION_MODELS")
-    return (Path(configured),) if configured else (Path(__file__).parents[2] / "models", cache_folder() / "models")
+    return (Path(configured),) if configured else (MODELS, cache_folder() / "models")
 
 
 def install_folder() -> Path:
@@ -106,12 +107,21 @@ def load_default(
         return load(EMBEDDED_MODEL), fault
 
 
-def _load(model_id: str, device: torch.device) -> GeoModel:
+def model_folder(model_id: str) -> Path:
+    """Folder of a model on this machine.
+
+    Raises:
+        ModelError: If there is no such model.
+    """
     known = found_models()
     if model_id not in known:
         where = " and ".join(map(str, model_folders()))
         raise ModelError(model_id, "is no model on this machine", f"Models in {where}: {', '.join(known) or 'none'}")
-    return open_model(known[model_id], device)
+    return known[model_id]
+
+
+def _load(model_id: str, device: torch.device) -> GeoModel:
+    return open_model(model_folder(model_id), device)
 
 
 def open_model(folder: Path, device: torch.device) -> GeoModel:

@@ -33,7 +33,7 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
         network = _build(card)
     except (TypeError, ValueError) as exc:
         raise ModelError(
-            str(folder / CARD), str(exc), "Install the timm of requirements.txt or correct the card"
+            str(folder / CARD), str(exc), "Install the timm that `pyproject.toml` names or correct the card"
         ) from exc
     try:
         state = {

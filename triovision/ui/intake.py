@@ -6,11 +6,10 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 
 import streamlit as st
 
+from triovision.bundle import ASSETS
 from triovision.errors import PhotoError
 from triovision.photo import read_photo
 from triovision.ui.asking import ask, show_turn
@@ -19,6 +18,8 @@ from triovision.ui.service import model_or_remedy
 from triovision.ui.session import MAX_PHOTOS, Answer, clear, current, empty_uploads
 from triovision.ui.translation import Translator
 
+#: The Summer Palace near Beijing.
+EXAMPLE = ASSETS / "examples" / "china.jpg"
 EXAMPLE_CREDIT = (
     "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/), "
     "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)"
@@ -32,15 +33,6 @@ class _File:
     credit: str = ""
 
 
-def example_path() -> Path | None:
-    """Where scikit-learn keeps its photo of the Summer Palace; None when it is not installed."""
-    spec = find_spec("sklearn")
-    if spec is None or spec.origin is None:
-        return None
-    path = Path(spec.origin).parent / "datasets" / "images" / "china.jpg"
-    return path if path.is_file() else None
-
-
 def drop_zone(say: Translator) -> None:
     """Draw the ways to bring photos in, and answer those that came."""
     session = current()
@@ -52,9 +44,8 @@ def drop_zone(say: Translator) -> None:
     )
     files = [_File(upload.name, upload.getvalue()) for upload in uploads]
     with st.container(horizontal=True, vertical_alignment="center", key="ways-in"):
-        path = example_path()
-        if path is not None and st.button(say("Try an example"), key="example"):
-            files.append(_File(path.name, path.read_bytes(), EXAMPLE_CREDIT))
+        if st.button(say("Try an example"), key="example"):
+            files.append(_File(EXAMPLE.name, EXAMPLE.read_bytes(), EXAMPLE_CREDIT))
         camera = st.toggle(say("Use the camera"), key="camera")
         if session.answers or session.refusals:
             hint = say("Removes all photos and results from memory.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 import streamlit as st
 from streamlit.components.v1 import declare_component
 from streamlit_folium import st_folium
 
+from triovision.bundle import NODE_MODULES
 from triovision.geo import Box
 from triovision.results import CameraFacts, Prediction
 from triovision.ui.translation import Translator
@@ -18,7 +18,6 @@ from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.maps import MapLook, prediction_map
 from triovision.viz.outlines import NO_OUTLINES, read_outlines
 
-NODE_MODULES: Final = Path(__file__).resolve().parents[2] / "node_modules"
 _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import streamlit as st
 
+from triovision.bundle import STYLES
 from triovision.ui.translation import Translator
 from triovision.viz.palette import DARK, LIGHT, Palette
-
-_STYLE_SHEET = Path(__file__).resolve().parents[2] / "styles" / "theme.css"
 
 
 def palette() -> Palette:
@@ -29,4 +27,4 @@ def apply_style(say: Translator) -> None:
 
 @cache
 def _style_sheet() -> str:
-    return _STYLE_SHEET.read_text(encoding="utf-8")
+    return (STYLES / "theme.css").read_text(encoding="utf-8")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 
 import streamlit as st
 from babel.dates import format_datetime, format_timedelta
@@ -16,11 +15,12 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
+from triovision.bundle import ASSETS
 from triovision.photo.names import clean_text
 from triovision.results import CameraFacts
 
 LANGUAGES = {"en": "English", "fr": "Français"}
-_CATALOGUES = Path(__file__).resolve().parents[2] / "assets" / "translations"
+_CATALOGUES = ASSETS / "translations"
 _MARKDOWN = str.maketrans({sign: "\\" + sign for sign in r"\`*_{}[]()<>#+-.!|~:$&^"})
 
 

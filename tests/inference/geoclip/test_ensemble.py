@@ -14,8 +14,7 @@ from triovision.inference import load_model, read_card
 from triovision.inference.card import CARD, Ensemble, Member, ModelCard
 from triovision.results import Photo
 from triovision.train.data.manifest import Manifest
-from triovision.train.evaluation.benchmark import Benchmark, run_benchmark
-from triovision.train.evaluation.benchmark_tables import benchmark_tables
+from triovision.train.evaluation.benchmark import Benchmark, benchmark_tables, run_benchmark
 
 pytestmark = pytest.mark.usefixtures("exact")
 

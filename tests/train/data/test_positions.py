@@ -14,7 +14,6 @@ from triovision.errors import ManifestError, RecipeError
 from triovision.inference.standardisation import fit_standardisation, read_standardisation
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.positions import located, make_task
-from triovision.train.evaluation.position_scores import position_scores
 from triovision.train.recipes.position_recipe import RECIPES
 
 NAN = float("nan")
@@ -61,26 +60,3 @@ def test_scaling_is_that_of_scikit_learn_and_leaves_a_constant_column() -> None:
     np.testing.assert_allclose(found.undo(found.apply(values)), values)
     again = read_standardisation(found.facts())
     np.testing.assert_array_equal(again.apply(values), found.apply(values))
-
-
-def test_scores_by_hand() -> None:
-    # Along the equator a degree is pi / 180 * 6371.0088 km = 111.19508 km.
-    degree = np.pi / 180 * 6371.0088
-    truth_lat, truth_lon = np.zeros(4), np.array([0.0, 10.0, 20.0, 30.0])
-    found = position_scores(truth_lat, truth_lon, np.array([0.0, 0.0, 2.0, 0.0]), np.array([0.0, 11.0, 20.0, 60.0]))
-    assert found.photos == 4
-    assert found.median_km == pytest.approx(1.5 * degree)  # between 1 and 2 degrees
-    assert found.mean_km == pytest.approx((0 + 1 + 2 + 30) / 4 * degree)
-    shares = [getattr(found, f"within_{km}_km") for km in (1, 25, 200, 750, 2500)]
-    assert shares == [0.25, 0.25, 0.5, 0.75, 0.75]
-    assert found.r2_lat is None  # all photos have one latitude
-    # Residuals 0, 1, 0 and 30 degrees; 15, 5, 5 and 15 degrees from the mean.
-    assert found.r2_lon == pytest.approx(1 - 901 / 500)
-    assert found.geo_score == pytest.approx(1250 * sum(np.exp(-n * degree / 1492.7) for n in (0, 1, 2, 30)))
-
-
-def test_the_date_line_is_near_for_distances_and_far_for_r2() -> None:
-    longitude = np.array([179.5, -179.5])
-    found = position_scores(np.zeros(2), longitude, np.zeros(2), -longitude)
-    assert found.median_km == pytest.approx(np.pi / 180 * 6371.0088)
-    assert found.r2_lon == pytest.approx(1 - 359**2 / 179.5**2)

@@ -28,7 +28,7 @@ from triovision.train.data.splits import split
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
 from triovision.train.evaluation.baselines import score
-from triovision.train.export.calibration import HeldOut, fit_calibration, fit_half
+from triovision.train.evaluation.calibration import HeldOut, fit_calibration, fit_half
 from triovision.train.models.init_weights import init_backbone, init_from_classifier
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe, read_recipe

@@ -6,8 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from triovision.train.evaluation.benchmark import BenchmarkResult
-from triovision.train.evaluation.benchmark_tables import benchmark_tables, write_results
+from triovision.train.evaluation.benchmark import BenchmarkResult, benchmark_tables, write_results
 from triovision.train.evaluation.predict import Evaluation
 
 METRICS = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from triovision.inference.card import Calibration
-from triovision.train.export.radii import Radii
+from triovision.train.evaluation.calibration import Radii
 
 BEFORE = Calibration(
     temperature=1, conformal_threshold=0, conformal_coverage=0.9, abstention_threshold=0, fitted_on="these"

@@ -23,7 +23,7 @@ from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
-from triovision.train.export.calibration import write_model
+from triovision.train.export.card import write_model
 from triovision.train.models.build import build_country_network
 from triovision.train.models.init_weights import init_backbone
 from triovision.train.recipes.country_recipe import Recipe, read_recipe

@@ -13,9 +13,20 @@ from triovision.cli.train.models import baselines, export
 from triovision.cli.train.reports import compare, report
 from triovision.cli.train.runs import recipes, run
 from triovision.cli.train.studies import cv, evaluate, search, tune
+from triovision.extras import require
 
 
-@click.group()
+class _Commands(click.Group):
+    """Checks the packages of the extra before a command starts, so that none fails for one after hours."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        if set(ctx.help_option_names).isdisjoint(ctx.args):
+            require("train")
+        return super().invoke(ctx)
+
+
+@click.group(cls=_Commands)
 def train() -> None:
     """Reproduce the models that the app shows."""
 

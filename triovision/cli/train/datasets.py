@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 from tqdm import tqdm
 
+from triovision.bundle import NODE_MODULES
 from triovision.cli.train.options import FILE, FOLDER, ROOT, WORKERS
 from triovision.errors import ManifestError
 
@@ -30,7 +31,7 @@ _DISTANCE = click.option(
     help="Differing bits of two hashes of photos that look alike.",
 )
 #: The app's own outlines; `make assets` fetches them.
-_OUTLINES = Path(__file__).resolve().parents[3] / "node_modules" / "world-atlas" / "countries-110m.json"
+_OUTLINES = NODE_MODULES / "world-atlas" / "countries-110m.json"
 
 
 @click.command()

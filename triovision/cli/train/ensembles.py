@@ -50,8 +50,8 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     """
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.export.card import read_description  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.export.ensemble.making import make_ensemble  # noqa: PLC0415
-    from triovision.train.export.ensemble.members import EnsembleRequest  # noqa: PLC0415
+    from triovision.train.export.ensemble import make_ensemble  # noqa: PLC0415
+    from triovision.train.export.ensemble_members import EnsembleRequest  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, ["place"])
     words = read_description(describe)
@@ -107,7 +107,7 @@ def engines(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     """
     from triovision.inference import list_models, load_model  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.evaluation import benchmark_tables as t  # noqa: PLC0415
+    from triovision.train.evaluation import benchmark as t  # noqa: PLC0415
     from triovision.train.evaluation.benchmark import build_benchmark, run_benchmark  # noqa: PLC0415
 
     if out is not None:

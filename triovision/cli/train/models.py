@@ -33,7 +33,7 @@ def baselines(
     from triovision.train.data.splits import split  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415
     from triovision.train.evaluation import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.export.calibration import held_out  # noqa: PLC0415
+    from triovision.train.evaluation.calibration import held_out  # noqa: PLC0415
     from triovision.train.models.build import build_country_network  # noqa: PLC0415
     from triovision.train.models.init_weights import init_backbone  # noqa: PLC0415
     from triovision.train.models.linear_probe import frozen_features  # noqa: PLC0415
@@ -53,7 +53,7 @@ def baselines(
             for name in splits.validation
         ]
     click.echo(f"{'':24} {'split':14} {'photos':>6} {'top-1':>6} {'top-5':>6} {'macro recall':>12}")
-    for s in sorted(scores, key=lambda s: s.split):
+    for s in sorted((s for s in scores if s.photos), key=lambda s: s.split):
         click.echo(f"{s.name:24} {s.split:14} {s.photos:6} {s.top1:6.1%} {s.top5:6.1%} {s.macro_recall:12.1%}")
     click.echo(f"logistic regression: C = {strength:g}, chosen on held-out training places")
     if rare:

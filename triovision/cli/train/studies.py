@@ -178,7 +178,7 @@ def evaluate(
 ) -> None:
     """Measure RUN, a finished run, on any photos with known countries."""
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.evaluation.run_evaluation import evaluate_run, figures  # noqa: PLC0415
+    from triovision.train.evaluation.country import evaluate_run, scalar_metrics  # noqa: PLC0415
 
     run = read_country_run(run_folder)
     every, photos = photos_where(manifest, root, where)
@@ -195,6 +195,6 @@ def evaluate(
     scores = found.metrics.scores
     for name, count in (("photos", scores.photos), ("without_label", scores.without_label)):
         click.echo(f"{name:32} {count}")
-    for name, value in figures(found.metrics).items():
+    for name, value in scalar_metrics(found.metrics).items():
         if value is not None:
             click.echo(f"{name:32} {value:.4g}")

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from triovision import extras
 from triovision.errors import ModelError, faults
 from triovision.inference.card import ModelCard, read_card
 
@@ -20,8 +21,7 @@ PROJECTION_WEIGHTS: Final = "model/weights/image_encoder_mlp_weights.pth"
 SCALE: Final = "model/weights/logit_scale_weights.pth"
 GALLERY: Final = "model/gps_gallery/coordinates_100K.csv"
 
-EXTRA: Final = "Install the packages of the worldwide model: pip install -r requirements-geoclip.txt"
-_PACKAGES: Final = ("geoclip", "transformers")
+EXTRA: Final = "Install the packages of the worldwide model: " + extras.install_command("geoclip")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -80,7 +80,7 @@ def release_of(card: ModelCard) -> Release:
 
 def missing_packages() -> tuple[str, ...]:
     """The packages of the extra that are not installed."""
-    return tuple(name for name in _PACKAGES if find_spec(name) is None)
+    return extras.missing_packages("geoclip")
 
 
 def package_folder() -> Path:

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from triovision.train.data.dataset import NO_LABEL, choose_labels, targets
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import Splits
+from triovision.train.evaluation.metrics import accuracy, in_top_k
 
 #: Inverse strengths of the regularisation to choose from.
 _STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -33,9 +34,9 @@ class Score:
     name: str
     split: str
     photos: int
-    top1: float
-    top5: float
-    macro_recall: float
+    top1: float | None
+    top5: float | None
+    macro_recall: float | None
 
 
 def score(name: str, split_name: str, ranks: NDArray[np.floating], target: NDArray[np.int64]) -> Score:
@@ -49,11 +50,7 @@ def score(name: str, split_name: str, ranks: NDArray[np.floating], target: NDArr
     """
     known = target != NO_LABEL
     ranks, target = ranks[known], target[known]
-    order = np.argsort(-ranks, axis=1, kind="stable")
-    right = order[:, 0] == target
-    recalls = [right[target == label].mean() for label in np.unique(target)]
-    top5 = (order[:, :5] == target[:, None]).any(axis=1)
-    return Score(name, split_name, len(target), float(right.mean()), float(top5.mean()), float(np.mean(recalls)))
+    return Score(name, split_name, len(target), **accuracy(target, ranks.argmax(axis=1), in_top_k(ranks, target, 5)))
 
 
 def fit_logistic(features: NDArray[np.float32], target: NDArray[np.int64], strength: float) -> Pipeline:

@@ -26,11 +26,11 @@ from triovision.train.data.positions import Task, make_task
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.run import CACHE
 from triovision.train.engine.run_folder import PositionRun
+from triovision.train.evaluation.calibration import fit_half
 from triovision.train.evaluation.candidate_cities import SCALES_KM, Guesses, best_scale, cross_fitted, guess
 from triovision.train.evaluation.country_probabilities import Classifier, CountryProbabilities, classify, learnt, probe
 from triovision.train.evaluation.learning_curves import read_curves
-from triovision.train.evaluation.position_scores import position_scores
-from triovision.train.export.calibration import fit_half
+from triovision.train.evaluation.metrics import position_scores
 from triovision.train.models.build import split_frozen_backbone
 
 _TREES = 200
@@ -81,7 +81,7 @@ def measure(
         scale_km=scale_km,
         epochs=read_curves(run.folder),
         splits={
-            name: {way: position_scores(*task.position[rows].T, *found.T) for way, found in positions[name].items()}
+            name: {way: position_scores(task.position[rows], found) for way, found in positions[name].items()}
             for name, rows in task.validation.items()
         },
     )

@@ -1,4 +1,4 @@
-"""How good a model is, on photos with known countries and positions."""
+"""Predictions of a model for a manifest, and their metrics."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from sklearn.metrics import recall_score
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from triovision.errors import ManifestError, PhotoError
-from triovision.geo import THRESHOLDS_KM, distance_km, geo_score
+from triovision.geo import distance_km
 from triovision.inference import GeoModel
 from triovision.inference.stream import predict_files
 from triovision.results import Prediction
 from triovision.train.data.manifest import Manifest
-
-_ECE_BINS = 15
+from triovision.train.evaluation.metrics import (
+    accuracy,
+    distance_scores,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Figures of one model on one set of photos.
+    """Metrics of one model on one set of photos.
 
     Attributes:
         model: Id of the model.
-        metrics: Figures by name; None where no photo allows the figure.
+        metrics: Values by name; None where the photos allow none.
         unreadable: File and reason of each photo that could not be read.
     """
 
@@ -38,8 +39,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What one model says of one set of photos.
+class ManifestPredictions:
+    """Predictions of one model for the photos of a manifest.
 
     Attributes:
         predictions: With all countries, one a readable photo.
@@ -51,19 +52,21 @@ class Answers:
     table: pd.DataFrame
     unreadable: tuple[tuple[str, str], ...]
 
-    def where(self, rows: NDArray[np.bool_]) -> Answers:
+    def where(self, rows: NDArray[np.bool_]) -> ManifestPredictions:
         """Some of the photos, by a mask."""
         kept = tuple(prediction for prediction, chosen in zip(self.predictions, rows, strict=True) if chosen)
         return replace(self, predictions=kept, table=self.table[rows])
 
 
 def evaluate(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object] | None = None) -> Evaluation:
-    """Predict every photo of a manifest and compare; see `ask`."""
-    answers = ask(model, manifest, on_photo)
-    return Evaluation(model.card.id, figures(answers, model.card.labels), answers.unreadable)
+    """Predict every photo of a manifest and compare; see `predict_manifest`."""
+    answers = predict_manifest(model, manifest, on_photo)
+    return Evaluation(model.card.id, evaluation_metrics(answers, model.card.labels), answers.unreadable)
 
 
-def ask(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object] | None = None) -> Answers:
+def predict_manifest(
+    model: GeoModel, manifest: Manifest, on_photo: Callable[[], object] | None = None
+) -> ManifestPredictions:
     """Predict every photo of a manifest.
 
     Args:
@@ -89,11 +92,11 @@ def ask(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object] | No
     if not read:
         raise ManifestError(str(manifest.root), "holds not one readable photo of the manifest", "Check --root")
     table = manifest.table[[prediction is not None for prediction in predictions]]
-    return Answers(read, table, tuple(unreadable))
+    return ManifestPredictions(read, table, tuple(unreadable))
 
 
-def figures(answers: Answers, labels: Sequence[str]) -> dict[str, float | None]:
-    """All figures of `Evaluation`.
+def evaluation_metrics(answers: ManifestPredictions, labels: Sequence[str]) -> dict[str, float | None]:
+    """All metrics of `Evaluation`.
 
     Args:
         answers: At least one.
@@ -110,7 +113,7 @@ def figures(answers: Answers, labels: Sequence[str]) -> dict[str, float | None]:
 def country_metrics(
     predictions: Sequence[Prediction], truth: Sequence[str], labels: Sequence[str]
 ) -> dict[str, float | None]:
-    """Country figures over all photos, and over those whose country the model knows.
+    """Country metrics over all photos, and over those whose country the model knows.
 
     Calibration error (15 bins, top label) is over all photos; the log-likelihood over known countries, since the
     model has no probability for the others.
@@ -122,15 +125,15 @@ def country_metrics(
     in_top5 = np.array([country in codes[:5] for country, codes in zip(countries, ranked, strict=True)])
     metrics: dict[str, float | None] = {"photos_known_country": float(known.sum())}
     for suffix, chosen in (("", np.full(len(known), fill_value=True)), ("_known", known)):
-        some = bool(chosen.any())
-        metrics[f"country_top1{suffix}"] = float((first == countries)[chosen].mean()) if some else None
-        metrics[f"country_top5{suffix}"] = float(in_top5[chosen].mean()) if some else None
-        metrics[f"country_macro_recall{suffix}"] = _macro_recall(countries[chosen], first[chosen]) if some else None
+        for name, value in accuracy(countries[chosen], first[chosen], in_top5[chosen]).items():
+            metrics[f"country_{name}{suffix}"] = value
     answered = np.array([not p.abstained for p in predictions])
     in_set = np.array([country in p.country_set for country, p in zip(countries, predictions, strict=True)])
     return metrics | {
-        "expected_calibration_error": _calibration_error(predictions, countries, labels),
-        "negative_log_likelihood_known": _log_loss(predictions, countries, known),
+        "expected_calibration_error": expected_calibration_error(
+            np.array([p.countries[0].probability for p in predictions]), first == countries
+        ),
+        "negative_log_likelihood_known": negative_log_likelihood(_of_truth(predictions, countries, known), 1e-12),
         "answered": float(answered.mean()),
         "answered_accuracy": float((first == countries)[answered].mean()) if answered.any() else None,
         "country_set_coverage_known": float(in_set[known].mean()) if known.any() else None,
@@ -145,44 +148,31 @@ def distance_metrics(predictions: Sequence[Prediction], table: pd.DataFrame) -> 
     """
     lat_deg, lon_deg = table["lat"].to_numpy(), table["lon"].to_numpy()
     placed = ~(np.isnan(lat_deg) | np.isnan(lon_deg))
-    within = [f"within_{km}_km" for km in THRESHOLDS_KM]
-    names = ["median_km", "mean_km", *within, "geo_score", "radius_holds", "radius_90_holds"]
     if not placed.any():
+        names = (*distance_scores(np.zeros(1)), "radius_holds", "radius_90_holds")
         return {"photos_with_position": 0.0} | dict.fromkeys(names)
     place_lat = np.array([p.place.lat_deg for p in predictions])
     place_lon = np.array([p.place.lon_deg for p in predictions])
     radius_km = np.array([[p.radius_km, p.radius_90_km] for p in predictions])[placed]
     error_km = np.asarray(distance_km(lat_deg, lon_deg, place_lat, place_lon))[placed]
-    values: list[float | None] = [
-        float(np.median(error_km)),
-        float(error_km.mean()),
-        *(float((error_km <= km).mean()) for km in THRESHOLDS_KM),
-        float(np.mean(geo_score(error_km))),
-        *(error_km[:, None] <= radius_km).mean(axis=0).tolist(),
-    ]
-    return dict(zip(["photos_with_position", *names], [float(placed.sum()), *values], strict=True))
+    holds, holds_90 = (error_km[:, None] <= radius_km).mean(axis=0).tolist()
+    return {
+        "photos_with_position": float(placed.sum()),
+        **distance_scores(error_km),
+        "radius_holds": holds,
+        "radius_90_holds": holds_90,
+    }
 
 
-def _macro_recall(truth: NDArray[np.str_], first: NDArray[np.str_]) -> float:
-    # Over the countries that are there: a country that is only guessed has no recall.
-    return float(recall_score(truth, first, labels=np.unique(truth), average="macro", zero_division=0))
-
-
-def _calibration_error(predictions: Sequence[Prediction], truth: NDArray[np.str_], labels: Sequence[str]) -> float:
-    """Expected calibration error of the top label; an unknown country counts as a miss."""
-    index = {label: i for i, label in enumerate(labels)}
-    probability = torch.zeros(len(predictions), len(labels) + 1)
-    for row, prediction in zip(probability, predictions, strict=True):
-        for guess in prediction.countries:
-            row[index[guess.country]] = guess.probability
-    target = torch.tensor([index.get(country, len(labels)) for country in truth])
-    return float(multiclass_calibration_error(probability, target, num_classes=len(labels) + 1, n_bins=_ECE_BINS))
-
-
-def _log_loss(predictions: Sequence[Prediction], truth: NDArray[np.str_], known: NDArray[np.bool_]) -> float | None:
-    given = [
-        next(guess.probability for guess in prediction.countries if guess.country == country)
-        for prediction, country, is_known in zip(predictions, truth, known, strict=True)
-        if is_known
-    ]
-    return float(-np.log(np.maximum(given, 1e-12)).mean()) if given else None
+def _of_truth(
+    predictions: Sequence[Prediction], truth: NDArray[np.str_], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Probability of the true country of each photo whose country is known."""
+    return np.array(
+        [
+            next(guess.probability for guess in prediction.countries if guess.country == country)
+            for prediction, country, is_known in zip(predictions, truth, known, strict=True)
+            if is_known
+        ],
+        np.float64,
+    )

@@ -12,18 +12,25 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import save
 from torch import nn
 
 from triovision.errors import RecipeError
+from triovision.files import atomic_write
 from triovision.geo import country_name
-from triovision.inference.card import Calibration, ModelCard, Provenance
+from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, Provenance, sha256
 from triovision.inference.registry import open_model
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import split
 from triovision.train.engine.run_folder import CountryRun, read_country_run
-from triovision.train.evaluation.predict import Answers, ask, evaluate
-from triovision.train.export.calibration import fit_calibration, fit_half, held_out, write_model
-from triovision.train.export.radii import calibrate_radii, unfitted_figures
+from triovision.train.evaluation.calibration import (
+    calibrate_radii,
+    fit_calibration,
+    fit_half,
+    held_out,
+    unfitted_metrics,
+)
+from triovision.train.evaluation.predict import ManifestPredictions, evaluate, predict_manifest
 
 #: A place with this many training photos is one that the model can be said to know.
 _WELL_KNOWN = 20
@@ -143,20 +150,34 @@ def export_run(
         if made.run.folder != calibrating.run.folder:
             draft = _card(made, photos, words, request, calibration, {})
             answers, elsewhere = _asked(write_model(made.network, Path(scratch), draft), made.run, photos)
-            own = {**unfitted_figures(answers, draft.labels), **elsewhere}
+            own = {**unfitted_metrics(answers, draft.labels), **elsewhere}
             metrics = {f"{name} (calibrating run)": values for name, values in metrics.items()}
             metrics |= {f"{name} (this model)": values for name, values in own.items()}
     # Written once and last, so that no model without its figures ever lies where the app looks.
     return write_model(made.network, request.models, _card(made, photos, words, request, calibration, metrics))
 
 
+def write_model(network: nn.Module, models: Path, card: ModelCard) -> Path:
+    """Write the weights in half precision and the card with their hash into `models/<id>/`."""
+    folder = models / card.id
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {
+        name: tensor.half().contiguous() if tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    atomic_write(folder / WEIGHTS, save(half))
+    hashed = card.model_copy(update={"weights_sha256": sha256(folder / WEIGHTS)})
+    atomic_write(folder / CARD, hashed.model_dump_json(indent=2) + "\n")
+    return folder
+
+
 def _asked(
     folder: Path, run: CountryRun, photos: Manifest
-) -> tuple[dict[str, Answers], dict[str, dict[str, float | None]]]:
+) -> tuple[dict[str, ManifestPredictions], dict[str, dict[str, float | None]]]:
     """What a model says of held-out photos, by the split, and its figures on the countries kept from training."""
     model = open_model(folder, torch.device("cpu"))
     splits = split(photos, run.recipe.data)
-    answers = {name: ask(model, part) for name, part in splits.validation.items() if len(part)}
+    answers = {name: predict_manifest(model, part) for name, part in splits.validation.items() if len(part)}
     if not len(splits.elsewhere):
         return answers, {}
     return answers, {"elsewhere": evaluate(model, splits.elsewhere).metrics}

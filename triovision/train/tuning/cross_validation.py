@@ -19,7 +19,7 @@ from triovision.train.data.manifest import Manifest, read_manifest, write_manife
 from triovision.train.data.splits import divide_into_folds, whole_groups
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
-from triovision.train.evaluation.run_evaluation import figures
+from triovision.train.evaluation.country import scalar_metrics
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.viz import LIGHT, figures_page
 from triovision.viz.study_figures import metric_spread
@@ -177,4 +177,4 @@ def _only_split(metrics: RunMetrics) -> SplitMetrics:
 
 def _fold_figures(metrics: RunMetrics) -> dict[str, float | None]:
     gaps = metrics.overfitting.gaps
-    return figures(_only_split(metrics)) | {"overfitting_gap": gaps[0].gap if gaps else None}
+    return scalar_metrics(_only_split(metrics)) | {"overfitting_gap": gaps[0].gap if gaps else None}

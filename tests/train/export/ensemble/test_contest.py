@@ -11,8 +11,8 @@ from triovision.cli import main
 from triovision.inference import load_model
 from triovision.inference.card import CARD
 from triovision.train.evaluation.benchmark import build_benchmark, run_benchmark
+from triovision.train.evaluation.calibration import fit_half
 from triovision.train.evaluation.predict import evaluate
-from triovision.train.export.calibration import fit_half
 
 from .conftest import KNOWN, NEW, A, B, Study
 from .test_making import train_ensemble

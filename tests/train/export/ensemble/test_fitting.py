@@ -5,7 +5,7 @@ import pytest
 from scipy.special import log_softmax
 
 from triovision.inference.calibration import fit_temperature
-from triovision.train.export.ensemble.fitting import fit_country_weights, fit_place_weights
+from triovision.train.export.ensemble_weights import fit_country_weights, fit_place_weights
 
 
 def say(random: np.random.Generator, target: np.ndarray, skill: float) -> np.ndarray:

@@ -13,11 +13,11 @@ from triovision.cli import main
 from triovision.geo import WeightedPlaces, distance_km
 from triovision.inference import load_model, read_card
 from triovision.inference.card import CARD
+from triovision.train.evaluation.calibration import fit_half
 from triovision.train.evaluation.predict import evaluate
-from triovision.train.export.calibration import fit_half
-from triovision.train.export.ensemble import answers as answers_module
-from triovision.train.export.ensemble.answers import density_at, member_answers
-from triovision.train.export.ensemble.photos import held_out_photos
+from triovision.train.export import ensemble_members as answers_module
+from triovision.train.export.ensemble import held_out_photos
+from triovision.train.export.ensemble_members import density_at, member_answers
 
 from .conftest import KNOWN, A, B, Study
 

@@ -11,8 +11,8 @@ from typing import Final
 from triovision.errors import ManifestError
 from triovision.geo.country_names import country_code
 from triovision.guesses import check_position
-from triovision.train.data.manifest import read_table
 from triovision.train.data.build.photo_files import Problem
+from triovision.train.data.manifest import read_table
 
 _NAMES: Final = {
     "file": ("file", "file_name", "filename", "filepath", "path", "image", "photo"),

@@ -12,7 +12,7 @@ from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import read_manifest
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
-from triovision.train.evaluation.metrics import scores
+from triovision.train.evaluation.split_metrics import scores
 from triovision.train.models.forward import network_outputs
 from triovision.train.recipes.country_recipe import read_recipe
 

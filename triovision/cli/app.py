@@ -1,0 +1,36 @@
+"""`triovision app`: the page, from a checkout or an installed wheel."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from triovision.bundle import APP
+from triovision.extras import require
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; 127.0.0.1 for this machine only.  [default: every address]")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: the first free from 8501]")
+@click.option("--model", "model_id", help="Model that answers; see `models`.")
+@click.option("--no-browser", is_flag=True, help="Open no browser, as on a server.")
+def app(host: str | None, port: int | None, model_id: str | None, no_browser: bool) -> None:
+    """Start the page and open it in the browser. Stop it with Ctrl-C.
+
+    \b
+    Examples:
+      triovision app
+      triovision app --host 127.0.0.1 --port 8600 --model tf_efficientnet_lite0.places10k
+    """  # noqa: D301 - click reads the escape
+    require("")
+    from streamlit.web.cli import main_run  # noqa: PLC0415 - `--help` must not wait for Streamlit
+
+    if model_id is not None:
+        from triovision.inference.registry import model_folder  # noqa: PLC0415 - torch
+
+        os.environ["TRIOVISION_MODEL"] = model_folder(model_id).name
+    options = {"server.address": host, "server.port": port, "server.headless": no_browser or None}
+    flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    # Streamlit reads the configuration beside the script, wherever the command is given.
+    main_run.main([str(APP), *flags], prog_name="triovision app", standalone_mode=False)

