@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from triovision.errors import RecipeError
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.losses.country import CrossEntropy
-from triovision.train.models.build import build_country_network, freeze_blocks, rest_frozen
+from triovision.train.models.build import build_country_network, eval_frozen, freeze_blocks
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Loss
 
@@ -95,7 +95,7 @@ def test_nothing_is_dropped_out_in_what_is_frozen() -> None:
     network = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Dropout()), nn.Linear(2, 2))
     network[0].requires_grad_(False)
     network.train()
-    rest_frozen(network)
+    eval_frozen(network)
     assert [module.training for module in network.modules()] == [True, False, False, False, True]
 
 

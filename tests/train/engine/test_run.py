@@ -221,7 +221,7 @@ def test_a_run_goes_on_from_another_with_the_labels_that_both_have(
     labels = ("DE", "NA", "JP")
     network = build_classifier("test_efficientnet", 3)
     init_from_classifier(network, labels, first.network, first.labels, "first")
-    assert "does not know ['DE']" in caplog.text
+    assert "has no label for ['DE']" in caplog.text
     torch.testing.assert_close(
         network.get_submodule("conv_stem").weight, first.network.get_submodule("conv_stem").weight
     )

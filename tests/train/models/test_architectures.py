@@ -203,7 +203,7 @@ def test_weights_that_cannot_be_fetched_are_an_error_in_words(
         raise reason
 
     monkeypatch.setattr("timm.create_model", refuse)
-    with pytest.raises(RecipeError, match=r"cannot be had \((no route|No pretrained)"):
+    with pytest.raises(RecipeError, match=r"cannot be loaded \((no route|No pretrained)"):
         init_backbone(torch.nn.Identity(), read_recipe("comparison_resnet50"), None)
 
 
