@@ -186,7 +186,7 @@ def test_an_unknown_loss_is_an_error_before_anything_is_written(
     tmp_path: Path, photos: Manifest, recipe: Recipe
 ) -> None:
     other = recipe.model_copy(update={"loss": Loss.model_construct(name="hinge")})
-    with pytest.raises(RecipeError, match="'hinge' is no registered country loss: Give one of cross_entropy, focal"):
+    with pytest.raises(RecipeError, match=r"'hinge' is no registered country loss\. Give one of cross_entropy, focal"):
         train_country(other, photos, tmp_path / "run", None, LoadOptions(workers=0))
     assert not (tmp_path / "run").exists()
 
