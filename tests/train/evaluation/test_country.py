@@ -16,12 +16,6 @@ from triovision.train.evaluation.split_metrics import scores
 from triovision.train.models.forward import network_outputs
 from triovision.train.recipes.country_recipe import read_recipe
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
 
 @pytest.fixture(scope="module")
 def finished(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

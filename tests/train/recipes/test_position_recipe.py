@@ -39,7 +39,7 @@ def test_the_default_is_the_best_of_the_study() -> None:
 
 def test_versions_and_losses_are_those_there_are() -> None:
     assert get_args(PositionRecipe.model_fields["version"].annotation) == VERSIONS
-    assert get_args(PositionLoss.model_fields["name"].annotation) == POSITION_LOSSES
+    assert get_args(PositionLoss.model_fields["name"].annotation) == tuple(POSITION_LOSSES)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -14,12 +14,6 @@ from triovision.metrics.country import METRICS, Cost, Overfitting, RunMetrics, S
 from triovision.train.data.manifest import Manifest, read_manifest
 from triovision.train.tuning import cross_validation
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
 
 @pytest.fixture
 def photos(colours: Path) -> Manifest:

@@ -14,12 +14,6 @@ from triovision.metrics.position import WAYS, read_position_metrics
 from triovision.train.recipes.position_recipe import RECIPES
 from triovision.train.tuning import position_benchmark as benchmark
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
 #: Without these, two places of FR are left, one a fold, and one of JP, which is in the training photos of every fold.
 FEW_PLACES = ("FR_2", "JP_1", "JP_2")
 

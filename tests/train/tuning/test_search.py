@@ -28,12 +28,6 @@ from triovision.train.tuning.search_space import read_space
 from triovision.train.tuning.study import JOURNAL, StudyPlan, best_trial, open_study, write_results
 from triovision.train.tuning.trials import trial_folder
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
 SPACE = """
 "optimisation.learning_rate" = {low = 1e-3, high = 1e-1, log = true}
 "schedule.name" = {choices = ["cosine", "plateau"]}
