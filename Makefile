@@ -58,7 +58,7 @@ lock: $(VENV)/dev ## Pin every package with its hashes in requirements.lock; LOC
 	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock $(LOCK)
 
-# What marks a text: `t("…")` and `t.plural("…", "…", n)` of a `Translator`, `translate("…")` of a map's look, `Message("…")`.
+# What marks a text: `t("…")` and `t.plural("…", "…", n)` of a `Translator`, `translate("…")` of a map's options, `Message("…")`.
 KEYWORDS := -k t -k plural:1,2 -k translate -k Message
 TRANSLATIONS := assets/translations
 

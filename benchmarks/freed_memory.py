@@ -1,4 +1,4 @@
-"""Training steps with freed memory kept in the process, as a ratio to those without, each in a process of its own."""
+"""Speed of training steps that keep freed memory in the process, as a ratio to steps that return it to the system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH, SIDE_PX, SECONDS, ROUNDS = 64, 160, 15, 2
 
 
 def photos_per_s() -> float:
-    """Photos a second of bare training steps on one batch in memory."""
+    """Photos a second of plain training steps on one batch in memory."""
     network = timm.create_model("tf_efficientnet_lite0", num_classes=62).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-4)
     batch_nchw = torch.randn(BATCH, 3, SIDE_PX, SIDE_PX).to(memory_format=torch.channels_last)
@@ -38,13 +38,13 @@ def photos_per_s() -> float:
 
 
 def in_own_process(name: str) -> float:
-    """The same in a process whose freed memory is `returned` to the system or `kept`."""
+    """Photos a second in a new process whose freed memory is `returned` to the system or `kept`."""
     child = [sys.executable, "-m", "benchmarks.freed_memory", name]
     return float(subprocess.run(child, check=True, capture_output=True).stdout)  # noqa: S603 - this very file
 
 
 def main() -> None:
-    """Print photos a second of both and their ratio."""
+    """Print both speeds and their ratio."""
     best = {name: max(in_own_process(name) for _ in range(ROUNDS)) for name in ("returned", "kept")}
     for name, speed in best.items():
         print(f"freed memory {name:9} {speed:6.1f} photos/s")

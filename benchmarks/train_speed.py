@@ -1,7 +1,7 @@
 """Photos a second of our training loop, as a ratio to a bare PyTorch loop on the same tensors in the same run.
 
-The first step, which warms up and after which a checkpoint is kept, is not counted. With `--compile` our loop is also
-measured with the network compiled.
+The first step is a warm-up with a checkpoint after it, and is not counted. With `--compile` our loop is measured with
+the network compiled too.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.train.data.dataset import Sample, SampleKey, collate
 from triovision.train.data.loaders import ResumableLoader
 from triovision.train.data.unreadable import UnreadablePhotos
-from triovision.train.engine.callbacks import AtomicCheckpointIO, Compile, FiniteLossGuard, StepCheckpoint
+from triovision.train.engine.callbacks import AtomicCheckpointIO, Compile, FiniteLossGuard, StepCheckpoint, StepSeed
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.trainer import keep_freed_memory
-from triovision.train.losses.country import CountryLoss
+from triovision.train.losses.country import CrossEntropy
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Optimisation
 
@@ -51,56 +51,56 @@ RECIPE = Recipe(
 )
 
 
-class Kept(Dataset[Sample | None]):
-    """Pictures of noise that are in memory."""
+class NoiseImages(Dataset[Sample | None]):
+    """Images of noise in memory."""
 
     def __init__(self) -> None:
-        self.pictures = torch.randint(0, 256, (BATCH * 4, 3, SIDE, SIDE), dtype=torch.uint8)
+        self.images = torch.randint(0, 256, (BATCH * 4, 3, SIDE, SIDE), dtype=torch.uint8)
 
     def __len__(self) -> int:
-        """Photos of an epoch."""
+        """Number of photos an epoch."""
         return STEPS * BATCH
 
-    def __getitem__(self, draw: SampleKey) -> Sample:
-        """One picture and its country."""
-        return self.pictures[draw[0] % len(self.pictures)], draw[0] % len(LABELS)
+    def __getitem__(self, key: SampleKey) -> Sample:
+        """Image and label."""
+        return self.images[key[0] % len(self.images)], key[0] % len(LABELS)
 
 
 class InOrder(Sampler[SampleKey]):
-    """Every photo once."""
+    """Each photo once, in order."""
 
     epoch = 0
 
     def __len__(self) -> int:
-        """Photos of an epoch."""
+        """Number of photos an epoch."""
         return STEPS * BATCH
 
     def __iter__(self) -> Iterator[SampleKey]:
-        """Rows with a seed that nothing reads."""
+        """Row numbers, each with an unused seed."""
         return ((row, 0) for row in range(len(self)))
 
 
 def loader() -> ResumableLoader:
-    """The same for both loops."""
+    """Training batches, the same for both loops."""
     return ResumableLoader(
-        Kept(), InOrder(), BATCH, collate_fn=collate(RECIPE.preprocessing), pin_memory=torch.cuda.is_available()
+        NoiseImages(), InOrder(), BATCH, collate_fn=collate(RECIPE.preprocessing), pin_memory=torch.cuda.is_available()
     )
 
 
 def device() -> torch.device:
-    """The GPU where there is one."""
+    """GPU if present, else CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def module() -> CountryModule:
-    """A network of a fixed seed."""
+    """Module of a country run with a fixed seed."""
     torch.manual_seed(0)
     even = np.full(len(LABELS), 1 / len(LABELS))
-    return CountryModule(RECIPE, LABELS, (), STEPS, CountryLoss(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
+    return CountryModule(RECIPE, LABELS, (), STEPS, CrossEntropy(RECIPE.loss, np.ones(len(LABELS), np.int64), even))
 
 
-def bare(folder: Path) -> float:  # noqa: ARG001 - as `ours`
-    """Seconds of a loop in PyTorch alone: bfloat16, clipping, AdamW, schedule, moving average."""
+def bare(folder: Path) -> float:  # noqa: ARG001 - the signature of `ours`
+    """Seconds of a plain PyTorch loop: bfloat16, clipping, AdamW, schedule, moving average."""
     training, batches = module().to(device()), loader()
     configured = training.configure_optimizers()
     optimiser, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
@@ -123,7 +123,7 @@ def bare(folder: Path) -> float:  # noqa: ARG001 - as `ours`
 
 
 def step_loss(network: torch.nn.Module, images: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy of one batch, with the recipe's smoothing."""
+    """Cross-entropy of one batch with the recipe's label smoothing."""
     with torch.autocast(device().type, torch.bfloat16):
         logits = network(images)
     return torch.nn.functional.cross_entropy(
@@ -131,27 +131,27 @@ def step_loss(network: torch.nn.Module, images: Tensor, target: Tensor) -> Tenso
     )
 
 
-class Clock(lightning.Callback):
+class StepTimer(lightning.Callback):
     """Times the steps after the first."""
 
     seconds = 0.0
 
     def on_train_batch_start(self, _: object, __: object, ___: object, batch_idx: int) -> None:
-        """Begin."""
+        """Start at the second step."""
         if batch_idx == 1:
             self.start = time.perf_counter()
 
     def on_train_epoch_end(self, *_: object) -> None:
-        """End."""
+        """Stop when the device is done."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.seconds = time.perf_counter() - self.start
 
 
 def ours(folder: Path, compiled: bool = False) -> float:
-    """Seconds of the loop that `triovision train run` uses."""
-    clock, facts = Clock(), folder / "run.json"
-    facts.write_text("{}", encoding="utf-8")
+    """Seconds of the training loop of `triovision train run`."""
+    timer, run_config = StepTimer(), folder / "run.json"
+    run_config.write_text("{}", encoding="utf-8")
     trainer = lightning.Trainer(
         max_epochs=1,
         precision="bf16-mixed",
@@ -160,21 +160,22 @@ def ours(folder: Path, compiled: bool = False) -> float:
         enable_model_summary=False,
         enable_checkpointing=True,
         callbacks=[
-            clock,
+            timer,
             *([Compile()] if compiled else []),
             EMAWeightAveraging(decay=RECIPE.optimisation.ema_decay),
-            FiniteLossGuard(0, facts, UnreadablePhotos(folder / "bad.csv", 0)),
+            StepSeed(0),
+            FiniteLossGuard(run_config, UnreadablePhotos(folder / "unreadable.csv", 0)),
             StepCheckpoint(folder, 200),
         ],
         plugins=[AtomicCheckpointIO()],
     )
     with contextlib.redirect_stdout(None):
         trainer.fit(module(), loader())
-    return clock.seconds
+    return timer.seconds
 
 
 def main() -> None:
-    """Measure in turn and compare medians."""
+    """Measure the loops in turn and compare their medians."""
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     print(
@@ -188,14 +189,14 @@ def main() -> None:
     with TemporaryDirectory() as scratch:
         for counted in [False] + [True] * ROUNDS:
             for name, loop in loops.items():
-                taken = loop(Path(scratch))
+                elapsed = loop(Path(scratch))
                 if counted:
-                    seconds[name].append(taken)
+                    seconds[name].append(elapsed)
     rates = {name: (STEPS - 1) * BATCH / statistics.median(values) for name, values in seconds.items()}
     for name, rate in rates.items():
         print(f"  {name:14} {rate:7.1f} photos/s")
     ratio = rates["our loop"] / rates["bare PyTorch"]
-    print(f"  ratio = {ratio:.2f} (wanted: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
+    print(f"  ratio = {ratio:.2f} (target: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
 
 
 if __name__ == "__main__":

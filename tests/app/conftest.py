@@ -6,6 +6,7 @@ import pytest
 import streamlit as st
 import torch
 from safetensors.torch import save_file
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from triovision.inference.registry import EMBEDDED_MODEL
@@ -14,6 +15,18 @@ from triovision.networks import build_classifier
 ROOT = Path(__file__).parents[2]
 LABELS = ("PE", "FR", "IT", "CN", "JP", "US", "GB", "DE", "ES", "GR", "TR", "IN", "TH", "BR", "MX", "EG", "MA", "ZA")
 ARCHITECTURE = "mobilenetv2_050"
+
+
+@pytest.fixture(autouse=True)
+def visited_server(monkeypatch):
+    """A server that was visited before: each run of AppTest would otherwise be the first visit of a new one."""
+    begin = PagesManager.__init__
+
+    def begin_visited(self, *args, **options):
+        begin(self, *args, **options)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", begin_visited)
 
 
 @pytest.fixture(scope="session")

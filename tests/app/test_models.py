@@ -11,7 +11,7 @@ from triovision import inference
 from triovision.errors import ModelError
 from triovision.inference import EMBEDDED_MODEL, CountryEngine
 from triovision.inference.geoclip import release
-from triovision.ui import installing
+from triovision.ui import installation
 from triovision.ui.installation import Installation, Step, shared_installation
 
 NOISE, WORLDWIDE = "test_efficientnet.noise", "geoclip.mp16"
@@ -42,7 +42,7 @@ def asked(monkeypatch):
 def world(two, hub, small_package, tiny_card, monkeypatch):  # noqa: ARG001 - the package must be there
     """The page where the worldwide model can be installed from a hub on this machine."""
     monkeypatch.setattr(release, "released_card", lambda: tiny_card)
-    monkeypatch.setattr(installing, "_SHARED", Installation())
+    monkeypatch.setattr(installation, "_SHARED", Installation())
     yield two
     shared_installation().cancel()
     hub.release.set()

@@ -131,8 +131,14 @@ def test_a_french_browser_reads_french(visit):
     expect(page.get_by_role("button", name="Choisir des photos")).to_be_visible(timeout=SLOW_MS)
 
 
-def test_the_first_visit_of_a_server_may_be_to_another_page(open_page, serve):
-    page = open_page(serve(ROOT / "app.py", "first visit") + "/about", locale="en-GB")
-    expect(page.get_by_role("heading", level=1)).to_have_text("About TrioVision", timeout=SLOW_MS)
+@pytest.mark.parametrize(
+    ("address", "heading"),
+    [("/", "Where was this photo taken?"), ("/models", "Models"), ("/about", "About TrioVision")],
+)
+def test_the_first_visit_of_a_server_may_be_to_any_page(open_page, serve, address, heading):
+    page = open_page(serve(ROOT / "app.py", f"first visit to {address}") + address, locale="en-GB")
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading, timeout=SLOW_MS)
     expect(page.get_by_role("button", name="Français").or_(page.get_by_role("radio", name="Français"))).to_be_visible()
     expect(page.get_by_test_id("stSidebarNav")).to_have_count(0)
+    expect(page.get_by_role("link", name="Models")).to_be_visible()  # the app's own menu
+    expect(page.get_by_role("dialog")).to_have_count(0)  # "page not found"

@@ -11,7 +11,8 @@ from triovision.geo import Box, Evidence, WeightedPlaces
 from triovision.guesses import CountryGuess, PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.leaflet import LeafletSource
-from triovision.viz.maps import MapLook, prediction_map
+from triovision.viz.map_style import MapOptions
+from triovision.viz.maps import prediction_map
 
 PARIS = PlaceGuess("Paris", "FR", 48.8566, 2.3522, 0.5)
 LYON = PlaceGuess("Lyon", "FR", 45.764, 4.8357, 0.35)
@@ -46,11 +47,11 @@ HOSTILE = [
 ]
 
 
-ENGLISH = MapLook()
+ENGLISH = MapOptions()
 
 
-def script(prediction=PREDICTION, camera=None, look=ENGLISH):
-    plot = prediction_map(prediction, camera, look)
+def script(prediction=PREDICTION, camera=None, options=ENGLISH):
+    plot = prediction_map(prediction, camera, options)
     plot.render()
     return _get_map_string(plot)
 
@@ -91,7 +92,7 @@ def test_words_and_numbers_are_in_the_readers_language():
     def translate(msgid, /, **values):
         return french.get(msgid, msgid).format(**values)
 
-    text = script(replace(PREDICTION, radius_km=2345), look=MapLook(language="fr", translate=translate))
+    text = script(replace(PREDICTION, radius_km=2345), options=MapOptions(language="fr", translate=translate))
     assert "Probabilité : 15\u202f%" in alternatives(text)[1][2]
     assert '"Plan" : tile_layer' in text
     assert "2\u202f345 km" in popups(text)[0]
@@ -143,7 +144,7 @@ def test_base_layers_credit_their_makers_and_one_asks_no_server():
 
 def test_outlines_are_in_the_map_and_its_overview():
     outlines = '{"type":"MultiPolygon","coordinates":[[[[0,0],[1,0],[1,1],[0,0]]]]}'
-    text = script(look=MapLook(outlines=outlines))
+    text = script(options=MapOptions(outlines=outlines))
     assert text.count(outlines) == 1
     assert re.search(r'L\.Control\.MiniMap\(\s*outlines_div_\d+\("overlayPane"\)', text)
 
@@ -169,8 +170,8 @@ def test_the_same_prediction_gives_the_same_script():
 
 
 def test_every_script_and_style_comes_from_the_source():
-    look = MapLook(source=LeafletSource("../here/{package}/{path}"))
-    plot = prediction_map(PREDICTION, look=look)
+    options = MapOptions(source=LeafletSource("../here/{package}/{path}"))
+    plot = prediction_map(PREDICTION, options=options)
     plot.get_root().render()
     header = plot.get_root().header.render()
     addresses = re.findall(r'(?:src|href)="([^"]+)"', header)

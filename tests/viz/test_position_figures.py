@@ -43,12 +43,12 @@ def test_bars_are_means_with_standard_deviations() -> None:
     assert list(bar.error_x.array) == pytest.approx([141.42135623730951, 0])  # 200 / sqrt(2)
     assert list(dots.x) == [100, 300, 500, 500]
     assert "%" not in figures[f"Median distance: {WAYS['true_city']}"].layout.xaxis.tickformat
-    first, second = figures[f"Shares within: {WAYS['candidate_cities']}"].data
+    first, second = figures[f"Fractions within: {WAYS['candidate_cities']}"].data
     assert (first.name, second.name) == ("v1", "v2")
     assert list(first.y) == pytest.approx([0, 0.3, 0.6, 0.8, 1])
     assert list(first.error_y.array) == pytest.approx([0, 0.141421356, 0, 0, 0])
     assert list(first.x) == ["1 km", "25 km", "200 km", "750 km", "2,500 km"]
-    ways = figures["What each part is worth: v1"].data[0]
+    ways = figures["Contribution of each part: v1"].data[0]
     assert list(ways.y) == list(WAYS.values())
 
 
@@ -64,4 +64,4 @@ def test_curves_are_means_over_the_folds_that_got_so_far() -> None:
 
 def test_one_fold_has_no_spread() -> None:
     figures = position_figures({"v1": {"fold-1": metrics(100, 0.2, 1)}}, LIGHT)
-    assert list(figures[f"Shares within: {WAYS['true_city']}"].data[0].error_y.array) == [0] * 5
+    assert list(figures[f"Fractions within: {WAYS['true_city']}"].data[0].error_y.array) == [0] * 5

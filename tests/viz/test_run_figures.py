@@ -13,7 +13,7 @@ from triovision.metrics.country import (
     Scores,
     SplitMetrics,
 )
-from triovision.viz import comparison_figures, run_figures
+from triovision.viz import run_figures
 from triovision.viz.palette import DARK, LIGHT
 from triovision.viz.run_style import curves
 
@@ -111,8 +111,8 @@ def test_the_reliability_diagram_has_both_curves() -> None:
     )
     before = Reliability(temperature=1, expected_calibration_error=0.2, negative_log_likelihood=1, bins=bins)
     after = before.model_copy(update={"temperature": 2, "expected_calibration_error": 0.1, "bins": bins[:1]})
-    honest, first, second = run_figures.reliability_diagram(before, after, LIGHT).data
-    assert list(honest.x) == list(honest.y) == [0, 1]
+    diagonal, first, second = run_figures.reliability_diagram(before, after, LIGHT).data
+    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
     assert (list(first.x), list(first.y)) == ([0.2, 0.9], [0.4, 1])
     assert list(second.x) == [0.2]
     assert "20%" in first.name
@@ -127,26 +127,6 @@ def test_the_fitted_threshold_is_marked_on_the_risk_coverage_curve() -> None:
     assert (list(mark.x), list(mark.y)) == ([0.5], [0])
     unfitted = SPLIT.model_copy(update={"at_threshold": None})
     assert len(run_figures.risk_coverage_curve(unfitted, LIGHT).data) == 1
-
-
-def test_seeds_have_a_mean_and_a_spread() -> None:
-    bars, dots = comparison_figures.seed_bars({"a": [0.5, 0.7], "b": [0.4]}, LIGHT, "top-1").data
-    assert list(bars.x) == pytest.approx([0.6, 0.4])
-    assert list(bars.error_x.array) == pytest.approx([0.02**0.5, 0])
-    assert (list(dots.x), list(dots.y)) == ([0.5, 0.7, 0.4], ["a", "a", "b"])
-
-
-def test_curves_of_several_runs_lie_on_one_figure() -> None:
-    lines = comparison_figures.overlaid_accuracy({"a": EPOCHS, "b": EPOCHS[:1]}, "new", LIGHT).data
-    assert [(line.name, list(line.y)) for line in lines] == [("a", [0.2, 0.4]), ("b", [0.2])]
-
-
-def test_the_difference_is_the_second_minus_the_first() -> None:
-    old = (country("FR", "EU", 0.75, 4), country("JP", "AS", 0.5, 4), country("DE", "EU", 0.5, 4))
-    (bars,) = comparison_figures.country_difference(old, COUNTRIES, ("old", "new"), LIGHT).data
-    assert list(bars.x) == [-0.5, 0.25]  # worst first; DE has no photos in the second
-    assert [label.split(" ")[1] for label in bars.y] == ["JP", "FR"]
-    assert bars.marker.color[0] != bars.marker.color[1]
 
 
 @pytest.mark.parametrize(("epochs", "step"), [(3, 1), (10, 1), (11, 2), (50, 5)])

@@ -13,9 +13,10 @@ from triovision.bundle import NODE_MODULES
 from triovision.geo import Box
 from triovision.results import CameraFacts, Prediction
 from triovision.ui.translation import Translator
-from triovision.viz.drawings import drawn_box
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
-from triovision.viz.maps import MapLook, prediction_map
+from triovision.viz.map_geometry import drawn_box
+from triovision.viz.map_style import MapOptions
+from triovision.viz.maps import prediction_map
 from triovision.viz.outlines import NO_OUTLINES, read_outlines
 
 _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
@@ -39,7 +40,7 @@ def render_map(
     Returns:
         The rectangle that the reader drew last, if that was the last drawing.
     """
-    look = MapLook(
+    options = MapOptions(
         language=t.language,
         translate=t,
         theme="dark" if st.context.theme.type == "dark" else "light",
@@ -48,12 +49,12 @@ def render_map(
     )
     # Folium keeps what it has rendered inside its objects, so a map that is rendered twice is another one: a new map
     # for each run, of which streamlit-folium makes the same script, leaves the one in the browser alone.
-    plot = prediction_map(prediction, camera, look)
+    plot = prediction_map(prediction, camera, options)
     # render=False leaves out a whole page of HTML that nobody reads; the map itself is rendered all the same.
     drawn = st_folium(
         plot, key=key, height=height_px, use_container_width=True, returned_objects=["all_drawings"], render=False
     )
-    if look.source == PUBLIC_CDN:
+    if options.source == PUBLIC_CDN:
         st.caption(
             t(
                 "The map's scripts are not on this machine and come from a public server. "

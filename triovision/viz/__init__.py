@@ -1,4 +1,4 @@
-"""Figures, overlays and maps: values in, pictures out."""
+"""Plotly figures, heat map overlays and Folium maps of predictions and training metrics."""
 
 from triovision.viz.figures import (
     certainty_strip,
@@ -10,7 +10,8 @@ from triovision.viz.figures import (
     similarity_heatmap,
 )
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
-from triovision.viz.maps import MapLook, prediction_map
+from triovision.viz.map_style import MapOptions
+from triovision.viz.maps import prediction_map
 from triovision.viz.outlines import NO_OUTLINES, read_outlines
 from triovision.viz.overlays import overlay, png_bytes, raw_map, shown_photo
 from triovision.viz.palette import DARK, LIGHT, Palette
@@ -21,7 +22,7 @@ __all__ = [
     "NO_OUTLINES",
     "PUBLIC_CDN",
     "LeafletSource",
-    "MapLook",
+    "MapOptions",
     "Palette",
     "certainty_strip",
     "figures_page",

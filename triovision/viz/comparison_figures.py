@@ -1,7 +1,8 @@
-"""Plotly figures that lay several training runs side by side: values of `metrics.json` in, figures out."""
+"""Plotly figures that compare several training runs: accuracy curves, seeds, folds, recall by country."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,33 +11,33 @@ import plotly.graph_objects as go
 from triovision.geo import country_flag, country_name
 from triovision.metrics.country import CountryScore, Epoch
 from triovision.viz.palette import Palette
-from triovision.viz.run_style import colours, curves, finish, lines, share_axis, shown
+from triovision.viz.run_style import apply_style, colours, curves, fraction_axis, lines, safe_name
 
 
 def overlaid_accuracy(runs: Mapping[str, Sequence[Epoch]], split: str, palette: Palette) -> go.Figure:
     """Validation top-1 accuracy of several runs by epoch.
 
     Args:
-        runs: The curves by the name of the run.
+        runs: Logged epochs by the name of the run.
         split: Name of the validation split.
         palette: Colours.
     """
     of_split = {name: lines(epochs, "top1").get(split, ([], [])) for name, epochs in runs.items()}
-    return share_axis(curves(of_split, palette, "top-1 accuracy"))
+    return fraction_axis(curves(of_split, palette, "top-1 accuracy"))
 
 
 def seed_bars(
     groups: Mapping[str, Sequence[float]], palette: Palette, title: str, number_format: str = ".1%"
 ) -> go.Figure:
-    """Mean of one figure for each recipe, its standard deviation over seeds or folds as a whisker, each one as a dot.
+    """Mean and standard deviation of one metric for each recipe, with the value of each seed or fold as a tick.
 
     Args:
         groups: Values of the seeds or folds by the name of the recipe.
         palette: Colours.
-        title: What the figure is, for the axis.
-        number_format: How d3 writes a value where the pointer is.
+        title: Title of the axis.
+        number_format: d3 format of a value in the hover label.
     """
-    names = [shown(name) for name in groups]
+    names = [safe_name(name) for name in groups]
     spread = [float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in groups.values()]
     figure = go.Figure(
         go.Bar(
@@ -55,10 +56,10 @@ def seed_bars(
         marker={"color": palette.text, "size": 7, "symbol": "line-ns-open"},
         hovertemplate=f"%{{y}}<br>%{{x:{number_format}}}<extra></extra>",
     )
-    finish(figure, palette, 90 + 46 * len(groups))
+    apply_style(figure, palette, 90 + 46 * len(groups))
     figure.update_layout(showlegend=False, bargap=0.4)
     axis_format = ".0%" if number_format.endswith("%") else number_format
-    figure.update_xaxes(title=shown(title), tickformat=axis_format, rangemode="tozero")
+    figure.update_xaxes(title=safe_name(title), tickformat=axis_format, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 
@@ -66,7 +67,7 @@ def seed_bars(
 def country_difference(
     first: Sequence[CountryScore], second: Sequence[CountryScore], names: tuple[str, str], palette: Palette
 ) -> go.Figure:
-    """Recall of the second run minus that of the first, for each country that both have photos of.
+    """Recall of the second run minus recall of the first, for each country with photos in both.
 
     Args:
         first: Countries of the first run.
@@ -87,8 +88,49 @@ def country_difference(
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
-    finish(figure, palette, 110 + 17 * len(rows))
-    words = f"recall of {shown(names[1])} minus {shown(names[0])}"
-    figure.update_xaxes(title=words, tickformat="+.0%", zeroline=True, zerolinecolor=palette.muted)
+    apply_style(figure, palette, 110 + 17 * len(rows))
+    title = f"recall of {safe_name(names[1])} minus {safe_name(names[0])}"
+    figure.update_xaxes(title=title, tickformat="+.0%", zeroline=True, zerolinecolor=palette.muted)
     figure.update_yaxes(tickfont={"size": 11}, dtick=1)
+    return figure
+
+
+def metric_spread(
+    metrics: Mapping[str, Sequence[float]], runs: Sequence[str], palette: Palette, number_format: str
+) -> go.Figure:
+    """Values of several metrics over the runs of one recipe: dots, mean and standard deviation (n - 1).
+
+    Args:
+        metrics: Values by the name of the metric, in the order of `runs`; NaN where a run has none.
+        runs: Names of the runs.
+        palette: Colours.
+        number_format: d3 format of a value, such as `".1%"`.
+    """
+    names = [safe_name(name.replace("_", " ")) for name in metrics]
+    present = [[value for value in values if not math.isnan(value)] for values in metrics.values()]
+    figure = go.Figure(
+        go.Scatter(
+            name="one run",
+            x=[value for values in metrics.values() for value in values],
+            y=[name for name, values in zip(names, metrics.values(), strict=True) for _ in values],
+            mode="markers",
+            marker={"color": palette.muted, "size": 8, "symbol": "circle-open", "line": {"width": 2}},
+            text=[safe_name(run) for _ in names for run in runs],
+            hovertemplate=f"%{{text}}<br>%{{y}} %{{x:{number_format}}}<extra></extra>",
+        )
+    )
+    spread = [float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in present]
+    figure.add_scatter(
+        name="mean and standard deviation",
+        x=[float(np.mean(values)) if values else None for values in present],
+        y=names,
+        customdata=spread,
+        mode="markers",
+        marker={"color": palette.accent, "size": 11, "symbol": "diamond"},
+        error_x={"type": "data", "array": spread, "color": palette.accent, "thickness": 2},
+        hovertemplate=f"%{{y}}<br>%{{x:{number_format}}} ± %{{customdata:{number_format}}}<extra></extra>",
+    )
+    apply_style(figure, palette, 120 + 36 * len(names))
+    figure.update_xaxes(tickformat=number_format)
+    figure.update_yaxes(autorange="reversed")
     return figure

@@ -1,4 +1,4 @@
-"""Plotly figures of a table of photos: tables in, figures out. All of them stay readable with 185 countries."""
+"""Plotly figures of a data set, readable with 185 countries: counts, image sizes, positions, embeddings."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from triovision.geo import country_name
 from triovision.viz.figures import percent
 from triovision.viz.palette import Palette, base_layout
 
-_COLUMN_ROWS = 64  # bars under each other: a screenful, and a page of a report
+_COLUMN_ROWS = 64  # bars in one column: as many as fit on a screen or a page
 _ROW_PX = 17
 _MOST_SOURCES = 30
-_NAMED = 9  # countries with a colour of their own: more cannot be told apart
+_NAMED = 9  # countries with a colour of their own; more colours are hard to distinguish
 
 
 def country_bars(countries: pd.DataFrame, rare_below: int, palette: Palette) -> go.Figure:
-    """Photos of each country on a logarithmic axis, in as many columns as it takes; rare ones are hatched.
+    """Photos of each country on a logarithmic axis, in one or more columns; bars of rare countries are hatched.
 
     Args:
         countries: `name`, `photos` and `rare`, most photos first.
-        rare_below: Bound of the rare ones, drawn as a line.
+        rare_below: Number of photos below which a country is rare, drawn as a line.
         palette: Colours.
     """
     n_columns = max(1, math.ceil(len(countries) / _COLUMN_ROWS))
@@ -41,7 +41,7 @@ def country_bars(countries: pd.DataFrame, rare_below: int, palette: Palette) -> 
                 figure.add_trace(
                     _bars(chosen["name"], chosen["photos"], palette, name=name, rare=rare), row=1, col=column + 1
                 )
-        # Padded, so that bars are equally thick in every column.
+        # Padding makes the bars of all columns equally thick.
         padding = [" " * (n + 1) for n in range(n_rows - len(part))]
         figure.update_yaxes(
             categoryorder="array",
@@ -51,7 +51,7 @@ def country_bars(countries: pd.DataFrame, rare_below: int, palette: Palette) -> 
             col=column + 1,
         )
     for name in {trace.name for trace in figure.data}:
-        # Once in the legend, which then shows and hides all columns.
+        # One legend entry shows and hides the bars of all columns.
         figure.update_traces({"legendgroup": name, "showlegend": False}, selector={"name": name})
         next(trace for trace in figure.data if trace.name == name).showlegend = True
     _finish(figure, palette, "Photos a country", height_px=150 + _ROW_PX * n_rows)
@@ -63,7 +63,7 @@ def country_bars(countries: pd.DataFrame, rare_below: int, palette: Palette) -> 
 
 
 def continent_bars(continents: pd.DataFrame, palette: Palette) -> go.Figure:
-    """Photos of each continent, from `continent`, `photos`, `share` and `countries`, most photos first."""
+    """Photos of each continent, from columns `continent`, `photos`, `share` and `countries`, most photos first."""
     texts = [
         f"{photos:,} · {percent(share)} · {countries} {'country' if countries == 1 else 'countries'}"
         for photos, share, countries in zip(
@@ -74,37 +74,37 @@ def continent_bars(continents: pd.DataFrame, palette: Palette) -> go.Figure:
 
 
 def source_bars(sources: pd.DataFrame, palette: Palette) -> go.Figure:
-    """Photos of the largest sources, the others added up, from `source`, `photos` and `share`, most photos first."""
+    """Photos of the largest sources and of all others, from columns `source` and `photos`, most photos first."""
     shown = sources.head(_MOST_SOURCES)
     names, photos = [_short(name) for name in shown["source"]], shown["photos"].tolist()
     if len(sources) > len(shown):
         names.append(f"{len(sources) - len(shown)} others")
         photos.append(int(sources["photos"].iloc[len(shown) :].sum()))
-    whole = int(sources["photos"].sum())
-    texts = [f"{n:,} · {percent(n / whole)}" for n in photos]
+    total = int(sources["photos"].sum())
+    texts = [f"{n:,} · {percent(n / total)}" for n in photos]
     return _ranked(names, photos, texts, "Photos a source", palette)
 
 
 def year_bars(years: pd.DataFrame, palette: Palette) -> go.Figure:
-    """Photos of each year, from `year` (text, one row may be `unknown`) and `photos`."""
+    """Photos of each year, from columns `year` (text, one row may be `unknown`) and `photos`."""
     known = years[years["year"] != "unknown"]
     unknown = int(years["photos"].sum() - known["photos"].sum())
     figure = go.Figure(go.Bar(x=known["year"].astype(int), y=known["photos"], marker={"color": palette.accent}))
-    note = f"{unknown:,} of {int(years['photos'].sum()):,} photos do not say their year"
+    note = f"{unknown:,} of {int(years['photos'].sum()):,} photos have no known year"
     _finish(figure, palette, "Photos a year", height_px=170 if known.empty else 380, note=note)
     figure.update_xaxes(tickformat="d", dtick=None if len(known) > 8 else 1)
     figure.update_yaxes(title="photos", showgrid=True)
     if known.empty:
         figure.update_xaxes(visible=False).update_yaxes(visible=False)
-        figure.add_annotation(text="No photo says its year", showarrow=False, font={"size": 16})
+        figure.add_annotation(text="No photo has a known year", showarrow=False, font={"size": 16})
     return figure
 
 
 def size_scatter(headers: pd.DataFrame, palette: Palette) -> go.Figure:
-    """Width and height of the photos in pixels, a mark's area being the number of photos of that size.
+    """Width and height of the photos in pixels; the area of a mark is the number of photos of that size.
 
     Args:
-        headers: `width` and `height`, one row a photo, NaN where unknown.
+        headers: `width` and `height`, one row per photo, NaN where unknown.
         palette: Colours.
     """
     known = headers.dropna(subset=["width", "height"])
@@ -128,9 +128,9 @@ def size_scatter(headers: pd.DataFrame, palette: Palette) -> go.Figure:
 
 
 def position_map(positions: pd.DataFrame, outlines: str, palette: Palette) -> go.Figure:
-    """Known positions on a plate carrée map, a mark's area being the number of photos there.
+    """Known positions on a plate carrée map; the area of a mark is the number of photos there.
 
-    The coastlines are drawn from `outlines`: Plotly's own would be fetched from a network.
+    The coastlines come from `outlines`: Plotly would download its own.
 
     Args:
         positions: `lat`, `lon` (degrees), `country` and `photos`.
@@ -173,11 +173,11 @@ def position_map(positions: pd.DataFrame, outlines: str, palette: Palette) -> go
 
 
 def embedding_scatter(points: pd.DataFrame, method: str, palette: Palette) -> go.Figure:
-    """Photos laid out by the likeness of their features, the most frequent countries in colour.
+    """Two-dimensional embedding of the photos by their features, with the most frequent countries in colour.
 
     Args:
-        points: `x`, `y`, `country` and `file`, one row a photo. The axes mean nothing, distances only nearby.
-        method: What laid them out, such as `"t-SNE"`.
+        points: `x`, `y`, `country` and `file`, one row per photo. Only small distances have a meaning.
+        method: Name of the embedding, such as `"t-SNE"`.
         palette: Colours.
     """
     largest = points["country"].value_counts().index[:_NAMED].tolist()
@@ -265,7 +265,7 @@ def _area_marker(photos: pd.Series, color: str, edge: str, largest_px: float) ->
 
 
 def _lines(outlines: str) -> tuple[list[float | None], list[float | None]]:
-    """Rings of a MultiPolygon as one broken line, longitudes and latitudes; a ring over the date line runs on."""
+    """Rings of a MultiPolygon as longitudes and latitudes of one line with gaps."""
     lon: list[float | None] = []
     lat: list[float | None] = []
     for polygon in json.loads(outlines)["coordinates"]:
@@ -276,7 +276,7 @@ def _lines(outlines: str) -> tuple[list[float | None], list[float | None]]:
 
 
 def _short(text: str, longest: int = 44) -> str:
-    # Plotly reads its texts as a small HTML.
+    # Plotly interprets some HTML in its texts.
     shown = text if len(text) <= longest else "…" + text[1 - longest :]
     return shown.replace("&", "&amp;").replace("<", "&lt;")
 

@@ -1,4 +1,4 @@
-"""Plotly figures of a prediction: values in, figures out."""
+"""Plotly figures of a prediction: bars, radar, gauge, similarity heat map; and a page of several figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from triovision.guesses import CountryGuess
 from triovision.results import Prediction
 from triovision.viz.palette import Palette, base_layout
 
-_LONGEST_NAME = 22  # characters: a longer name would leave no room for the bars on a phone
+_LONGEST_NAME = 22  # characters; a longer name leaves no room for the bars on a phone
 
 
 def country_label(country: str, language: str = "en") -> str:
@@ -25,29 +25,29 @@ def country_label(country: str, language: str = "en") -> str:
     return f"{country_flag(country)} {short}"
 
 
-def percent(share: float, language: str = "en") -> str:
-    """A share of one in the reader's way of writing per cents; small ones keep a digit after the point."""
-    if 0 < share < 0.0005:
+def percent(fraction: float, language: str = "en") -> str:
+    """A fraction as per cent in the format of a language; below 10 % with one decimal."""
+    if 0 < fraction < 0.0005:
         return "< " + percent(0.001, language)
-    pattern = "#,##0.0%" if 0 < share < 0.0995 else "#,##0%"
+    pattern = "#,##0.0%" if 0 < fraction < 0.0995 else "#,##0%"
     if language == "fr":
         pattern = pattern.replace("%", "\u202f%")
-    return str(format_percent(share, format=pattern, locale=language))
+    return str(format_percent(fraction, format=pattern, locale=language))
 
 
 def certainty_strip(
     prediction: Prediction, palette: Palette, names: tuple[str, str], language: str = "en"
 ) -> go.Figure:
-    """How one whole (100 %) is shared between the first country, the rest of the likely set and all others.
+    """One stacked bar of the first country, the rest of the likely set and all other countries.
 
     Args:
-        prediction: The prediction to draw; its `countries` need not hold all labels of the model.
+        prediction: The prediction; its `countries` may lack some labels of the model.
         palette: Colours.
-        names: What to call the second and the third part; the first is called by its country.
+        names: Names of the second and the third part; the first has the name of its country.
         language: Language of names and numbers.
 
     Returns:
-        A stacked bar, one trace a part, whose widths add up to one.
+        A stacked bar with one trace per part; their widths sum to 1.
     """
     first = prediction.countries[0]
     likely = set(prediction.country_set)
@@ -62,17 +62,17 @@ def certainty_strip(
         [
             go.Bar(
                 name=name,
-                x=[share],
+                x=[width],
                 y=[""],
                 orientation="h",
                 marker={"color": color, "pattern": {"shape": shape, "size": 6, "solidity": 0.2}, "line": {"width": 0}},
-                text=percent(share, language) if share >= 0.08 else "",
+                text=percent(width, language) if width >= 0.08 else "",
                 textposition="inside",
                 insidetextanchor="start",
                 textangle=0,
-                hovertemplate=f"{name} · {percent(share, language)}<extra></extra>",
+                hovertemplate=f"{name} · {percent(width, language)}<extra></extra>",
             )
-            for name, share, color, shape in parts
+            for name, width, color, shape in parts
         ]
     )
     _finish(figure, palette, height_px=150)
@@ -88,13 +88,13 @@ def certainty_strip(
 def probability_bars(
     prediction: Prediction, k: int, palette: Palette, names: tuple[str, str], language: str = "en"
 ) -> go.Figure:
-    """Horizontal bars of the `k` most probable countries, on an axis that always reaches 100 %.
+    """Horizontal bars of the `k` most probable countries, on an axis from 0 to 100 %.
 
     Args:
-        prediction: The prediction to draw.
+        prediction: The prediction.
         k: Number of countries.
         palette: Colours.
-        names: What to call the countries inside and outside the prediction's conformal set.
+        names: Names of the countries inside and outside the prediction's conformal set.
         language: Language of names and numbers.
 
     Returns:
@@ -124,7 +124,7 @@ def probability_bars(
 
 
 def probability_radar(prediction: Prediction, k: int, palette: Palette, language: str = "en") -> go.Figure:
-    """The `k` most probable countries on a closed radar, distance from the centre being the probability."""
+    """Closed radar chart of the `k` most probable countries; the distance from the centre is the probability."""
     guesses = prediction.countries[:k]
     ring = [*guesses, guesses[0]]
     figure = go.Figure(
@@ -151,7 +151,7 @@ def probability_radar(prediction: Prediction, k: int, palette: Palette, language
                 "nticks": 4,
                 "gridcolor": palette.grid,
                 "linecolor": palette.grid,
-                "angle": 90 - 180 / len(guesses),  # between two spokes, where nothing is drawn
+                "angle": 90 - 180 / len(guesses),  # between two spokes, where nothing else is drawn
                 "tickangle": 0,
                 "tickfont": {"color": palette.muted, "size": 11},
             },
@@ -170,7 +170,7 @@ def probability_radar(prediction: Prediction, k: int, palette: Palette, language
 def similarity_heatmap(
     countries: Sequence[str], similarity_kk: NDArray[np.float32], palette: Palette, language: str = "en"
 ) -> go.Figure:
-    """Which of the countries the model finds hard to tell apart.
+    """Similarity of countries to the model: similar countries are often confused.
 
     Args:
         countries: ISO 3166-1 alpha-2 codes, in the order of the matrix.
@@ -179,7 +179,7 @@ def similarity_heatmap(
         language: Language of names and numbers.
 
     Returns:
-        A square heat map, first country in the top row; every cell says its number.
+        A square heat map, first country in the top row; every cell shows its value.
 
     Raises:
         ValueError: If the matrix does not fit the countries.
@@ -220,7 +220,7 @@ def similarity_heatmap(
 
 
 def probability_gauge(guess: CountryGuess, palette: Palette, language: str = "en") -> go.Figure:
-    """One country's probability on a half-dial from 0 to 100 %."""
+    """Gauge of the probability of one country, from 0 to 100 %."""
     figure = go.Figure(
         go.Indicator(
             mode="gauge",
@@ -236,21 +236,21 @@ def probability_gauge(guess: CountryGuess, palette: Palette, language: str = "en
     )
     _finish(figure, palette, height_px=150)
     figure.update_layout(margin={"l": 36, "r": 36, "t": 34, "b": 10}, font_size=11)
-    share, label = f"<b>{percent(guess.probability, language)}</b>", country_label(guess.country, language)
-    figure.add_annotation(text=share, x=0.5, y=0.08, showarrow=False, font={"size": 20})
+    value, label = f"<b>{percent(guess.probability, language)}</b>", country_label(guess.country, language)
+    figure.add_annotation(text=value, x=0.5, y=0.08, showarrow=False, font={"size": 20})
     figure.add_annotation(text=label, x=0.5, y=1, yanchor="bottom", yshift=8, showarrow=False, font={"size": 13})
     return figure
 
 
 def figures_page(figures: Mapping[str, go.Figure], title: str) -> str:
-    """One HTML page that holds all figures and needs no network.
+    """Write figures as one self-contained HTML page.
 
     Args:
-        figures: Heading and figure, in the order of the page. Headings are escaped here.
+        figures: Figures by their heading, in the order of the page. Headings are escaped here.
         title: Heading of the page; escaped here.
 
     Returns:
-        The page, with Plotly's script (some 4 MB) written into it once.
+        The page, which contains Plotly's script (about 4 MB) once.
     """
     parts = [
         f"<h2>{escape(heading)}</h2>" + figure.to_html(full_html=False, include_plotlyjs=number == 0)

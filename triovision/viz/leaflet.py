@@ -1,4 +1,4 @@
-"""Where the browser finds Leaflet, its plugins and their style sheets: this machine, or the public CDN."""
+"""Addresses of Leaflet, its plugins and their style sheets: local files or the public CDN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from folium.elements import JSCSSMixin
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What the map loads of one npm package. `{language}` in a path stands for one of `LANGUAGES`."""
+    """Script and style sheet of one npm package. `{language}` in a path is replaced by one of `LANGUAGES`."""
 
     version: str
     script: str
@@ -26,31 +26,30 @@ PACKAGES: Final = {
     "leaflet.fullscreen": Package("3.0.2", "Control.FullScreen.js", "Control.FullScreen.css"),
     "leaflet.markercluster": Package("1.5.3", "dist/leaflet.markercluster.js", "dist/MarkerCluster.css"),
 }
-"""By name; `package.json` pins the same versions.
+"""Packages by name; `package.json` pins the same versions.
 
-jQuery, Bootstrap and Font Awesome, which Folium would load for its own pop-ups and icons, are not among them: the map
-draws its own.
+Folium would also load jQuery, Bootstrap and Font Awesome for its own pop-ups and icons, which the map does not use.
 """
 LANGUAGES: Final = ("en", "fr")
-"""Languages that the measuring tool is loaded in."""
+"""Languages of the measuring tool."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeafletSource:
-    """Turns the path of a package's file into the address that the browser loads.
+    """Address of a package's file for the browser.
 
     Attributes:
-        pattern: Address with `{package}`, `{version}` and `{path}` in it.
+        pattern: Address with the placeholders `{package}`, `{version}` and `{path}`.
     """
 
     pattern: str
 
     def equip(self, element: JSCSSMixin, package: str, language: str) -> None:
-        """Make one Folium element load a package from here. Its class, shared by all maps, stays as it is."""
-        wanted = PACKAGES[package]
-        script = wanted.script.format(language=language if language in LANGUAGES else "en")
+        """Make one Folium element load a package from this source; its class, shared by all maps, is unchanged."""
+        files = PACKAGES[package]
+        script = files.script.format(language=language if language in LANGUAGES else "en")
         element.default_js = [(package, self._url(package, script))]
-        element.default_css = [(f"{package}.css", self._url(package, wanted.style))]
+        element.default_css = [(f"{package}.css", self._url(package, files.style))]
 
     def _url(self, package: str, path: str) -> str:
         return self.pattern.format(package=package, version=PACKAGES[package].version, path=path)
@@ -60,9 +59,9 @@ PUBLIC_CDN: Final = LeafletSource("https://cdn.jsdelivr.net/npm/{package}@{versi
 
 
 def missing_files(node_modules: Path) -> list[str]:
-    """Files that the map loads and that the folder lacks, as `package/path`.
+    """Files that the map loads and the folder lacks, as `package/path`.
 
-    One script that cannot be had leaves the whole map blank, so a folder serves the map whole or not at all.
+    One missing script leaves the whole map blank, so a folder is used only if it is complete.
     """
     paths = [
         f"{name}/{path}".format(language=language)

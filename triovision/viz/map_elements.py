@@ -1,4 +1,4 @@
-"""What the map needs beyond Folium's own elements: outlines, a minimap and a view that need no tiles."""
+"""Folium elements of our own: outlines, overview map, density cells, first view, notices, pop-ups, style sheet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from folium.template import Template
 
 
 class _MapElement(MacroElement):
-    """An element that belongs to the map. Its name becomes part of the names of its variables in the script."""
+    """Base of the elements. Their name becomes part of the names of their variables in the script."""
 
     def __init__(self, name: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Branca leaves this one untyped
@@ -19,7 +19,7 @@ class _MapElement(MacroElement):
 
 
 class Outlines(_MapElement):
-    """Countries drawn below the tiles: what remains where no tile can be had.
+    """Countries drawn below the tiles, visible where no tile is available.
 
     Args:
         geojson: GeoJSON text, as from `read_outlines`.
@@ -27,8 +27,8 @@ class Outlines(_MapElement):
         fill_colour: CSS colour of land.
     """
 
-    # A canvas, because tens of thousands of points would make an SVG sluggish; three worlds side by side, because the
-    # map goes on across the date line.
+    # A canvas, because an SVG of tens of thousands of points is slow; three worlds side by side, because the map
+    # continues across the date line.
     _template = Template("""
         {% macro script(this, kwargs) %}
             var {{ this.get_name() }}_shapes = {{ this.geojson }};
@@ -55,7 +55,7 @@ class Outlines(_MapElement):
 
 
 class OutlineMiniMap(MiniMap):
-    """A minimap of outlines instead of tiles: never blank, asks no server for anything, and left out on a phone."""
+    """Overview map of outlines instead of tiles: it needs no server, and is left out on a phone."""
 
     _template = Template("""
         {% macro script(this, kwargs) %}
@@ -73,14 +73,14 @@ class OutlineMiniMap(MiniMap):
 
 
 class ShadedCells(_MapElement):
-    """Rectangles between parallels and meridians, each as opaque as it says, on one canvas.
+    """Rectangles between parallels and meridians with individual opacities, on one canvas.
 
     Args:
-        rows: South, west, north and east edge in degrees and opacity, a row a cell.
-        colour: CSS colour of all.
+        rows: South, west, north and east edge in degrees and opacity, one row per cell.
+        colour: CSS colour of all cells.
     """
 
-    # A canvas without outlines: an SVG of some thousand shapes is sluggish, and outlines would draw a grid.
+    # A canvas without strokes: an SVG of thousands of shapes is slow, and strokes would draw a grid.
     _template = Template("""
         {% macro script(this, kwargs) %}
             (function (group, renderer) {
@@ -101,7 +101,7 @@ class ShadedCells(_MapElement):
 
 
 class FitUntilTouched(FitBounds):
-    """Bounds that are fitted again whenever the map's size changes, until the reader takes the map in hand.
+    """Bounds that are fitted again whenever the map is resized, until the reader moves the map.
 
     A map in a hidden tab has no size or a wrong one: a view fitted once would stay wrong when the tab is opened.
     """
@@ -122,11 +122,11 @@ class FitUntilTouched(FitBounds):
 
 
 class TileNotice(_MapElement):
-    """A line that says that tiles are missing, as long as they are.
+    """A notice that is shown while tiles are missing.
 
     Args:
         tiles: Layers to watch.
-        text: What the line says.
+        text: Text of the notice.
     """
 
     _template = Template("""
@@ -153,13 +153,13 @@ class TileNotice(_MapElement):
 
 
 class SafePopup(_MapElement):
-    """A pop-up whose text reaches the script as JSON.
+    """A pop-up whose text is passed to the script as JSON.
 
-    Folium's own pop-up puts it into a JavaScript template, which a backtick or `${` in a name would break, and needs
-    jQuery.
+    Folium's own pop-up needs jQuery and writes the text into a JavaScript template, which a backtick or `${` in a name
+    would break.
 
     Args:
-        html: Content; text from outside in it is escaped already.
+        html: Content, in which untrusted text is already escaped.
     """
 
     _template = Template("""
@@ -174,7 +174,7 @@ class SafePopup(_MapElement):
 
 
 class ZoomButtons(_MapElement):
-    """Leaflet's zoom buttons, which it would put on the map by itself, with titles in the reader's language."""
+    """Leaflet's zoom buttons with titles in the reader's language."""
 
     _template = Template("""
         {% macro script(this, kwargs) %}
@@ -189,32 +189,32 @@ class ZoomButtons(_MapElement):
         self.zoom_out = zoom_out
 
 
-class DrawingWords(_MapElement):
-    """The texts of the drawing tools, which Leaflet.draw takes from one object for all.
+class DrawingTexts(_MapElement):
+    """The texts of the drawing tools, which Leaflet.draw reads from one global object.
 
     Args:
-        words: Text by its dotted path in `L.drawLocal`.
+        texts: Text by its dotted path in `L.drawLocal`.
     """
 
     _template = Template("""
         {% macro script(this, kwargs) %}
-            {%- for path, text in this.words.items() %}
+            {%- for path, text in this.texts.items() %}
             L.drawLocal.{{ path }} = {{ text|tojson }};
             {%- endfor %}
         {% endmacro %}
     """)
 
-    def __init__(self, words: Mapping[str, str]) -> None:
-        super().__init__("DrawingWords")
-        self.words = words
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        super().__init__("DrawingTexts")
+        self.texts = texts
 
 
 class StyleSheet(_MapElement):
     """Style rules in the head of the map's page.
 
     Args:
-        css: Rules, in which `var(--name)` stands for a value.
-        variables: Values by name.
+        css: Rules that use the variables as `var(--name)`.
+        variables: CSS values by the name of the variable.
     """
 
     _template = Template("{% macro header(this, kwargs) %}<style>{{ this.css }}</style>{% endmacro %}")

@@ -1,9 +1,13 @@
-"""Colours and style rules of the map, light and dark."""
+"""Options, colours and style rules of the map, light and dark."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Literal
 
+from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource
+from triovision.viz.outlines import NO_OUTLINES
 from triovision.viz.palette import DARK, LIGHT, Palette
 
 Theme = Literal["light", "dark"]
@@ -22,16 +26,41 @@ _GROUND: Final[dict[Theme, dict[str, str]]] = {
         "land": "#2b373c",
         "border": "#55656c",
         "panel": "#1d262a",
-        "icons": "invert(.88)",  # the plugins' icons are drawn for white buttons
-        "streets": "invert(1) hue-rotate(180deg) brightness(.85) contrast(.9)",  # the street map is made for daylight
+        "icons": "invert(.88)",  # the icons of the plugins are drawn for white buttons
+        "streets": "invert(1) hue-rotate(180deg) brightness(.85) contrast(.9)",  # the street map has no dark version
     },
 }
 CAMERA_COLOUR: Final = "#c2571a"
-"""The camera's position and the line to it: apart from the accent in both themes and for the colour-blind."""
+"""Colour of the camera's position and of the line to it: distinct from the accent in both themes and for colour-blind
+readers."""
+
+
+def english(msgid: str, /, **values: object) -> str:
+    """The default `translate` of `MapOptions`: the English text of the code."""
+    return msgid.format(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """Language and appearance of a map, the same for all predictions of one reader.
+
+    Attributes:
+        language: Language of country names and numbers.
+        translate: Translates an English text and replaces each `{name}` in it by the keyword argument.
+        theme: Colours of the page around the map.
+        source: Addresses that the browser loads Leaflet from.
+        outlines: Countries as GeoJSON text, from `read_outlines`.
+    """
+
+    language: str = "en"
+    translate: Callable[..., str] = english
+    theme: Theme = "light"
+    source: LeafletSource = PUBLIC_CDN
+    outlines: str = NO_OUTLINES
 
 
 def colours(theme: Theme) -> dict[str, str]:
-    """Colours by the name that the style rules call them."""
+    """Colours by their variable name in the style rules."""
     palette: Palette = DARK if theme == "dark" else LIGHT
     return {**_GROUND[theme], "text": palette.text, "accent": palette.accent, "camera": CAMERA_COLOUR}
 

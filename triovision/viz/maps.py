@@ -1,9 +1,8 @@
-"""The map of a prediction: values in, a Folium map out."""
+"""Folium map of a prediction: predicted place, radius, alternatives, density and camera position."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
 from itertools import accumulate
 from typing import Final
@@ -11,34 +10,21 @@ from typing import Final
 import folium
 import numpy as np
 from babel.numbers import format_decimal
-from folium.elements import JSCSSMixin
-from folium.plugins import Draw, FastMarkerCluster, Fullscreen, MeasureControl
+from folium.plugins import FastMarkerCluster
 
 from triovision.geo import country_name, distance_km
 from triovision.guesses import PlaceGuess
 from triovision.results import CameraFacts, Prediction
-from triovision.viz.cells import box_corners, shading
 from triovision.viz.figures import percent
-from triovision.viz.geodesics import disc, disc_bounds, great_circle, near_lon_deg
-from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource
-from triovision.viz.map_elements import (
-    DrawingWords,
-    FitUntilTouched,
-    OutlineMiniMap,
-    Outlines,
-    SafePopup,
-    ShadedCells,
-    StyleSheet,
-    TileNotice,
-    ZoomButtons,
-)
-from triovision.viz.map_style import CAMERA_COLOUR, RULES, Theme, colours
-from triovision.viz.map_words import DRAWING_WORDS
-from triovision.viz.outlines import NO_OUTLINES
+from triovision.viz.map_controls import add_controls
+from triovision.viz.map_elements import FitUntilTouched, Outlines, SafePopup, ShadedCells, StyleSheet
+from triovision.viz.map_geometry import box_corners, density_cells, disc, disc_bounds, great_circle, near_lon_deg
+from triovision.viz.map_style import CAMERA_COLOUR, RULES, MapOptions, colours
 
 MAX_ZOOM: Final = 18
+_DEFAULT_OPTIONS: Final = MapOptions()
 _LIKELY: Final = 0.8
-"""The first view holds the alternatives that make up this much of the probability; the rest is a zoom away."""
+"""The first view shows the most probable places up to this probability; zooming out shows the others."""
 _MERCATOR_DEG: Final = 85.0511
 """Latitude at which a Web Mercator map ends (EPSG:3857)."""
 _PIN: Final = (
@@ -46,12 +32,6 @@ _PIN: Final = (
     '<path d="M17 1C8 1 1 8 1 17c0 11 16 28 16 28s16-17 16-28C33 8 26 1 17 1Z" fill="{colour}" stroke="#fff" '
     'stroke-width="2"/><circle cx="17" cy="17" r="6" fill="#fff"/></svg>'
 )
-
-
-_UNITS: Final = {
-    "km": {"factor": 1e-3, "display": "km", "decimals": 1},
-    "km2": {"factor": 1e-6, "display": "km²", "decimals": 1},
-}
 _ALTERNATIVE: Final = """function (row) {
     var icon = L.divIcon({className: "dot", iconSize: [18, 18], popupAnchor: [0, -9]});
     return L.marker([row[0], row[1]], {icon: icon, title: row[3], probability: row[4]}).bindPopup(row[2]);
@@ -65,41 +45,20 @@ _CLUSTER: Final = """function (cluster) {
 }"""
 
 
-def english(msgid: str, /, **values: object) -> str:
-    """The texts as they are written in the code."""
-    return msgid.format(**values)
+def prediction_map(
+    prediction: Prediction, camera: CameraFacts | None = None, options: MapOptions = _DEFAULT_OPTIONS
+) -> folium.Map:
+    """Draw the probable places of a photo.
 
-
-@dataclass(frozen=True, slots=True)
-class MapLook:
-    """How a map speaks and looks, the same for all predictions of one reader.
-
-    Attributes:
-        language: Language of country names and numbers.
-        translate: Gives the text for an English one, with `{name}` replaced by keyword arguments.
-        theme: Colours to go with the page.
-        source: Where the browser loads Leaflet from.
-        outlines: Countries as GeoJSON text, from `read_outlines`.
-    """
-
-    language: str = "en"
-    translate: Callable[..., str] = english
-    theme: Theme = "light"
-    source: LeafletSource = PUBLIC_CDN
-    outlines: str = NO_OUTLINES
-
-
-def prediction_map(prediction: Prediction, camera: CameraFacts | None = None, look: MapLook = MapLook()) -> folium.Map:
-    """Draw where a photo was probably taken.
-
-    The predicted place with the radius that holds half of the probability, the other places in clusters labelled with
-    their joint probability, and the camera's own position with the distance to it. The same arguments give the same
-    script, object ids aside, so that a page which draws it again keeps the map as the reader left it.
+    The map shows the predicted place with the radius that holds half of the probability, the other places in clusters
+    labelled with their joint probability, and the position in the photo's metadata with its distance from the
+    predicted place. The same arguments give the same script, except for object ids, so that a page which draws the map
+    again keeps the state that the reader left it in.
 
     Args:
-        prediction: What to draw.
-        camera: What the camera wrote; its position is drawn if there is one.
-        look: Language, colours and where scripts come from.
+        prediction: The prediction.
+        camera: Metadata of the camera; its position is drawn if it has one.
+        options: Language, colours and addresses of the scripts.
     """
     place = prediction.place
     plot = folium.Map(
@@ -110,36 +69,36 @@ def prediction_map(prediction: Prediction, camera: CameraFacts | None = None, lo
         control_scale=True,
         zoom_control=False,
         minZoom=1,
-        maxZoom=MAX_ZOOM,  # without tiles nothing else says it, and clusters need to know
+        maxZoom=MAX_ZOOM,  # the clusters need it, and without tiles no layer sets it
         max_bounds=True,
         min_lon=place.lon_deg - 270,
         max_lon=place.lon_deg + 270,
         maxBoundsViscosity=0.8,
     )
-    ground = colours(look.theme)
+    ground = colours(options.theme)
     StyleSheet(RULES, ground).add_to(plot)
-    outlines = Outlines(look.outlines, line_colour=ground["border"], fill_colour=ground["land"])
+    outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
     outlines.add_to(plot)
-    tiles = _add_base_layers(plot, look)
-    _add_density(plot, prediction, look)
-    _add_radius(plot, prediction, look)
-    _add_alternatives(plot, prediction, look)
-    _add_place(plot, prediction, look)
+    tiles = _add_base_layers(plot, options)
+    _add_density(plot, prediction, options)
+    _add_radius(plot, prediction, options)
+    _add_alternatives(plot, prediction, options)
+    _add_place(plot, prediction, options)
     position = camera.position if camera else None
     if position:
-        _add_camera(plot, position, place, look)
-    _add_controls(plot, outlines, tiles, look)
+        _add_camera(plot, position, place, options)
+    add_controls(plot, outlines, tiles, options)
     FitUntilTouched(_bounds(prediction, position), padding=(24, 24), max_zoom=11).add_to(plot)
     return plot
 
 
-def _add_base_layers(plot: folium.Map, look: MapLook) -> list[folium.TileLayer]:
-    # All from Esri: OpenStreetMap answers 403 to a page that sends no Referer, and Carto asks for a key.
+def _add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileLayer]:
+    # All from Esri: OpenStreetMap answers 403 to a page without a Referer, and Carto requires a key.
     layers = (
-        (look.translate("Streets"), "Esri.WorldStreetMap", 18, "streets"),
-        (look.translate("Satellite"), "Esri.WorldImagery", 17, "satellite"),
-        (look.translate("Terrain"), "Esri.WorldTopoMap", 17, "terrain"),
-        (look.translate("Ocean"), "Esri.OceanBasemap", 10, "ocean"),  # deeper zooms are empty on most seas
+        (options.translate("Streets"), "Esri.WorldStreetMap", 18, "streets"),
+        (options.translate("Satellite"), "Esri.WorldImagery", 17, "satellite"),
+        (options.translate("Terrain"), "Esri.WorldTopoMap", 17, "terrain"),
+        (options.translate("Ocean"), "Esri.OceanBasemap", 10, "ocean"),  # deeper zooms are empty over most seas
     )
     tiles = [
         folium.TileLayer(
@@ -149,24 +108,24 @@ def _add_base_layers(plot: folium.Map, look: MapLook) -> list[folium.TileLayer]:
     ]
     for layer in tiles:
         layer.add_to(plot)
-    # Tiles tell their server which part of the world is looked at: this layer asks nobody.
-    folium.FeatureGroup(look.translate("Outlines only"), overlay=False, show=False).add_to(plot)
+    # A request for tiles reveals the region to the server; this layer sends no request.
+    folium.FeatureGroup(options.translate("Outlines only"), overlay=False, show=False).add_to(plot)
     return tiles
 
 
-def _add_density(plot: folium.Map, prediction: Prediction, look: MapLook) -> None:
-    """The density, hidden until the reader asks for it, and the box that the reader named."""
-    lon_deg, accent = prediction.place.lon_deg, colours(look.theme)["accent"]
-    group = folium.FeatureGroup(look.translate("Density of the probability"), show=False).add_to(plot)
-    ShadedCells(shading(prediction.posterior.density(), lon_deg), accent).add_to(group)
+def _add_density(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
+    """Add the density, hidden at first, and the box of the evidence."""
+    lon_deg, accent = prediction.place.lon_deg, colours(options.theme)["accent"]
+    group = folium.FeatureGroup(options.translate("Density of the probability"), show=False).add_to(plot)
+    ShadedCells(density_cells(prediction.posterior.density(), lon_deg), accent).add_to(group)
     if prediction.evidence and prediction.evidence.box:
         corners = box_corners(prediction.evidence.box, lon_deg)
         folium.Rectangle(corners, color=accent, weight=2, fill=False, interactive=False).add_to(plot)
 
 
-def _add_radius(plot: folium.Map, prediction: Prediction, look: MapLook) -> None:
-    place, accent = prediction.place, colours(look.theme)["accent"]
-    group = folium.FeatureGroup(look.translate("Radius of half the probability")).add_to(plot)
+def _add_radius(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
+    place, accent = prediction.place, colours(options.theme)["accent"]
+    group = folium.FeatureGroup(options.translate("Radius of half the probability")).add_to(plot)
     rings = disc(place.lat_deg, place.lon_deg, prediction.radius_km)
     folium.Polygon(
         [ring.tolist() for ring in rings],
@@ -179,51 +138,53 @@ def _add_radius(plot: folium.Map, prediction: Prediction, look: MapLook) -> None
     ).add_to(group)
 
 
-def _add_alternatives(plot: folium.Map, prediction: Prediction, look: MapLook) -> None:
+def _add_alternatives(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
     rows: list[tuple[float, float, str, str, float]] = []
     for place in _alternatives(prediction):
-        share, country = percent(place.probability, look.language), country_name(place.country, look.language)
+        share, country = percent(place.probability, options.language), country_name(place.country, options.language)
         lon_deg = near_lon_deg(place.lon_deg, prediction.place.lon_deg)
         title = f"{place.name}, {country}: {share}"
-        html = _popup_html(place.name, country, look.translate("Probability: {share}", share=share))
+        html = _popup_html(place.name, country, options.translate("Probability: {share}", share=share))
         rows.append((place.lat_deg, lon_deg, html, title, place.probability))
     cluster = FastMarkerCluster(
         rows,
         callback=_ALTERNATIVE,
-        name=look.translate("Other places"),
-        icon_create_function=_CLUSTER.replace("LANGUAGE", look.language),
+        name=options.translate("Other places"),
+        icon_create_function=_CLUSTER.replace("LANGUAGE", options.language),
         maxClusterRadius=46,
         showCoverageOnHover=False,
     )
-    look.source.equip(cluster, "leaflet.markercluster", look.language)
+    options.source.equip(cluster, "leaflet.markercluster", options.language)
     cluster.add_to(plot)
 
 
-def _add_place(plot: folium.Map, prediction: Prediction, look: MapLook) -> None:
-    place, country = prediction.place, country_name(prediction.place.country, look.language)
-    title = look.translate("Best guess, not sure") if prediction.abstained else look.translate("Predicted place")
-    share = look.translate("Probability: {share}", share=percent(place.probability, look.language))
-    radius = look.translate("Half of the probability lies within {distance}.", distance=_km(prediction.radius_km, look))
-    group = folium.FeatureGroup(look.translate("Predicted place"))
+def _add_place(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
+    place, country = prediction.place, country_name(prediction.place.country, options.language)
+    title = options.translate("Best guess, not sure") if prediction.abstained else options.translate("Predicted place")
+    share = options.translate("Probability: {share}", share=percent(place.probability, options.language))
+    radius = options.translate(
+        "Half of the probability lies within {distance}.", distance=_km(prediction.radius_km, options)
+    )
+    group = folium.FeatureGroup(options.translate("Predicted place"))
     group.add_to(plot)
     _pin(
         (place.lat_deg, place.lon_deg),
-        colour=colours(look.theme)["accent"],
+        colour=colours(options.theme)["accent"],
         title=f"{title}: {place.name}, {country}",
         html=_popup_html(place.name, country, share, radius, title=title),
         class_name="unsure" if prediction.abstained else "sure",
     ).add_to(group)
 
 
-def _add_camera(plot: folium.Map, position: tuple[float, float], place: PlaceGuess, look: MapLook) -> None:
-    distance = _km(float(distance_km(*position, place.lat_deg, place.lon_deg)), look)
-    title = look.translate("Position that the camera wrote")
-    away = look.translate("{distance} from the predicted place", distance=distance)
+def _add_camera(plot: folium.Map, position: tuple[float, float], place: PlaceGuess, options: MapOptions) -> None:
+    distance = _km(float(distance_km(*position, place.lat_deg, place.lon_deg)), options)
+    title = options.translate("Position that the camera wrote")
+    away = options.translate("{distance} from the predicted place", distance=distance)
     group = folium.FeatureGroup(title)
     group.add_to(plot)
     line = great_circle((place.lat_deg, place.lon_deg), position)
     folium.PolyLine(line.tolist(), color=CAMERA_COLOUR, weight=3).add_to(group)
-    # A label of no size, centred by its style: a permanent tooltip measures itself before the style sheet has come.
+    # A label of size 0, centred by its style: a permanent tooltip measures itself before the style sheet is loaded.
     label = folium.DivIcon(f"<span>{escape(distance)}</span>", icon_size=(0, 0), class_name="distance")
     folium.Marker(
         line[len(line) // 2].tolist(), icon=label, interactive=False, keyboard=False, zIndexOffset=500
@@ -250,48 +211,14 @@ def _pin(location: Sequence[float], *, colour: str, title: str, html: str, class
     return marker
 
 
-def _add_controls(plot: folium.Map, outlines: Outlines, tiles: list[folium.TileLayer], look: MapLook) -> None:
-    tools: dict[str, JSCSSMixin] = {
-        "leaflet.fullscreen": Fullscreen(
-            title=look.translate("Full screen"), title_cancel=look.translate("Leave full screen")
-        ),
-        "leaflet-draw": Draw(show_geometry_on_click=False, draw_options={"circlemarker": False}),
-        "leaflet-measure": MeasureControl(
-            units=_UNITS,
-            primary_length_unit="km",
-            secondary_length_unit="",  # the plugin shows none
-            primary_area_unit="km2",
-            secondary_area_unit="",
-            active_color=CAMERA_COLOUR,
-            completed_color=CAMERA_COLOUR,
-        ),
-        "leaflet-minimap": OutlineMiniMap(
-            outlines,
-            width=120,
-            height=90,
-            toggle_display=True,
-            strings={"hideText": look.translate("Hide the overview"), "showText": look.translate("Show the overview")},
-            aiming_rect_options={"color": CAMERA_COLOUR, "weight": 1, "interactive": False},
-        ),
-    }
-    look.source.equip(plot, "leaflet", look.language)
-    ZoomButtons(look.translate("Zoom in"), look.translate("Zoom out")).add_to(plot)
-    DrawingWords({path: look.translate(text) for path, text in DRAWING_WORDS.items()}).add_to(plot)
-    for package, tool in tools.items():
-        look.source.equip(tool, package, look.language)
-        tool.add_to(plot)
-    folium.LayerControl().add_to(plot)
-    TileNotice(tiles, look.translate("No map tiles to be had: country outlines only")).add_to(plot)
-
-
 def _popup_html(name: str, *lines: str, title: str = "") -> str:
     head = f"{escape(title)}<br>" if title else ""
     return f"{head}<strong>{escape(name)}</strong>" + "".join(f"<br>{escape(line)}" for line in lines)
 
 
-def _km(distance: float, look: MapLook) -> str:
+def _km(distance: float, options: MapOptions) -> str:
     pattern = "#,##0.0 km" if distance < 10 else "#,##0 km"
-    return str(format_decimal(distance, format=pattern, locale=look.language))
+    return str(format_decimal(distance, format=pattern, locale=options.language))
 
 
 def _alternatives(prediction: Prediction) -> list[PlaceGuess]:
@@ -300,7 +227,7 @@ def _alternatives(prediction: Prediction) -> list[PlaceGuess]:
 
 
 def _bounds(prediction: Prediction, position: tuple[float, float] | None) -> list[list[float]]:
-    """Corners of what matters: predicted place, radius, likely alternatives and the camera's position."""
+    """Corners of the first view: predicted place, radius, likely alternatives and the camera's position."""
     place = prediction.place
     before = accumulate((p.probability for p in prediction.places), initial=0.0)
     likely = [

@@ -1,7 +1,7 @@
 """Country outlines for the map: TopoJSON of the npm package `world-atlas` decoded to GeoJSON.
 
-TopoJSON keeps each border once, as an arc of differences between integers; a ring lists its arcs, the one's complement
-of an arc's number meaning the arc backwards (https://github.com/topojson/topojson-specification).
+TopoJSON stores each border once, as an arc of differences between integers. A ring is a list of arc numbers; the one's
+complement of a number is the reversed arc (https://github.com/topojson/topojson-specification).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOLERANCE_DEG: Final = 0.05
-"""Outlines may be off by this much: 5 km, a pixel or two at the zoom of a country."""
+"""Largest error of an outline: 5 km, one or two pixels at the zoom of a country."""
 
 NO_OUTLINES: Final = '{"type":"MultiPolygon","coordinates":[]}'
 
@@ -27,8 +27,8 @@ _FloatArray = NDArray[np.float64]
 def read_outlines(path: Path) -> str:
     """Decode the countries of a TopoJSON file.
 
-    Arcs are thinned before rings are put together, so that neighbours still share their border. A ring that crosses the
-    date line runs on beyond ±180°, so that no line is drawn across the map; one that goes round the Earth is closed
+    Arcs are simplified before they are joined to rings, so that neighbours still share their border. A ring that
+    crosses the date line continues beyond ±180°, so that no line crosses the map; a ring around the Earth is closed
     over its pole.
 
     Args:
@@ -39,11 +39,11 @@ def read_outlines(path: Path) -> str:
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is not such a TopoJSON file.
+        ValueError: If it is another kind of file.
     """
     topology = json.loads(path.read_bytes())
     try:
-        arcs = [_thin(arc) for arc in _decode_arcs(topology)]
+        arcs = [_simplify(arc) for arc in _decode_arcs(topology)]
         polygons = [[_ring(arcs, ring) for ring in polygon] for polygon in _polygons(topology)]
     except (KeyError, IndexError, TypeError) as error:
         raise ValueError(f"{path}: not a quantised TopoJSON file of countries ({error!r})") from error
@@ -77,8 +77,8 @@ def _ring(arcs: list[_FloatArray], numbers: list[int]) -> _FloatArray:
     return np.vstack([ring, [lon[-1], pole], [lon[0], pole], ring[:1]])
 
 
-def _thin(arc_xy: _FloatArray) -> _FloatArray:
-    """Drop points that lie within the tolerance of the line without them (Douglas and Peucker, 1973)."""
+def _simplify(arc_xy: _FloatArray) -> _FloatArray:
+    """Remove points within the tolerance of the line without them (Douglas and Peucker, 1973)."""
     keep = np.zeros(len(arc_xy), bool)
     keep[[0, -1]] = True
     spans = [(0, len(arc_xy) - 1)]
@@ -91,7 +91,7 @@ def _thin(arc_xy: _FloatArray) -> _FloatArray:
             farthest = first + 1 + int(off.argmax())
             keep[farthest] = True
             spans += [(first, farthest), (farthest, last)]
-    # An islet would collapse to a line: small as it is, it may be the place that was predicted.
+    # An islet would collapse to a line, and it may be the predicted place.
     return arc_xy[keep] if keep.sum() > 3 else arc_xy
 
 

@@ -1,4 +1,4 @@
-"""Heat maps laid over photos, as pictures."""
+"""Overlays of heat maps on photos."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from plotly.colors import hex_to_rgb, sequential
 
 from triovision.results import Explanation, Photo
 
-_LONGEST_SIDE_PX = 1024  # of what the screen shows; more is only slower
-_UNSEEN_BRIGHTNESS = 0.55  # of the part of a photo that the model did not see
+_LONGEST_SIDE_PX = 1024  # of an image on the screen; a larger one is only slower
+_UNSEEN_BRIGHTNESS = 0.55  # of the part of a photo outside of the model's input
 
 
 def overlay(photo: Photo, explanation: Explanation, opacity: float = 0.5) -> Image.Image:
-    """The photo with the heat map over what the model saw, and the rest of it in dim grey.
+    """Blend the heat map over the model's input, and show the rest of the photo in dim grey.
 
     Args:
-        photo: The photo that was explained.
+        photo: The photo.
         explanation: Its heat map, which covers `explanation.box` of the photo.
-        opacity: 0 shows the bare photo, 1 the bare heat map.
+        opacity: 0 shows only the photo, 1 only the heat map.
 
     Returns:
-        RGB picture with the proportions of the photo, at most 1024 pixels long.
+        RGB image with the aspect ratio of the photo, at most 1024 pixels long.
 
     Raises:
         ValueError: If `opacity` lies outside [0, 1].
@@ -43,7 +43,7 @@ def overlay(photo: Photo, explanation: Explanation, opacity: float = 0.5) -> Ima
 
 
 def raw_map(photo: Photo, explanation: Explanation) -> Image.Image:
-    """The heat map as the layer gave it, one flat square a cell, where it lies on the photo; grey elsewhere."""
+    """The heat map without interpolation, one rectangle per cell, at its place on the photo; grey elsewhere."""
     size = shown_photo(photo).size
     left, top, right, bottom = _box_px(explanation, size)
     result = Image.new("RGB", size, (127, 127, 127))
@@ -53,21 +53,21 @@ def raw_map(photo: Photo, explanation: Explanation) -> Image.Image:
 
 
 def shown_photo(photo: Photo) -> Image.Image:
-    """The photo at the size of the screen: at most 1024 pixels long."""
+    """The photo, resized to at most 1024 pixels for the screen."""
     image = Image.fromarray(photo.image_hwc)
     image.thumbnail((_LONGEST_SIDE_PX, _LONGEST_SIDE_PX))
     return image
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """The pixels as a PNG file that says nothing else: no EXIF, no comment, no profile."""
+    """The pixels as a PNG file without EXIF, comments and colour profile."""
     buffer = BytesIO()
     Image.fromarray(np.asarray(image)).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def _box_px(explanation: Explanation, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The box of an explanation in whole pixels, at least one wide and high."""
+    """The box of an explanation in pixels: left, top, right, bottom; at least one pixel wide and high."""
     left, top, right, bottom = explanation.box
     left_px, top_px = (min(round(edge * side), side - 1) for edge, side in zip((left, top), size, strict=True))
     right_px = max(round(right * size[0]), left_px + 1)
@@ -82,7 +82,7 @@ def _colored(heatmap_hw: NDArray[np.float32]) -> Image.Image:
 
 @cache
 def _inferno() -> NDArray[np.uint8]:
-    """Inferno as 256 RGB rows: perceptually uniform, and its lightness rises with the value, for every eye."""
+    """The colour map Inferno as 256 RGB rows: perceptually uniform, its lightness increases with the value."""
     stops = np.array([hex_to_rgb(stop) for stop in sequential.Inferno], dtype=np.float64)
     at = np.linspace(0, 1, len(stops))
     table = [np.interp(np.linspace(0, 1, 256), at, stops[:, channel]) for channel in range(3)]

@@ -1,4 +1,4 @@
-"""The colours of a theme, and what all figures have in common."""
+"""Colours of the light and dark theme, and the base layout of all figures."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The few colours of a theme, as `#rrggbb`.
+    """Colours of a theme, as `#rrggbb`.
 
     Attributes:
-        background: Behind the figure; the same as the page's, so that a downloaded picture is readable anywhere.
-        text: Words and numbers.
-        muted: Second-rank marks, such as what lies outside the set of probable countries.
+        background: Background of the page and of the figure, so that a downloaded figure is readable anywhere.
+        text: Texts and numbers.
+        muted: Secondary marks, such as countries outside the set of probable ones.
         grid: Axis lines.
-        accent: The one colour that draws the eye.
+        accent: Emphasised marks.
     """
 
     background: str

@@ -1,4 +1,4 @@
-"""Plotly figures of a training run: values of `metrics.json` in, figures out."""
+"""Plotly figures of a training run: learning curves, recall, confusion, reliability, risk and coverage."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from triovision.geo.continents import CONTINENTS
 from triovision.metrics.country import CountryScore, Epoch, Reliability, SplitMetrics
 from triovision.viz.figures import percent
 from triovision.viz.palette import Palette
-from triovision.viz.run_style import DASHES, SYMBOLS, colours, curves, finish, lines, mix, share_axis
+from triovision.viz.run_style import DASHES, SYMBOLS, apply_style, colours, curves, fraction_axis, lines, mix
 
 
 def loss_curves(epochs: Sequence[Epoch], palette: Palette) -> go.Figure:
-    """Training and validation loss by epoch, one line a logged `<split>/loss`."""
+    """Training and validation loss by epoch, one line per logged `<split>/loss`."""
     return curves(lines(epochs, "loss"), palette, "loss (nats)")
 
 
 def accuracy_curves(epochs: Sequence[Epoch], palette: Palette) -> go.Figure:
-    """Training and validation top-1 accuracy by epoch, one line a logged `<split>/top1`."""
-    return share_axis(curves(lines(epochs, "top1"), palette, "top-1 accuracy"))
+    """Training and validation top-1 accuracy by epoch, one line per logged `<split>/top1`."""
+    return fraction_axis(curves(lines(epochs, "top1"), palette, "top-1 accuracy"))
 
 
 def recall_by_photos(countries: Sequence[CountryScore], palette: Palette) -> go.Figure:
-    """Recall of each country against the number of its training photos; the area of a dot grows with its photos."""
+    """Recall of each country against its training photos; the area of a dot grows with its validation photos."""
     rows = [row for row in countries if row.recall is not None]
     figure = go.Figure()
     for number, (continent, group) in enumerate(groupby(rows, key=lambda row: row.continent)):
-        of_it = list(group)
+        members = list(group)
         figure.add_scatter(
             name=CONTINENTS.get(continent, escape(continent)),
-            x=[max(1, row.training_photos) for row in of_it],
-            y=[row.recall for row in of_it],
+            x=[max(1, row.training_photos) for row in members],
+            y=[row.recall for row in members],
             mode="markers+text",
             cliponaxis=False,
-            text=[row.country for row in of_it],
+            text=[row.country for row in members],
             textposition="top center",
             textfont={"size": 10, "color": palette.muted},
             marker={
-                "size": [6 + 2 * min(100, row.photos) ** 0.5 for row in of_it],
+                "size": [6 + 2 * min(100, row.photos) ** 0.5 for row in members],
                 "color": colours(palette)[number % 6],
                 "symbol": SYMBOLS[number % 6],
                 "opacity": 0.8,
@@ -51,20 +51,20 @@ def recall_by_photos(countries: Sequence[CountryScore], palette: Palette) -> go.
             hovertext=[
                 f"{country_name(row.country)}<br>recall {percent(row.recall or 0)} of {row.photos} photos<br>"
                 f"{row.training_photos} training photos"
-                for row in of_it
+                for row in members
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
-    finish(figure, palette, 420)
+    apply_style(figure, palette, 420)
     figure.update_xaxes(type="log", title="training photos", dtick="D2")
-    return share_axis(figure, "recall")
+    return fraction_axis(figure, "recall")
 
 
 def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
-    """Share of each country's photos (row) that were answered with each country (column).
+    """Fraction of the photos of each country (row) that were answered with each country (column).
 
-    Countries stand by continent and then code, so that blocks along the diagonal are continents. Only countries
-    with a label have a row; those that have neither photos nor answers are left out.
+    Countries are sorted by continent and code, so that blocks along the diagonal are continents. Only countries with a
+    label have a row; those without photos and answers are left out.
     """
     rows = confusion_order(split)
     index = {row.country: i for i, row in enumerate(rows)}
@@ -72,11 +72,11 @@ def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
     for cell in split.confusion:
         if cell.truth in index:
             counts[index[cell.truth], index[cell.answer]] = cell.photos
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    fractions = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     codes = [row.country for row in rows]
     hover = [
         [
-            f"{country_name(truth)} answered {country_name(answer)}<br>{counts[i, j]:.0f} photos, {shares[i, j]:.0%}"
+            f"{country_name(truth)} answered {country_name(answer)}<br>{counts[i, j]:.0f} photos, {fractions[i, j]:.0%}"
             if counts[i, j]
             else ""
             for j, answer in enumerate(codes)
@@ -87,14 +87,14 @@ def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
         go.Heatmap(
             x=codes,
             y=codes,
-            z=np.where(counts > 0, shares, np.nan),
+            z=np.where(counts > 0, fractions, np.nan),
             hovertext=hover,
             hovertemplate="%{hovertext}<extra></extra>",
             hoverongaps=False,
             zmin=0,
             zmax=1,
             colorscale=[[0, mix(palette.background, palette.accent, 0.18)], [1, palette.accent]],
-            # Below, because a phone has no room beside.
+            # Below, because a phone has no room beside the matrix.
             colorbar={
                 "thickness": 10,
                 "outlinewidth": 0,
@@ -105,7 +105,7 @@ def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
             },
         )
     )
-    finish(figure, palette, 680)
+    apply_style(figure, palette, 680)
     axis = {"type": "category", "tickfont": {"size": 9}, "showgrid": False, "fixedrange": False}
     figure.update_xaxes(title="answer", side="top", tickangle=-90, **axis)
     figure.update_yaxes(title="truth", autorange="reversed", **axis)
@@ -117,7 +117,7 @@ def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
 
 
 def confusion_order(split: SplitMetrics) -> list[CountryScore]:
-    """The countries of the confusion matrix, in its order: by continent, then by code."""
+    """The countries of the confusion matrix in its order: by continent, then by code."""
     present = [row for row in split.countries if row.photos or row.answers]
     return sorted(present, key=lambda row: (row.continent, row.country))
 
@@ -132,34 +132,39 @@ def continent_blocks(split: SplitMetrics) -> list[tuple[str, int, int]]:
 
 
 def reliability_diagram(before: Reliability, after: Reliability | None, palette: Palette) -> go.Figure:
-    """Accuracy against probability, before and after calibration; an honest model follows the diagonal.
+    """Accuracy against probability, before and after calibration; a calibrated model follows the diagonal.
 
-    The area of a dot is the share of the photos in its bin.
+    The area of a dot is the fraction of the photos in its bin.
     """
     figure = go.Figure(
-        go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "dash": "dot"}, name="honest")
+        go.Scatter(
+            x=[0, 1], y=[0, 1], mode="lines", line={"color": palette.muted, "dash": "dot"}, name="perfect calibration"
+        )
     )
-    for number, (name, found) in enumerate((("before", before), ("after", after))):
-        if found is None:
+    for number, (name, reliability) in enumerate((("before", before), ("after", after))):
+        if reliability is None:
             continue
-        photos = sum(b.photos for b in found.bins)
+        photos = sum(b.photos for b in reliability.bins)
         figure.add_scatter(
-            name=f"{name} calibration (ECE {percent(found.expected_calibration_error)})",
-            x=[b.probability for b in found.bins],
-            y=[b.accuracy for b in found.bins],
+            name=f"{name} calibration (ECE {percent(reliability.expected_calibration_error)})",
+            x=[b.probability for b in reliability.bins],
+            y=[b.accuracy for b in reliability.bins],
             mode="lines+markers",
             line={"color": colours(palette)[1 - number], "dash": DASHES[1 - number]},
-            marker={"size": [5 + 40 * (b.photos / photos) ** 0.5 for b in found.bins], "symbol": SYMBOLS[1 - number]},
-            text=[f"{b.photos} photos" for b in found.bins],
+            marker={
+                "size": [5 + 40 * (b.photos / photos) ** 0.5 for b in reliability.bins],
+                "symbol": SYMBOLS[1 - number],
+            },
+            text=[f"{b.photos} photos" for b in reliability.bins],
             hovertemplate="probability %{x:.0%}<br>right %{y:.0%}<br>%{text}<extra></extra>",
         )
-    finish(figure, palette, 420)
+    apply_style(figure, palette, 420)
     figure.update_xaxes(title="probability of the answer", tickformat=".0%", range=[0, 1.03])
-    return share_axis(figure, "share right")
+    return fraction_axis(figure, "accuracy")
 
 
 def risk_coverage_curve(split: SplitMetrics, palette: Palette) -> go.Figure:
-    """Share of wrong answers against the share of photos that are answered, with the fitted threshold marked."""
+    """Fraction of wrong answers against the fraction of photos answered, with the fitted threshold marked."""
     points = split.risk_coverage
     figure = go.Figure(
         go.Scatter(
@@ -182,6 +187,6 @@ def risk_coverage_curve(split: SplitMetrics, palette: Palette) -> go.Figure:
             marker={"size": 12, "color": colours(palette)[1], "symbol": "diamond"},
             hovertemplate="%{fullData.name}<extra></extra>",
         )
-    finish(figure, palette, 380)
-    figure.update_xaxes(title="share of photos answered", tickformat=".0%", range=[0, 1.02])
-    return share_axis(figure, "share wrong of these")
+    apply_style(figure, palette, 380)
+    figure.update_xaxes(title="fraction of photos answered", tickformat=".0%", range=[0, 1.02])
+    return fraction_axis(figure, "fraction of wrong answers")

@@ -1,4 +1,4 @@
-"""How the figures of training runs look: colours, axes and curves that they share."""
+"""Shared style of the figures of training runs: colours, axes, legend, curves over epochs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from triovision.metrics.country import Epoch
 from triovision.viz.palette import DARK, Palette, base_layout
 
-# Told apart by colour-blind readers, on paper and in the dark; dashes and symbols repeat what the colours say.
+# Distinct for colour-blind readers, on paper and on a dark screen; dashes and symbols repeat the difference.
 _LIGHT_COLOURS = ("#0b6b6e", "#b4531a", "#5a4fa3", "#8a6d00", "#a3336f", "#3d6b2f")
 _DARK_COLOURS = ("#58c2b8", "#f0a35e", "#a9a1f0", "#d8c04a", "#f08dbb", "#9ccb86")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -24,20 +24,20 @@ def colours(palette: Palette) -> tuple[str, ...]:
     return _DARK_COLOURS if palette == DARK else _LIGHT_COLOURS
 
 
-def shown(name: str) -> str:
-    """A name from outside as a figure may hold it: Plotly reads some HTML in its words."""
+def safe_name(name: str) -> str:
+    """An untrusted name, escaped and shortened: Plotly interprets some HTML in its texts."""
     return escape(name if len(name) <= 40 else name[:39] + "…")
 
 
-def lines(epochs: Sequence[Epoch], figure: str) -> dict[str, Line]:
-    """Epochs and values of every `<name>/<figure>` that was logged, training first, by name.
+def lines(epochs: Sequence[Epoch], metric: str) -> dict[str, Line]:
+    """Epochs and values of every logged `<name>/<metric>` by name, training first.
 
-    The mean over the splits, `val/...`, is left out: it is the mean of lines that are there.
+    The mean over the splits, `val/<metric>`, is left out: the figure shows the lines of the splits.
     """
-    names = {name for epoch in epochs for name in epoch.values if name.endswith(f"/{figure}")} - {f"val/{figure}"}
+    names = {name for epoch in epochs for name in epoch.values if name.endswith(f"/{metric}")} - {f"val/{metric}"}
     ordered = sorted(names, key=lambda name: (not name.startswith("train/"), name))
     return {
-        name.removesuffix(f"/{figure}"): (
+        name.removesuffix(f"/{metric}"): (
             [epoch.epoch for epoch in epochs if name in epoch.values],
             [epoch.values[name] for epoch in epochs if name in epoch.values],
         )
@@ -46,12 +46,12 @@ def lines(epochs: Sequence[Epoch], figure: str) -> dict[str, Line]:
 
 
 def curves(named: Mapping[str, Line], palette: Palette, title: str) -> go.Figure:
-    """Lines over epochs, told apart by colour, dash and symbol."""
+    """Lines over epochs, distinct in colour, dash and symbol."""
     figure = go.Figure()
-    # The first colour is training's, so that a split keeps its own where no training line was logged.
+    # The first colour is reserved for training, so that a split has the same colour with and without a training line.
     for number, (name, (epochs, values)) in enumerate(named.items(), start="train" not in named):
         figure.add_scatter(
-            name=shown(name),
+            name=safe_name(name),
             x=epochs,
             y=values,
             mode="lines+markers",
@@ -59,22 +59,22 @@ def curves(named: Mapping[str, Line], palette: Palette, title: str) -> go.Figure
             marker={"symbol": SYMBOLS[number % 6], "size": 7},
             hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
         )
-    finish(figure, palette, 360)
+    apply_style(figure, palette, 360)
     figure.update_layout(showlegend=True)
     last = max((epoch for epochs, _ in named.values() for epoch in epochs), default=1)
-    figure.update_xaxes(title="epoch", dtick=-(-last // 10))  # whole epochs, at most ten of them
+    figure.update_xaxes(title="epoch", dtick=-(-last // 10))  # at most ten ticks, at whole epochs
     figure.update_yaxes(title=title, rangemode="tozero")
     return figure
 
 
-def share_axis(figure: go.Figure, title: str | None = None) -> go.Figure:
-    """Give a figure a vertical axis of shares from 0 to 100 %."""
+def fraction_axis(figure: go.Figure, title: str | None = None) -> go.Figure:
+    """Set the vertical axis to fractions from 0 to 100 %."""
     figure.update_yaxes(tickformat=".0%", range=[0, 1.04], **({} if title is None else {"title": title}))
     return figure
 
 
-def finish(figure: go.Figure, palette: Palette, height_px: int) -> None:
-    """Colours, font, margins and a legend above the figure, where a phone has room for it."""
+def apply_style(figure: go.Figure, palette: Palette, height_px: int) -> None:
+    """Set colours, font, margins and a legend above the figure, where it fits on a phone."""
     figure.update_layout(
         **base_layout(palette, 13),
         height=height_px,
@@ -87,7 +87,7 @@ def finish(figure: go.Figure, palette: Palette, height_px: int) -> None:
     figure.update_yaxes(**axis, zerolinecolor=palette.grid, title_standoff=8)
 
 
-def mix(first: str, second: str, share: float) -> str:
-    """The colour that holds `share` of the second and the rest of the first, all as `#rrggbb`."""
+def mix(first: str, second: str, weight: float) -> str:
+    """Linear mix of two `#rrggbb` colours; `weight` is the fraction of the second."""
     pairs = [(int(first[i : i + 2], 16), int(second[i : i + 2], 16)) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+    return "#" + "".join(f"{round(a + (b - a) * weight):02x}" for a, b in pairs)

@@ -118,7 +118,6 @@ def test_features_are_computed_once(manifest: Manifest, tmp_path: Path, photo_fo
     np.testing.assert_array_equal(first[0], again[0])
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:lightning", "ignore:.*LeafSpec.*", "ignore:.*num_workers.*")
 def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,6 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.data.normalisation import measured
 from triovision.train.recipes.country_recipe import Recipe
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
-
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Manifest:

@@ -1,4 +1,4 @@
-"""What goes wrong while a run trains is counted, or ends it in words; what was trained stays."""
+"""Limit of unreadable photos, and losses and weights that are not finite."""
 
 from __future__ import annotations
 
@@ -20,12 +20,7 @@ from triovision.train.engine.run_folder import read_country_run
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Augmentation, Data, Optimisation
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-    pytest.mark.filterwarnings("ignore:Encountered `nan` values"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Encountered `nan` values")
 
 
 RECIPE = Recipe.model_validate(
@@ -72,7 +67,7 @@ def start(study: Path) -> Start:
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_a_run_goes_on_without_the_photos_that_its_budget_allows(study: Path, start: Start, cached: bool) -> None:
+def test_a_run_trains_without_unreadable_photos_up_to_the_limit(study: Path, start: Start, cached: bool) -> None:
     # Of the validation photos, which are all read in each epoch.
     (study / "16.png").unlink()
     (study / "17.png").write_text("no picture")
@@ -84,7 +79,9 @@ def test_a_run_goes_on_without_the_photos_that_its_budget_allows(study: Path, st
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_above_the_budget_it_stops_and_goes_on_when_they_are_back(study: Path, start: Start, cached: bool) -> None:
+def test_a_run_above_the_limit_stops_and_resumes_when_the_photos_are_restored(
+    study: Path, start: Start, cached: bool
+) -> None:
     good = (study / "17.png").read_bytes()
     (study / "17.png").unlink()
     loading = {"max_unreadable": "0", "cache": study / "cache" if cached else None}
@@ -95,7 +92,7 @@ def test_above_the_budget_it_stops_and_goes_on_when_they_are_back(study: Path, s
     assert not (study / "run" / "unreadable.csv").exists()
 
 
-def test_every_photo_gone_is_the_budgets_error(study: Path, start: Start) -> None:
+def test_a_run_without_any_photo_file_is_refused(study: Path, start: Start) -> None:
     for file in study.glob("*.png"):
         file.unlink()
     with pytest.raises(RecipeError, match="cannot be read"):
@@ -114,7 +111,7 @@ def test_limits_by_hand() -> None:
 
 def test_a_photo_is_listed_once_by_every_process(tmp_path: Path) -> None:
     here, there = (UnreadablePhotos(tmp_path / "bad.csv", 1) for _ in range(2))
-    here.add('a, "b".jpg', "it is, in a word, gone")
+    here.add('a, "b".jpg', "gone, it seems")
     there.add('a, "b".jpg', "gone")
     assert here.listed() == there.listed() == {'a, "b".jpg'}
     assert len((tmp_path / "bad.csv").read_text().splitlines()) == 2
@@ -125,7 +122,7 @@ def test_a_photo_is_listed_once_by_every_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_checkpoint(
     study: Path, start: Start, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     step = CountryModule.training_step
@@ -144,28 +141,30 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_checkpoint(
     assert (start() / "finished.safetensors").exists()
 
 
-def test_weights_that_are_no_numbers_are_never_kept(study: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_not_finite_are_never_saved(
+    study: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def ruin(self: CountryModule) -> None:
         if self.current_epoch == 1:
             with torch.no_grad():
                 next(self.network.parameters()).fill_(float("nan"))
 
     monkeypatch.setattr(CountryModule, "on_validation_epoch_start", ruin)
-    with pytest.raises(RecipeError, match="a weight is no finite number"):
+    with pytest.raises(RecipeError, match="a weight is not finite"):
         start()
     last = torch.load(study / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 0
     assert all(weights.isfinite().all() for weights in last["current_model_state"].values())
 
 
-def test_a_country_with_one_photo_teaches_without_a_label(start: Start) -> None:
+def test_a_country_with_one_photo_has_no_label(start: Start) -> None:
     assert read_country_run(start()).labels == ("FR", "JP")
 
 
-def test_a_run_cannot_go_on_from_one_that_knows_none_of_its_countries(study: Path, start: Start) -> None:
+def test_a_run_without_a_common_country_cannot_be_fine_tuned(study: Path, start: Start) -> None:
     first = read_country_run(start())
     table = (study / "manifest.csv").read_text().replace(",FR,", ",IT,").replace(",JP,", ",ES,")
     (study / "other.csv").write_text(table)
     photos = read_manifest(study / "other.csv", columns=["place", "split"])
-    with pytest.raises(RecipeError, match="knows not one country"):
+    with pytest.raises(RecipeError, match="shares no country"):
         train_country(RECIPE, photos, study / "other", first, LoadOptions(workers=0))

@@ -1,4 +1,4 @@
-"""Callbacks of the training loop."""
+"""Early stopping and compilation."""
 
 from __future__ import annotations
 
@@ -17,19 +17,13 @@ from torch.utils.data import DataLoader
 
 from triovision.train.engine.callbacks import Compile, StopEarly
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.losses.country import CountryLoss
+from triovision.train.losses.country import CrossEntropy
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Loss
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
 
 class Scripted(lightning.LightningModule):
-    """Reports one validation loss after the other."""
+    """Logs the given validation losses, one an epoch."""
 
     def __init__(self, losses: list[float]) -> None:
         super().__init__()
@@ -63,7 +57,7 @@ def test_a_run_stops_when_nothing_gets_better(losses: list[float], epochs: int) 
         ([3, 2, 2, 2, 2, 2, 2, 2], 5),
         ([3, 2, 2, 2, 1, 1, 1, 1], 7),  # it got better just in time, and has two more epochs
         ([3, 2, 2, 2, 2, 1, 1, 1], 5),
-        ([3, float("nan"), 2, 2, 2, 2, 2, 2], 2),  # no number: waiting would not help
+        ([3, float("nan"), 2, 2, 2, 2, 2, 2], 2),  # not finite: the run stops at once
     ],
 )
 def test_a_run_has_its_least_number_of_epochs(losses: list[float], epochs: int) -> None:
@@ -95,13 +89,11 @@ def module() -> CountryModule:
             "preprocessing": {"input_size": 32, "mean": [0.5] * 3, "std": [0.5] * 3},
         }
     )
-    loss = CountryLoss(Loss(), np.array([1, 1]), np.array([0.5, 0.5]))
+    loss = CrossEntropy(Loss(), np.array([1, 1]), np.array([0.5, 0.5]))
     return CountryModule(recipe, ("FR", "JP"), ("held_out",), 1, loss)
 
 
-def test_a_compiled_network_keeps_its_names_and_learns_nothing_from_the_trial(
-    module: CountryModule, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiling_keeps_names_and_weights(module: CountryModule, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Tensor] = []
 
     def compiled(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

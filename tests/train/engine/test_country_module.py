@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from triovision.errors import RecipeError
 from triovision.train.engine.country_module import CountryModule
-from triovision.train.losses.country import CountryLoss
-from triovision.train.models.build import build_country_network, freeze_blocks, rest_frozen
+from triovision.train.losses.country import CrossEntropy
+from triovision.train.models.build import build_country_network, eval_frozen, freeze_blocks
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Loss
 
@@ -54,7 +54,7 @@ def recipe(**fields: object) -> Recipe:
 
 
 def training(of: Recipe) -> CountryModule:
-    loss = CountryLoss(Loss(), np.array([1, 1, 1]), np.array([1.0, 1, 1]) / 3)
+    loss = CrossEntropy(Loss(), np.array([1, 1, 1]), np.array([1.0, 1, 1]) / 3)
     return CountryModule(of, LABELS, ("held_out",), 2, loss)
 
 
@@ -95,7 +95,7 @@ def test_nothing_is_dropped_out_in_what_is_frozen() -> None:
     network = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Dropout()), nn.Linear(2, 2))
     network[0].requires_grad_(False)
     network.train()
-    rest_frozen(network)
+    eval_frozen(network)
     assert [module.training for module in network.modules()] == [True, False, False, False, True]
 
 

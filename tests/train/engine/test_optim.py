@@ -48,7 +48,7 @@ def test_the_rate_falls_after_so_many_epochs() -> None:
     assert found == pytest.approx([0.1] * 8 + [0.01] * 8 + [0.001] * 4)
 
 
-def test_the_rate_falls_where_the_loss_does_not_and_stops_at_its_floor() -> None:
+def test_plateau_lowers_the_rate_down_to_its_floor() -> None:
     optimiser = one_weight(8.0)
     made = build_schedule(optimiser, Schedule(name="plateau", patience=1, floor=3), Optimisation(), 10)
     assert (made["interval"], made["monitor"]) == ("epoch", "val/loss")
@@ -89,7 +89,7 @@ def test_what_is_frozen_is_not_moved() -> None:
 
 
 @pytest.mark.parametrize("decay", [0.999, 0.2])
-def test_the_decay_grows_to_what_was_asked_for(decay: float) -> None:
+def test_the_decay_grows_to_its_limit(decay: float) -> None:
     module = LightningModule()
     module.weight = nn.Parameter(torch.tensor([1.0]))
     module.register_buffer("seen", torch.tensor(3))

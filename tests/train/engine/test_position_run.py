@@ -1,4 +1,4 @@
-"""A whole small run: trained, killed, gone on with, measured, read back."""
+"""Position runs: training, resume after an exception, metrics, and reading a finished run."""
 
 from __future__ import annotations
 
@@ -27,12 +27,6 @@ from triovision.train.evaluation.country_probabilities import read_classifier
 from triovision.train.evaluation.position import measure
 from triovision.train.recipes.position_recipe import RECIPES, PositionRecipe
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
 
 class KilledError(Exception):
     """Stands for the end of the process."""
@@ -55,7 +49,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> ReadOptions:
 
 @pytest.fixture(scope="module")
 def finished(towns: Path, tmp_path_factory: pytest.TempPathFactory, reading: ReadOptions) -> Path:
-    """A run by its command: 32 photos to learn from, 4 batches an epoch."""
+    """A run trained by its command: 32 training photos, 4 batches an epoch."""
     out = tmp_path_factory.mktemp("finished") / "run"
     command = ["train", "gps", "run", str(towns / "tiny.toml"), "--manifest", str(towns / "manifest.csv")]
     options = ["--out", str(out), "--workers", "0", "--cache", str(reading.cache), "--save-every", "2"]
@@ -67,11 +61,11 @@ def finished(towns: Path, tmp_path_factory: pytest.TempPathFactory, reading: Rea
 
 
 def test_what_a_run_leaves(finished: Path, photos: Manifest) -> None:
-    facts = json.loads((finished / "run.json").read_text())
-    assert facts["manifest_sha256"] == photos.sha256
+    run_config = json.loads((finished / "run.json").read_text())
+    assert run_config["manifest_sha256"] == photos.sha256
     training = photos.table[photos.table["split_new_places"] == "train"].dropna()
-    np.testing.assert_allclose(facts["position"]["mean"], training[["lat", "lon"]].mean())
-    np.testing.assert_allclose(facts["position"]["scale"], training[["lat", "lon"]].std(ddof=0))
+    np.testing.assert_allclose(run_config["position"]["mean"], training[["lat", "lon"]].mean())
+    np.testing.assert_allclose(run_config["position"]["scale"], training[["lat", "lon"]].std(ddof=0))
     metrics = read_position_metrics(finished)
     assert metrics.photos.model_dump() == {
         "training": 32, "validation": {"new_places": 16}, "without_position": 1, "impossible": (), "unreadable": 0,
@@ -91,7 +85,7 @@ def test_the_frozen_backbone_is_the_one_that_it_started_from(finished: Path) -> 
     assert weights_sha256(found.network.resnet) == json.loads((finished / "run.json").read_text())["backbone_sha256"]
 
 
-def test_a_killed_run_ends_bit_for_bit_as_one_that_was_left_alone(
+def test_a_killed_run_ends_bit_for_bit_the_same(
     finished: Path, photos: Manifest, recipe: PositionRecipe, reading: ReadOptions, tmp_path: Path
 ) -> None:
     step = PositionModule.training_step
@@ -123,14 +117,14 @@ def test_a_finished_run_is_not_trained_on(
 
 
 @pytest.mark.parametrize(("field", "differs"), [("optimisation.epochs=3", "recipe"), ("seed=1", "backbone_sha256")])
-def test_another_run_is_not_gone_on_with(
+def test_a_folder_of_another_run_is_refused(
     towns: Path, finished: Path, photos: Manifest, reading: ReadOptions, field: str, differs: str
 ) -> None:
     with pytest.raises(RecipeError, match=rf"{differs}.* differ.*another --out"):
         train_position(RECIPES.read(str(towns / "tiny.toml"), [field]), photos, finished, None, reading)
 
 
-def test_the_last_stage_trains_where_the_recipe_says_so(
+def test_the_last_stage_trains_if_the_recipe_states_so(
     towns: Path, photos: Manifest, reading: ReadOptions, tmp_path: Path
 ) -> None:
     recipe = RECIPES.read(
@@ -148,16 +142,16 @@ def test_the_last_stage_trains_where_the_recipe_says_so(
 
 def test_weights_for_other_metadata_are_refused_by_name(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "run")
-    facts = json.loads((finished / "run.json").read_text())
-    names = facts["city_features"]
+    run_config = json.loads((finished / "run.json").read_text())
+    names = run_config["city_features"]
     for changed, words in (
         ([*names[1:], "elevation"], rf"other city metadata: without {names[0]} and with elevation"),
         (names[::-1], "other city metadata: in another order"),
     ):
-        (tmp_path / "run" / "run.json").write_text(json.dumps(facts | {"city_features": changed}))
+        (tmp_path / "run" / "run.json").write_text(json.dumps(run_config | {"city_features": changed}))
         with pytest.raises(RecipeError, match=words):
             read_position_run(tmp_path / "run")
-    (tmp_path / "run" / "run.json").write_text(json.dumps(facts))
+    (tmp_path / "run" / "run.json").write_text(json.dumps(run_config))
     state = load_file(finished / "finished.safetensors")
     name = "city_features_processor.0.weight"
     save_file(state | {name: state[name][:, 1:].contiguous()}, tmp_path / "run" / "finished.safetensors")
@@ -165,7 +159,7 @@ def test_weights_for_other_metadata_are_refused_by_name(finished: Path, tmp_path
         read_position_run(tmp_path / "run")
 
 
-def test_a_run_of_another_kind_is_named(tmp_path: Path) -> None:
+def test_a_run_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"recipe": {}, "labels": []}')
     with pytest.raises(RecipeError, match="holds no finished run of ResNetGPS"):
         read_position_run(tmp_path)

@@ -1,7 +1,7 @@
-"""Two processes on the CPU come to the figures of one.
+"""Data-parallel training: two processes on the CPU end with the metrics of one.
 
-Each photo counts once, so that the figures differ by rounding only: a sum over two halves of a batch is another sum.
-The recipe keeps the statistics of batch normalisation and drops nothing out, because each process has its own.
+They differ by rounding only, because a sum over two halves of a batch is another sum. The recipe freezes the statistics
+of batch normalisation and has no dropout, which each process has its own of.
 """
 
 from __future__ import annotations
@@ -24,13 +24,7 @@ from triovision.train.engine.run import train_country
 from triovision.train.engine.trainer import TrainerOptions
 from triovision.train.recipes.country_recipe import read_recipe
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
-#: Largest difference of a figure and of a weight, in float32.
+#: Largest difference of a metric and of a weight, in float32.
 TOLERANCE = 1e-4
 RECIPE = f"""
 base = "{Path(__file__).parents[1] / "tiny.toml"}"
@@ -66,7 +60,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_two_processes_come_to_the_figures_of_one(study: Path) -> None:
+def test_two_processes_end_with_the_metrics_of_one(study: Path) -> None:
     photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
     train_country(
         read_recipe(str(study / "tiny.toml")),
@@ -98,17 +92,17 @@ def test_two_processes_come_to_the_figures_of_one(study: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("execution", "words"),
-    [(TrainerOptions(devices=3), "cannot share evenly"), (TrainerOptions("gpu"), "cannot be trained as")],
+    ("options", "message"),
+    [(TrainerOptions(devices=3), "cannot share evenly"), (TrainerOptions("gpu"), "cannot be trained with")],
 )
 def test_devices_that_cannot_be_used_are_an_error_before_anything_is_written(
-    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, execution: TrainerOptions, words: str
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: TrainerOptions, message: str
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     photos = read_manifest(study / "manifest.csv", columns=["place", "split"])
-    with pytest.raises(RecipeError, match=words):
+    with pytest.raises(RecipeError, match=message):
         train_country(
-            read_recipe(str(study / "tiny.toml")), photos, tmp_path / "run", None, LoadOptions(workers=0), execution
+            read_recipe(str(study / "tiny.toml")), photos, tmp_path / "run", None, LoadOptions(workers=0), options
         )
     assert not (tmp_path / "run").exists()

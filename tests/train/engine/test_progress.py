@@ -1,3 +1,5 @@
+"""Remaining time, progress bar and log lines."""
+
 from __future__ import annotations
 
 import logging
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from triovision.train.engine.progress import Clock, EpochLines, RunBar
+from triovision.train.engine.progress import EpochLines, RemainingTime, RunBar
 
 
 @pytest.fixture
@@ -26,20 +28,18 @@ def trainer(epoch: int) -> Any:
     )
 
 
-def test_a_resumed_run_counts_from_where_it_goes_on(now: list[float]) -> None:
-    clock = Clock()
-    assert clock.left() is None
-    clock.tell(0.5)
-    assert clock.left() is None
+def test_a_resumed_run_estimates_from_its_own_progress(now: list[float]) -> None:
+    run = RemainingTime()
+    assert run.remaining() is None
+    run.update(0.5)
+    assert run.remaining() is None
     now[0] += 30
-    clock.tell(0.6)
-    assert clock.passed() == timedelta(seconds=30)
-    assert clock.left() == timedelta(seconds=120)  # a tenth took 30 s, and four tenths are left
+    run.update(0.6)
+    assert run.elapsed() == timedelta(seconds=30)
+    assert run.remaining() == timedelta(seconds=120)  # a tenth took 30 s, and four tenths are left
 
 
-def test_a_line_an_epoch_says_how_it_stands_and_when_it_ends(
-    now: list[float], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_epoch_lines_give_metrics_and_remaining_time(now: list[float], caplog: pytest.LogCaptureFixture) -> None:
     lines = EpochLines()
     lines.on_train_batch_start(trainer(1), SimpleNamespace(), None, 0)  # type: ignore[arg-type]
     now[0] += 90
@@ -48,7 +48,7 @@ def test_a_line_an_epoch_says_how_it_stands_and_when_it_ends(
     assert caplog.messages == ["epoch 2 of 4: val/loss 0.5; 0:01:30 so far, 0:03:00 left at most"]
 
 
-def test_the_bar_says_when_the_run_ends(now: list[float]) -> None:
+def test_the_bar_gives_the_remaining_time(now: list[float]) -> None:
     bar = RunBar()
     bar.on_train_batch_start(trainer(0), SimpleNamespace(), None, 0)  # type: ignore[arg-type]
     assert bar.get_metrics(trainer(0), SimpleNamespace()).keys() == {"val/loss"}  # type: ignore[arg-type]

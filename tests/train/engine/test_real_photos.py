@@ -1,4 +1,4 @@
-"""The embedded model on real photos that its training never saw."""
+"""Accuracy of the embedded models on real photos outside their training photos."""
 
 from __future__ import annotations
 

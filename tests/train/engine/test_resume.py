@@ -1,4 +1,4 @@
-"""A run that is killed where it stands and started again ends like one that was left alone, bit for bit."""
+"""Resume of a killed country run, bit for bit, and failures to write checkpoints."""
 
 from __future__ import annotations
 
@@ -25,12 +25,6 @@ from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
 from triovision.train.recipes.country_recipe import read_recipe
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
 RECIPE = f"""
 base = "{Path(__file__).parents[1] / "tiny.toml"}"
 description = "dropout, mixed pictures, moving average, schedule and kept statistics"
@@ -49,7 +43,7 @@ learning_rate = 5e-4
 freeze_norm = true
 """
 
-#: Kills itself, without a chance to tidy up, when it is about to train the batch that is named.
+#: Trains a run and kills its own process just before a batch.
 CHILD = """
 import os, signal, sys
 from pathlib import Path
@@ -134,9 +128,9 @@ def assert_same(first: object, second: object) -> None:
         assert first == second
 
 
-def test_killed_twice_in_mid_epoch_it_ends_bit_for_bit_the_same(study: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_run_killed_twice_within_an_epoch_ends_bit_for_bit_the_same(study: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    # Kept after steps 1, 3 and 6 of each epoch: the first kill loses a step, the second two.
+    # Checkpoints follow steps 1, 3 and 6 of each epoch: the first kill loses a step, the second two.
     assert train(study, out, kill_epoch=0, kill_batch=4) == -signal.SIGKILL
     assert train(study, out, kill_epoch=1, kill_batch=5, workers=2) == -signal.SIGKILL
     assert train(study, out, workers=2) == 0
@@ -160,13 +154,13 @@ def test_a_finished_run_is_not_trained_on(study: Path, whole: Path) -> None:
     assert not (whole / "checkpoints" / "resume.ckpt").exists()
 
 
-def test_each_checkpoint_says_what_it_was_trained_on(study: Path, whole: Path) -> None:
-    facts = json.loads((whole / "run.json").read_text())
-    assert state(whole)["triovision"] == facts
-    assert facts["manifest_sha256"] == read_manifest(study / "manifest.csv").sha256
+def test_each_checkpoint_holds_the_run_config(study: Path, whole: Path) -> None:
+    run_config = json.loads((whole / "run.json").read_text())
+    assert state(whole)["triovision"] == run_config
+    assert run_config["manifest_sha256"] == read_manifest(study / "manifest.csv").sha256
 
 
-def test_labels_that_the_begun_model_does_not_know_are_named(study: Path, whole: Path) -> None:
+def test_labels_that_the_run_lacks_are_named(study: Path, whole: Path) -> None:
     table = (study / "manifest.csv").read_text().replace("FR", "DE")
     (study / "other.csv").write_text(table)
     photos = read_manifest(study / "other.csv", columns=["place", "split"])
@@ -174,7 +168,7 @@ def test_labels_that_the_begun_model_does_not_know_are_named(study: Path, whole:
         train_country(read_recipe(str(study / "tiny.toml")), photos, whole, None, LoadOptions(workers=0))
 
 
-def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(10)}, path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

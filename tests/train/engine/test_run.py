@@ -1,4 +1,4 @@
-"""A whole small study: train, be killed, go on, compare, export, use."""
+"""Country runs: training, resume after an exception, finished weights, export and baselines."""
 
 from __future__ import annotations
 
@@ -21,24 +21,14 @@ from triovision.errors import RecipeError
 from triovision.inference import CountryEngine, read_card
 from triovision.networks import build_classifier
 from triovision.photo import read_photo
-from triovision.train.data.dataset import NO_LABEL
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest
 from triovision.train.data.splits import split
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
-from triovision.train.evaluation.baselines import score
-from triovision.train.evaluation.calibration import HeldOut, fit_calibration, fit_half
-from triovision.train.models.init_weights import init_backbone, init_from_classifier
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe, read_recipe
-from triovision.train.recipes.sections import LastLayer
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
+from triovision.train.recipes.sections import LastLayer, Loss
 
 COLOURS = {"FR": (40, 60, 220), "JP": (220, 50, 60), "NA": (230, 190, 60)}
 RECIPE = f"""
@@ -102,8 +92,8 @@ def command() -> Callable[..., Result]:
 
 
 def test_a_run_leaves_what_is_needed_to_go_on(finished: Path) -> None:
-    facts = json.loads((finished / "run.json").read_text())
-    assert facts["labels"] == ["FR", "JP", "NA"]
+    run_config = json.loads((finished / "run.json").read_text())
+    assert run_config["labels"] == ["FR", "JP", "NA"]
     assert (finished / "checkpoints" / "last.ckpt").exists()
     logged = pd.read_csv(finished / "logs" / "version_0" / "metrics.csv")
     # One line of training and one of validation an epoch: it has fewer steps than there are between two lines.
@@ -174,7 +164,7 @@ def test_the_last_layer_is_fitted_to_the_finished_others(
     network, expected = read_country_run(tmp_path / "run").network, read_country_run(finished).network
     assert not torch.equal(network.get_submodule("classifier").weight, expected.get_submodule("classifier").weight)
     # The others are those of the run without it.
-    fit_last_layer(expected, split(photos, recipe.data).training, ("FR", "JP", "NA"), refitted, LoadOptions(workers=0))
+    fit_last_layer(expected, split(photos, recipe.data).training, ("FR", "JP", "NA"), refitted, workers=0)
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, expected.state_dict()[name], atol=1e-4, rtol=1e-3)
 
@@ -192,19 +182,19 @@ def test_a_folder_of_another_run_is_left_alone(finished: Path, photos: Manifest,
         train_country(other, photos, finished, None, LoadOptions(workers=0))
 
 
+def test_an_unknown_loss_is_an_error_before_anything_is_written(
+    tmp_path: Path, photos: Manifest, recipe: Recipe
+) -> None:
+    other = recipe.model_copy(update={"loss": Loss.model_construct(name="hinge")})
+    with pytest.raises(RecipeError, match=r"'hinge' is no registered country loss\. Give one of cross_entropy, focal"):
+        train_country(other, photos, tmp_path / "run", None, LoadOptions(workers=0))
+    assert not (tmp_path / "run").exists()
+
+
 def test_too_few_photos_are_an_error_in_words(tmp_path: Path, photos: Manifest, recipe: Recipe) -> None:
     strict = recipe.model_copy(update={"data": recipe.data.model_copy(update={"min_photos": 1000})})
     with pytest.raises(RecipeError, match="0 countries"):
         train_country(strict, photos, tmp_path / "run", None, LoadOptions(workers=0))
-
-
-def test_starting_weights_fill_all_but_the_head(tmp_path: Path, recipe: Recipe) -> None:
-    torch.manual_seed(3)
-    source, network = build_classifier("test_efficientnet", 7), build_classifier("test_efficientnet", 3)
-    save_file(source.state_dict(), tmp_path / "init.safetensors")
-    init_backbone(network, recipe, tmp_path / "init.safetensors")
-    torch.testing.assert_close(network.get_submodule("conv_stem").weight, source.get_submodule("conv_stem").weight)
-    assert network.get_submodule("classifier").weight.shape[0] == 3
 
 
 def test_photos_that_no_split_holds_out_are_an_error_in_words(tmp_path: Path, study: Path, recipe: Recipe) -> None:
@@ -212,33 +202,6 @@ def test_photos_that_no_split_holds_out_are_an_error_in_words(tmp_path: Path, st
     unsplit = read_manifest(study / "unsplit.csv", columns=["place", "split_new_places", "split_known_places"])
     with pytest.raises(RecipeError, match=r"no photo is `val` in split_new_places, split_known_places.*train split"):
         train_country(recipe, unsplit, tmp_path / "run", None, LoadOptions(workers=0))
-
-
-def test_a_run_goes_on_from_another_with_the_labels_that_both_have(
-    finished: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = read_country_run(finished)
-    labels = ("DE", "NA", "JP")
-    network = build_classifier("test_efficientnet", 3)
-    init_from_classifier(network, labels, first.network, first.labels, "first")
-    assert "does not know ['DE']" in caplog.text
-    torch.testing.assert_close(
-        network.get_submodule("conv_stem").weight, first.network.get_submodule("conv_stem").weight
-    )
-    new, old = (head.get_submodule("classifier") for head in (network, first.network))
-    for row, label in enumerate(labels[1:], start=1):
-        torch.testing.assert_close(new.weight[row], old.weight[first.labels.index(label)])
-        torch.testing.assert_close(new.bias[row], old.bias[first.labels.index(label)])
-    with pytest.raises(RecipeError, match="another architecture"):
-        init_from_classifier(build_classifier("test_resnet", 3), labels, first.network, first.labels, "first")
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path, recipe: Recipe) -> None:
-    save_file({"other.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
-    (tmp_path / "note.safetensors").write_text("not weights")
-    for name, words in (("other", "does not fit"), ("note", "no safetensors"), ("gone", "no safetensors")):
-        with pytest.raises(RecipeError, match=words):
-            init_backbone(build_classifier("test_efficientnet", 3), recipe, tmp_path / f"{name}.safetensors")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
@@ -293,30 +256,3 @@ def test_baselines_and_run_stand_in_one_table(finished: Path, study: Path, comma
     assert float(strength.split(",")[0]) > 0
     for name in ("most frequent country", "logistic regression", "run run"):
         assert table.count(name) == 2
-
-
-def test_scores_by_hand() -> None:
-    ranks = np.array([[3.0, 2, 1], [3, 2, 1], [1, 2, 3], [1, 3, 2]])
-    found = score("x", "s", ranks, np.array([0, 1, 2, NO_LABEL]))
-    assert (found.photos, found.top1, found.top5) == (3, pytest.approx(2 / 3), 1)
-    assert found.macro_recall == pytest.approx(2 / 3)
-
-
-def test_each_split_counts_alike_in_calibration() -> None:
-    # Known places: always right; new places: right half of the time, a tenth as many photos.
-    names = np.array(["known"] * 200 + ["new"] * 20)
-    logits = np.tile(np.array([[4.0, 0.0]], dtype=np.float32), (220, 1))
-    target = np.array([0] * 200 + [0, 1] * 10)
-    nowhere = np.full((220, 2), np.nan)
-    calibration = fit_calibration(HeldOut(names, names, logits, target, nowhere), wanted_accuracy=0.7)
-    calibrated = 1 / (1 + np.exp(-4 / calibration.temperature))
-    assert calibrated == pytest.approx(0.75, abs=0.01)
-
-
-def test_no_place_is_in_both_halves() -> None:
-    places = [f"place {i % 20}" for i in range(100)]
-    half = fit_half(places)
-    assert {p for p, h in zip(places, half, strict=True) if h}.isdisjoint(
-        {p for p, h in zip(places, half, strict=True) if not h}
-    )
-    assert 0 < half.sum() < 100

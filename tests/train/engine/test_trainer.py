@@ -1,4 +1,4 @@
-"""The trainer of a run."""
+"""Loggers of a run, and the memory allocator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from triovision.train.engine.trainer import keep_freed_memory, loggers
 
 
-def test_without_tensorboard_the_figures_are_logged_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_metrics_are_logged_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("triovision.train.engine.trainer.find_spec", lambda _: None)
     (log,) = loggers(tmp_path)
     assert log.name == "logs"
@@ -25,7 +25,7 @@ def test_both_logs_of_a_start_have_one_folder(tmp_path: Path) -> None:
     assert [log.log_dir for log in loggers(tmp_path)] == [str(tmp_path / "logs" / "version_4")] * 2
 
 
-#: Prints how many pages the system had to clear for blocks that were freed before.
+#: Prints the number of page faults of blocks that were freed before.
 CHILD = """
 import resource
 from triovision.train.engine.trainer import keep_freed_memory
@@ -45,9 +45,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_freed_memory_is_used_again_without_asking_the_system() -> None:
     def faults(first: str) -> int:
         code = CHILD.format(first=first)
-        # Whoever runs the tests may have settled the matter for all processes.
-        settled = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=settled)
+        # Without settings of the environment that the tests run in.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
         return int(done.stdout)
 
     assert faults("keep_freed_memory()") < 100

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from triovision.train.data.dataset import NO_LABEL, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.evaluation.baselines import choose_strength, fifth_of_places, fit_logistic
+from triovision.train.evaluation.baselines import choose_strength, fifth_of_places, fit_logistic, score
 
 
 def test_the_strength_that_generalises_is_chosen() -> None:
@@ -41,3 +42,10 @@ def test_photos_without_a_label_are_left_out_of_the_fit() -> None:
     with_stranger = fit_logistic(features, np.array([0, 1, 0, 1, NO_LABEL]), 1.0)
     without = fit_logistic(features[:4], np.array([0, 1, 0, 1]), 1.0)
     np.testing.assert_allclose(with_stranger.predict_proba(features), without.predict_proba(features))
+
+
+def test_scores_by_hand() -> None:
+    ranks = np.array([[3.0, 2, 1], [3, 2, 1], [1, 2, 3], [1, 3, 2]])
+    found = score("x", "s", ranks, np.array([0, 1, 2, NO_LABEL]))
+    assert (found.photos, found.top1, found.top5) == (3, pytest.approx(2 / 3), 1)
+    assert found.macro_recall == pytest.approx(2 / 3)

@@ -16,12 +16,6 @@ from triovision.train.evaluation.split_metrics import scores
 from triovision.train.models.forward import network_outputs
 from triovision.train.recipes.country_recipe import read_recipe
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
-
 
 @pytest.fixture(scope="module")
 def finished(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -47,15 +41,15 @@ def test_the_photos_that_are_asked_for_are_measured(finished: Path, colours: Pat
     assert found["scores"] == pytest.approx(expected.model_dump())
     assert found["scores"]["photos"] == 10
     assert found["measured"] == 10
-    assert "learnt from" not in result.stderr
+    assert "training photos of the run" not in result.stderr
 
 
 def test_photos_that_were_learnt_from_and_countries_without_a_label_are_counted(finished: Path, colours: Path) -> None:
     result = evaluated(finished, colours / "manifest.csv")
     assert result.exit_code == 0, result.output
     # 15 of each of two countries were learnt from, and Namibia's photo perhaps, which has no label.
-    assert any(f"learnt from {n} of these 41 photos" in result.stderr for n in (30, 31))
-    assert "countries that the run has no label for, in no accuracy: 1, NA (1)" in result.stderr
+    assert any(f"{n} of these 41 photos were training photos" in result.stderr for n in (30, 31))
+    assert "countries without a label in the run, left out of every accuracy: 1, NA (1)" in result.stderr
     lines = dict(line.split() for line in result.stdout.splitlines())
     assert (lines["photos"], lines["without_label"]) == ("40", "1")
     assert 0 <= float(lines["top1"]) <= 1
@@ -65,7 +59,7 @@ def test_another_manifest_will_do(finished: Path, colours: Path) -> None:
     (colours / "others.csv").write_text("file,country\nFR0.png,FR\nNA0.png,NA\n")
     result = evaluated(finished, colours / "others.csv")
     assert result.exit_code == 0, result.output
-    assert "learnt from" not in result.stderr
+    assert "training photos of the run" not in result.stderr
     only_unknown = evaluated(finished, colours / "others.csv", "--where", "country=NA")
     assert only_unknown.exit_code == 0, only_unknown.output
     assert "top1" not in only_unknown.stdout

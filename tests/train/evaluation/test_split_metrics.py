@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 from triovision.inference.card import Calibration
 from triovision.train.data.dataset import NO_LABEL
 from triovision.train.evaluation.split_metrics import (
-    Answers,
+    SplitLogits,
     reliability,
     risk_at,
     risk_coverage,
@@ -37,8 +37,8 @@ def calibration(temperature: float, threshold: float) -> Calibration:
     )
 
 
-def answers(fitted: list[bool]) -> Answers:
-    return Answers(FILES, TRUTH, LOGITS, TARGET, np.array(fitted))
+def answers(fitted: list[bool]) -> SplitLogits:
+    return SplitLogits(FILES, TRUTH, LOGITS, TARGET, np.array(fitted))
 
 
 def test_scores_by_hand() -> None:
@@ -116,7 +116,7 @@ def test_confusion_holds_what_scikit_learn_counts() -> None:
     logits, target = random.normal(size=(200, 3)).astype(np.float32), random.integers(0, 3, 200)
     files = np.array([f"{i}.jpg" for i in range(200)])
     truth = np.array(LABELS)[target]
-    found = split_metrics(Answers(files, truth, logits, target, np.zeros(200, bool)), LABELS, {}, None)
+    found = split_metrics(SplitLogits(files, truth, logits, target, np.zeros(200, bool)), LABELS, {}, None)
     counts = np.zeros((3, 3), int)
     for cell in found.confusion:
         counts[LABELS.index(cell.truth), LABELS.index(cell.answer)] = cell.photos

@@ -16,11 +16,6 @@ from triovision.inference.resnetgps import ResNetGpsEngine
 from triovision.photo import read_photo
 from triovision.train.engine.run_folder import read_country_run, read_position_run
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
 Train = Callable[..., Result]
 
 _COUNTRIES = f"""

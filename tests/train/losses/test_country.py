@@ -8,18 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from triovision.errors import RecipeError
 from triovision.train.data.dataset import NO_LABEL
-from triovision.train.losses.country import CountryLoss, balanced_weights, country_loss, soft_targets
+from triovision.train.losses.country import COUNTRY_LOSSES, balanced_weights, build_country_loss, soft_targets
 from triovision.train.recipes.sections import Loss
 
-NAMES = ["cross_entropy", "focal", "binary_cross_entropy", "logit_adjustment"]
-PHOTOS, SHARES = np.array([60, 30, 6, 4]), np.array([0.4, 0.3, 0.2, 0.1])
+NAMES = tuple(COUNTRY_LOSSES)
+PHOTOS, FREQUENCIES = np.array([60, 30, 6, 4]), np.array([0.4, 0.3, 0.2, 0.1])
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 TARGET = torch.tensor([0, 1, 2, 3, 0, 1])
 
 
 def loss(logits: Tensor, target: Tensor, smoothing: float = 0.0, **fields: object) -> Tensor:
-    built = CountryLoss(Loss.model_validate(fields), PHOTOS, SHARES)
+    config = Loss.model_validate(fields)
+    built = COUNTRY_LOSSES[config.name](config, PHOTOS, FREQUENCIES)
     value: Tensor = built(logits, built.targets(target, smoothing))
     return value
 
@@ -64,7 +66,7 @@ def test_a_binary_cross_entropy_by_hand() -> None:
 
 
 def test_logit_adjustment_forgives_what_frequency_alone_explains() -> None:
-    # Logits that are adjusted by the logarithm of the shares give the shares.
+    # Logits that are adjusted by the logarithm of the frequencies give the frequencies.
     value = loss(torch.zeros(1, 4), torch.tensor([3]), name="logit_adjustment")
     assert value.item() == pytest.approx(-math.log(0.1))
     twice = loss(torch.zeros(1, 4), torch.tensor([3]), name="logit_adjustment", adjustment=2)
@@ -73,7 +75,7 @@ def test_logit_adjustment_forgives_what_frequency_alone_explains() -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_photo_without_a_label_wants_all_countries_alike(name: str, smoothing: float) -> None:
+def test_a_photo_without_a_label_pulls_towards_uniform_probabilities(name: str, smoothing: float) -> None:
     target = torch.tensor([NO_LABEL])
     logits = torch.tensor([[2.0, 0, 0, -2]], requires_grad=True)
     loss(logits, target, smoothing, name=name).backward()
@@ -92,17 +94,27 @@ def test_every_loss_falls_as_the_right_country_gains(name: str) -> None:
 
 
 def test_uneven_targets_add_up_to_one() -> None:
-    wanted = soft_targets(torch.tensor([1, NO_LABEL]), 4, 0.2)
-    torch.testing.assert_close(wanted, torch.tensor([[0.05, 0.85, 0.05, 0.05], [0.25] * 4]))
+    targets = soft_targets(torch.tensor([1, NO_LABEL]), 4, 0.2)
+    torch.testing.assert_close(targets, torch.tensor([[0.05, 0.85, 0.05, 0.05], [0.25] * 4]))
 
 
-def test_photos_and_draws_are_counted_and_the_weights_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_are_registered_by_name() -> None:
+    assert NAMES == ("cross_entropy", "focal", "binary_cross_entropy", "logit_adjustment")
+
+
+def test_an_unknown_loss_is_refused_with_the_registered_names() -> None:
+    config = Loss.model_construct(name="hinge")
+    with pytest.raises(RecipeError, match=r"'hinge'.*cross_entropy, focal, binary_cross_entropy, logit_adjustment"):
+        build_country_loss(config, ("FR", "JP"), np.array([0, 1]), np.array([0.5, 0.5]))
+
+
+def test_photos_and_samples_are_counted_and_the_weights_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     printed: list[str] = []
     monkeypatch.setattr("triovision.train.losses.country.rank_zero_info", printed.append)
-    target, shares = np.array([0, 0, 0, 1, NO_LABEL]), np.array([0.1, 0.1, 0.1, 0.5, 0.2])
-    built = country_loss(Loss(class_weights="balanced"), ("FR", "JP"), target, shares)
+    target, sampling = np.array([0, 0, 0, 1, NO_LABEL]), np.array([0.1, 0.1, 0.1, 0.5, 0.2])
+    built = build_country_loss(Loss(class_weights="balanced"), ("FR", "JP"), target, sampling)
     assert built.weights is not None
     torch.testing.assert_close(built.weights, torch.tensor([4 / 6, 2.0]))
-    torch.testing.assert_close(built.log_shares.exp(), torch.tensor([0.3 / 0.8, 0.5 / 0.8]))
+    torch.testing.assert_close(built.log_frequencies.exp(), torch.tensor([0.3 / 0.8, 0.5 / 0.8]))
     assert printed == ["class weights: FR 0.667 (3 photos), JP 2 (1 photos)"]
     assert not built.state_dict()

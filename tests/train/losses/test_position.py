@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
+from triovision.errors import RecipeError
 from triovision.geo import distance_km
 from triovision.networks.positions import unit_vectors
-from triovision.train.losses.position import POSITION_LOSSES, great_circle_km, position_loss
+from triovision.train.losses.position import POSITION_LOSSES, MseDegrees, great_circle_km, position_loss
+from triovision.train.losses.registry import LossRegistry
 
 MEAN_DEG, STD_DEG = (10.0, 20.0), (5.0, 40.0)
 QUARTER_KM = 6371.0088 * math.pi / 2
@@ -94,7 +96,7 @@ def test_answers_are_degrees_on_the_map():
     expected = torch.tensor([[15.0, -20.0], [89.0, -170.0], [0.0, -170.0]])
     for name in ("mse_degrees", "great_circle"):
         assert loss(name).n_outputs == 2
-        torch.testing.assert_close(loss(name).answers_deg(outputs), expected, atol=1e-3, rtol=0)
+        torch.testing.assert_close(loss(name).positions_deg(outputs), expected, atol=1e-3, rtol=0)
 
 
 def test_a_mixture_answers_with_its_heaviest_component_not_its_narrowest():
@@ -102,10 +104,10 @@ def test_a_mixture_answers_with_its_heaviest_component_not_its_narrowest():
     outputs = torch.tensor([[*paris, 0.0, 1.0, *rome, 14.0, 0.0]])
     mixture = loss("von_mises_fisher_mixture")
     assert mixture.n_outputs == 10
-    torch.testing.assert_close(mixture.answers_deg(outputs), torch.tensor([[48.85, 2.35]]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(mixture.positions_deg(outputs), torch.tensor([[48.85, 2.35]]), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("name", POSITION_LOSSES)
+@pytest.mark.parametrize("name", list(POSITION_LOSSES))
 def test_every_loss_leads_free_outputs_to_the_truth(name):
     torch.manual_seed(0)
     objective = loss(name)
@@ -117,20 +119,37 @@ def test_every_loss_leads_free_outputs_to_the_truth(name):
         objective(outputs, target).backward()
         optimiser.step()
         optimiser.param_groups[0]["lr"] *= 0.97
-    answers = objective.answers_deg(outputs.detach()).numpy().T
+    answers = objective.positions_deg(outputs.detach()).numpy().T
     assert (distance_km(*answers, *target.numpy().T) < 60).all()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "huber"}, "one of mse_degrees, great_circle, von_mises_fisher_mixture, got 'huber'"),
         ({"std_deg": (0.0, 1.0)}, "positive"),
         ({"mean_deg": (math.nan, 1.0)}, "finite"),
         ({"n_components": 0}, "n_components"),
     ],
 )
-def test_what_makes_no_loss_is_named(change, message):
+def test_wrong_arguments_are_named(change, message):
     arguments = {"name": "von_mises_fisher_mixture", "mean_deg": MEAN_DEG, "std_deg": STD_DEG, "n_components": 2}
     with pytest.raises(ValueError, match=message):
         position_loss(**arguments | change)
+
+
+def test_an_unknown_loss_is_refused_with_the_registered_names():
+    with pytest.raises(RecipeError, match=r"'huber'.*one of mse_degrees, great_circle, von_mises_fisher_mixture"):
+        position_loss("huber", MEAN_DEG, STD_DEG)
+
+
+def test_a_new_loss_is_found_by_its_name():
+    losses = LossRegistry("position")
+
+    @losses.register("new")
+    class New(MseDegrees):
+        pass
+
+    assert losses["new"] is New
+    assert list(losses) == ["new"]
+    with pytest.raises(ValueError, match="'new' is New"):
+        losses.register("new")

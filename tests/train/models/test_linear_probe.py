@@ -17,7 +17,13 @@ from triovision.train.data.dataset import NO_LABEL, ValidationPhotos
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.outliers import OutlierImages
 from triovision.train.models.forward import readable_outputs
-from triovision.train.models.linear_probe import Pooled, country_weights, fit_last_layer, frozen_features, soft_logistic
+from triovision.train.models.linear_probe import (
+    PooledBackbone,
+    country_weights,
+    fit_last_layer,
+    pooled_features,
+    soft_logistic,
+)
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import LastLayer, Optimisation
 
@@ -88,7 +94,7 @@ def test_the_layer_is_the_regression_on_the_network_s_own_features(photos: Manif
     fit_last_layer(network, photos, labels, RECIPE, workers=0)
     assert network.training
     target = ValidationPhotos(photos, labels, RECIPE.preprocessing).targets
-    features = frozen_features(network, photos, RECIPE, workers=0)
+    features = pooled_features(network, photos, RECIPE, workers=0)
     weight, bias = soft_logistic(features, target, country_weights(target, 0.5), len(labels), 1.0, 0.1)
     layer = network.get_submodule("classifier")
     torch.testing.assert_close(layer.weight.detach(), weight, atol=1e-4, rtol=1e-3)
@@ -134,5 +140,5 @@ def test_features_are_what_the_last_layer_is_given() -> None:
     network = build_classifier(RECIPE.architecture, 3).eval()
     batch_nchw = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
-        features = Pooled(network)(batch_nchw)
+        features = PooledBackbone(network)(batch_nchw)
         torch.testing.assert_close(network.get_submodule("classifier")(features), network(batch_nchw))

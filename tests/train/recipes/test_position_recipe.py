@@ -12,8 +12,8 @@ from triovision.networks.resnetgps import VERSIONS
 from triovision.train.losses.position import POSITION_LOSSES
 from triovision.train.models.build import build_position_loss, build_position_network
 from triovision.train.recipes.position_recipe import RECIPES, PositionLoss, PositionRecipe
-from triovision.train.tuning.position_study import objectives, published_space
-from triovision.train.tuning.search_space import read_space
+from triovision.train.tuning.search_space import published_space, read_space
+from triovision.train.tuning.study import objectives
 
 SCALING = read_standardisation({"mean": [0.0, 0.0], "scale": [1.0, 1.0]})
 
@@ -39,7 +39,7 @@ def test_the_default_is_the_best_of_the_study() -> None:
 
 def test_versions_and_losses_are_those_there_are() -> None:
     assert get_args(PositionRecipe.model_fields["version"].annotation) == VERSIONS
-    assert get_args(PositionLoss.model_fields["name"].annotation) == POSITION_LOSSES
+    assert get_args(PositionLoss.model_fields["name"].annotation) == tuple(POSITION_LOSSES)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

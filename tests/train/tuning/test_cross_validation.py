@@ -10,15 +10,9 @@ from click.testing import CliRunner
 
 from triovision.cli import main
 from triovision.errors import ManifestError, RecipeError
-from triovision.metrics.country import METRICS, read_metrics
+from triovision.metrics.country import METRICS, Cost, Overfitting, RunMetrics, Scores, SplitMetrics, read_metrics
 from triovision.train.data.manifest import Manifest, read_manifest
 from triovision.train.tuning import cross_validation
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
-]
 
 
 @pytest.fixture
@@ -31,7 +25,7 @@ def test_every_photo_is_held_out_once_and_no_place_is_divided(photos: Manifest, 
     table = folded.manifest.table
     held_out = (table[list(folded.columns)] == "val").to_numpy()
     assert folded.columns == ("split_fold_1", "split_fold_2")
-    assert folded.always_learnt == ("NA",)  # one photo
+    assert folded.always_in_training == ("NA",)  # one photo
     assert held_out.sum(axis=1).tolist() == [1] * 40 + [0]
     assert table.groupby("place")["split_fold_1"].nunique().max() == 1
     for country in ("FR", "JP"):
@@ -57,7 +51,7 @@ def test_a_killed_cross_validation_goes_on_and_ends_with_mean_and_spread(
         "train", "cv", str(colours / "tiny.toml"), "--manifest", str(colours / "manifest.csv"), "--folds", "2",
         "--out", str(out), "--workers", "0", "--set", "optimisation.ema_decay=0",
     ]  # fmt: skip
-    measure = cross_validation.write_report
+    measure = cross_validation.write_run_metrics
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -65,7 +59,7 @@ def test_a_killed_cross_validation_goes_on_and_ends_with_mean_and_spread(
     # The second run is trained, but the process ends before it is measured.
     monkeypatch.setattr(
         cross_validation,
-        "write_report",
+        "write_run_metrics",
         lambda run, *args, **kwargs: (killed if run.folder.name == "fold-2" else measure)(run, *args, **kwargs),
     )
     stopped = CliRunner().invoke(main, command)
@@ -73,7 +67,7 @@ def test_a_killed_cross_validation_goes_on_and_ends_with_mean_and_spread(
     assert "same command" in stopped.stderr
     kept = {path: path.stat().st_mtime_ns for path in out.glob("fold-*/*.*")}
     assert (out / "fold-1" / METRICS) in kept
-    monkeypatch.setattr(cross_validation, "write_report", measure)
+    monkeypatch.setattr(cross_validation, "write_run_metrics", measure)
     done = CliRunner().invoke(main, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert kept.items() <= {path: path.stat().st_mtime_ns for path in out.glob("fold-*/*.*")}.items()
@@ -96,12 +90,50 @@ def test_a_killed_cross_validation_goes_on_and_ends_with_mean_and_spread(
     page = (out / "cv.html").read_text()
     assert "negative log likelihood" in page
     assert "<script src" not in page
+    assert all((out / f"fold-{n}" / "report.html").exists() for n in (1, 2))
 
 
-def test_a_figure_that_a_fold_lacks_is_averaged_over_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"a": {"top1": 0.5, "aurc": None}, "b": {"top1": 0.8, "aurc": 0.4}}
-    monkeypatch.setattr(cross_validation, "_fold_figures", values.__getitem__)
-    table = cross_validation.spread_table({name: name for name in values}).set_index("metric")  # type: ignore[dict-item]
+def metrics(top1: float, aurc: float | None) -> RunMetrics:
+    scores = Scores(photos=9, without_label=0, top1=top1, top5=1, macro_recall=top1, negative_log_likelihood=1)
+    split = SplitMetrics(
+        scores=scores,
+        countries=(),
+        confusion=(),
+        measured=9,
+        before=None,
+        after=None,
+        risk_coverage=(),
+        aurc=aurc,
+        at_threshold=None,
+        best=(),
+        worst=(),
+    )
+    cost = Cost(
+        parameters=1,
+        epochs=1,
+        best_epoch=1,
+        training_photos=1,
+        training_s=1,
+        photos_per_s=1,
+        validation_photos_per_s=1,
+    )
+    return RunMetrics(
+        recipe={},
+        manifest_sha256="",
+        labels=(),
+        cost=cost,
+        measured_on="",
+        versions={},
+        epochs=(),
+        overfitting=Overfitting(training=scores, gaps=(), verdict="", rule=""),
+        calibration="",
+        splits={"fold": split},
+    )
+
+
+def test_a_metric_that_a_fold_lacks_is_averaged_over_the_others() -> None:
+    runs = {"a": metrics(0.5, None), "b": metrics(0.8, 0.4)}
+    table = cross_validation.spread_table(runs).set_index("metric")
     assert table.loc["top1", "mean"] == pytest.approx(0.65)
     assert table.loc["top1", "sd"] == pytest.approx(0.3 / 2**0.5)
     assert table.loc["aurc", "mean"] == pytest.approx(0.4)

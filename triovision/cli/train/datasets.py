@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from triovision.reporting.dataset import Section
     from triovision.train.data.manifest import Manifest
     from triovision.train.data.splits import Parts
-    from triovision.viz.dataset_page import Section
     from triovision.viz.palette import Palette
 
 _MANIFEST = click.argument("manifest", metavar="MANIFEST", type=click.Path(path_type=Path))
@@ -180,8 +180,8 @@ def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argum
     theme: str,
 ) -> None:
     """Write what MANIFEST holds as tables (CSV) and figures (HTML, PNG); `index.html` shows all of them."""
+    from triovision.reporting.dataset import write_dataset_page, write_pngs  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
-    from triovision.viz.dataset_page import write_dataset_page, write_pngs  # noqa: PLC0415
     from triovision.viz.palette import DARK, LIGHT  # noqa: PLC0415
 
     photos = read_manifest(manifest, root)
@@ -196,9 +196,9 @@ def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argum
 
 
 def _table_sections(photos: Manifest, rare: int, palette: Palette) -> list[Section]:
+    from triovision.reporting.dataset import Section  # noqa: PLC0415
     from triovision.train.data import statistics as s  # noqa: PLC0415
     from triovision.viz import dataset_figures as draw  # noqa: PLC0415
-    from triovision.viz.dataset_page import Section  # noqa: PLC0415
     from triovision.viz.outlines import NO_OUTLINES, read_outlines  # noqa: PLC0415
 
     with tqdm(total=len(photos), unit="photo", desc="sizes and years", disable=None) as bar:
@@ -228,10 +228,10 @@ def _table_sections(photos: Manifest, rare: int, palette: Palette) -> list[Secti
 def _feature_sections(
     photos: Manifest, features: str, recipe_name: str, sample: int, seed: int, palette: Palette
 ) -> list[Section]:
+    from triovision.reporting.dataset import Section  # noqa: PLC0415
     from triovision.train.evaluation import embedding as e  # noqa: PLC0415 - torch
     from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
     from triovision.viz.dataset_figures import embedding_scatter  # noqa: PLC0415
-    from triovision.viz.dataset_page import Section  # noqa: PLC0415
 
     if Path(features).suffix == ".safetensors":
         network, preprocessing = e.starting_network(read_recipe(recipe_name), Path(features))

@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT
-from triovision.cli.train.studies import going_on
+from triovision.cli.train.studies import resumable
 from triovision.errors import ModelError
 
 DEVICE = click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
@@ -62,7 +62,7 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
         raise click.UsageError("Give --stand-in as MEMBER=MODEL.")
     instead = {member: model for member, _, model in pairs}
     request = EnsembleRequest(model_id, member_ids, accuracy, models, command, instead, device)
-    with going_on(), tqdm(unit="photo", disable=None) as bar:
+    with resumable(), tqdm(unit="photo", disable=None) as bar:
 
         def on_photo(total: int) -> None:
             bar.total = total

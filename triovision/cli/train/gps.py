@@ -1,4 +1,4 @@
-"""Train, tune and compare ResNetGPS, which answers a photo with a position."""
+"""Commands that train, tune and compare ResNetGPS, the position regressor."""
 
 from __future__ import annotations
 
@@ -7,18 +7,28 @@ from typing import Any
 
 import click
 
-from triovision.cli.train.options import FILE, FOLDER, MANIFEST, OVERRIDES, ROOT, WEIGHTS, reading_options
-from triovision.cli.train.studies import going_on
+from triovision.cli.train.options import (
+    FILE,
+    FOLDER,
+    MANIFEST,
+    OVERRIDES,
+    ROOT,
+    WEIGHTS,
+    out_option,
+    reading_options,
+    recipe_options,
+)
+from triovision.cli.train.studies import resumable, write_study
 
 
 @click.group()
 def gps() -> None:
-    """Train ResNetGPS: from a photo and the metadata of a city to a position."""
+    """ResNetGPS: position from a photo and the metadata of a city."""
 
 
 @gps.command()
 def recipes() -> None:
-    """List the recipes."""
+    """List the position recipes."""
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in RECIPES.names():
@@ -26,17 +36,13 @@ def recipes() -> None:
 
 
 @gps.command()
-@click.argument("recipe_name", metavar="RECIPE")
-@MANIFEST
-@ROOT
-@WEIGHTS
-@OVERRIDES
-@click.option("--out", required=True, type=FOLDER, help="Folder of the run; one that was begun is resumed.")
+@recipe_options
+@out_option("run")
 @click.option(
     "--countries",
     metavar="RUN|MODEL",
-    help="Where the probabilities of the countries come from: the folder of a run of a country classifier, or a "
-    "model's id. By default a linear probe on the training photos, which has seen no held-out photo.",
+    help="Source of the country probabilities: folder of a country run, or id of a model. By default a linear probe "
+    "on the training photos, which has seen no held-out photo.",
 )
 @reading_options
 def run(
@@ -47,11 +53,11 @@ def run(
     overrides: tuple[str, ...],
     out: Path,
     countries: str | None,
-    **reading: Any,  # noqa: ANN401 - the other options, as `ReadOptions` takes them
+    **reading: Any,  # noqa: ANN401 - the other options, for `ReadOptions`
 ) -> None:
-    """Train RECIPE, a name or a TOML file, and measure it on its held-out photos.
+    """Train RECIPE, a name or a TOML file, and evaluate it on its held-out photos.
 
-    Kill it at any time and give the same command to go on.
+    Stop it at any time; the same command resumes it.
     """
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
@@ -61,30 +67,26 @@ def run(
     from triovision.train.evaluation.position import scores_text, write_metrics  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
 
-    recipe, how = RECIPES.read(recipe_name, overrides), ReadOptions(**reading)
+    recipe, options = RECIPES.read(recipe_name, overrides), ReadOptions(**reading)
     photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
     classifier = None if countries is None else read_classifier(countries)
-    with going_on():
-        train_position(recipe, photos, out, weights, how)
-        metrics = write_metrics(read_position_run(out), photos, classifier, how)
+    with resumable():
+        train_position(recipe, photos, out, weights, options)
+        metrics = write_metrics(read_position_run(out), photos, classifier, options)
     if metrics.learnt_by_classifier != 0:
         number = metrics.learnt_by_classifier or "an unknown number"
-        words = f"{metrics.countries} learnt from {number} of the held-out photos; they are too easy for it"
-        click.echo(f"Take care: {words}.", err=True)
+        reason = f"{number} of the held-out photos were training photos of {metrics.countries}"
+        click.echo(f"Take care: {reason}; its metrics are too optimistic.", err=True)
     click.echo(scores_text(metrics))
     click.echo(f"wrote {out / 'metrics.json'}")
 
 
 @gps.command()
-@click.argument("recipe_name", metavar="RECIPE")
-@MANIFEST
-@ROOT
-@WEIGHTS
-@OVERRIDES
-@click.option("--out", required=True, type=FOLDER, help="Folder of the study; one begun is gone on with.")
-@click.option("--space", type=FILE, help="TOML: fields of the recipe and their ranges; those of the study by default.")
-@click.option("--metric", default="val/median_km", help="Figure logged each epoch that should be small.")
-@click.option("--trials", default=20, type=click.IntRange(min=1), help="Trials to finish, earlier ones included.")
+@recipe_options
+@out_option("study")
+@click.option("--space", type=FILE, help="TOML: fields of the recipe and their ranges; by default the published ones.")
+@click.option("--metric", default="val/median_km", help="Metric logged each epoch, to minimise.")
+@click.option("--trials", default=20, type=click.IntRange(min=1), help="Number of trials, finished ones included.")
 @click.option("--epochs", default=10, type=click.IntRange(min=1), help="Epochs of each trial.")
 @click.option("--jobs", default=1, type=click.IntRange(min=1), help="Trials at a time.")
 @reading_options
@@ -100,32 +102,40 @@ def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     trials: int,
     epochs: int,
     jobs: int,
-    **reading: Any,  # noqa: ANN401 - the other options, as `ReadOptions` takes them
+    **reading: Any,  # noqa: ANN401 - the other options, for `ReadOptions`
 ) -> None:
-    """Look for the best values of RECIPE's fields with Optuna: each trial is a run, hopeless ones are ended early.
+    """Search the best values for fields of RECIPE with Optuna: one run per trial, poor trials stop early.
 
-    Kill it at any time and give the same command to go on.
+    Stop it at any time; the same command resumes it.
     """
-    from triovision.reporting.study import write_outputs  # noqa: PLC0415
-    from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
+    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.tuning import position_study as s  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
-    from triovision.train.tuning.study import opened  # noqa: PLC0415
+    from triovision.train.tuning.search_space import published_space, read_space  # noqa: PLC0415
+    from triovision.train.tuning.study import StudyPlan, objectives, open_study  # noqa: PLC0415
 
     recipe = RECIPES.read(recipe_name, overrides)
-    if metric not in s.objectives(recipe):
-        raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(s.objectives(recipe))}.")
-    found = read_space(space or s.published_space(), recipe_name, overrides, RECIPES)
+    if metric not in objectives(recipe):
+        raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
+    searched = read_space(space or published_space(), recipe_name, overrides, RECIPES)
     photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
-    plan = s.PositionStudyPlan(
-        recipe_name, overrides, found, photos, out, metric, "minimize", epochs, weights, ReadOptions(**reading)
+    plan = StudyPlan(
+        book=RECIPES,
+        recipe_name=recipe_name,
+        overrides=overrides,
+        space=searched,
+        manifest=photos,
+        folder=out,
+        metric=metric,
+        direction="minimize",
+        epochs=epochs,
+        weights=weights,
+        options=LoadOptions(**reading),
     )
-    with going_on(), opened(plan) as study:
+    with resumable(), open_study(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)
-        click.echo(write_outputs(plan, study))
+        write_study(plan, study)
 
 
 @click.group()
@@ -138,15 +148,13 @@ def benchmark() -> None:
 @ROOT
 @WEIGHTS
 @OVERRIDES
-@click.option("--out", required=True, type=FOLDER, help="Folder of the runs; one that was begun is gone on with.")
+@out_option("runs")
 @click.option(
-    "--recipe", "recipe_name", default="resnetgps_v1", help="Recipe, of any version, that all versions share."
+    "--recipe", "recipe_name", default="resnetgps_v1", help="Recipe of all versions; its own version is ignored."
 )
 @click.option("--folds", default=5, type=click.IntRange(min=2), help="Number of folds.")
-@click.option(
-    "--versions", default="v1,v2,v3,v4", help="Architectures to compare, separated by commas.", show_default=True
-)
-@click.option("--study", type=FOLDER, help="Folder of `gps tune` whose history and importances are shown too.")
+@click.option("--versions", default="v1,v2,v3,v4", help="Versions to compare, separated by commas.", show_default=True)
+@click.option("--study", type=FOLDER, help="Folder of `gps tune`, to show its history and importances.")
 @reading_options
 def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     manifest: Path,
@@ -158,15 +166,17 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
     folds: int,
     versions: str,
     study: Path | None,
-    **reading: Any,  # noqa: ANN401 - the other options, as `ReadOptions` takes them
+    **reading: Any,  # noqa: ANN401 - the other options, for `ReadOptions`
 ) -> None:
-    """Cross-validate ResNetGPS V1 to V4 by place: mean and standard deviation of every figure.
+    """Cross-validate ResNetGPS V1 to V4 by place: mean and standard deviation of every metric.
 
-    Each version is measured with the metadata of the true city, as it is trained, and with those of candidate cities,
-    which is what the app can know. All photos with a position take part.
+    Each version is evaluated with the metadata of the true city, as in training, and with the metadata of candidate
+    cities, as in the app. All photos with a position are used.
 
-    Kill it at any time and give the same command to go on.
+    Stop it at any time; the same command resumes it.
     """
+    from triovision.reporting.position import write_benchmark_page  # noqa: PLC0415
+    from triovision.reporting.study import read_study_figures  # noqa: PLC0415
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.data.positions import located  # noqa: PLC0415
@@ -180,12 +190,14 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
     ]
     photos = located(read_manifest(manifest, root, ["place"]))
     click.echo(f"{len(photos.manifest)} photos with a position, {photos.without_position} without")
-    more_figures = {} if study is None else b.finished_study_figures(study)
-    with going_on():
+    more_figures = {} if study is None else read_study_figures(study)
+    with resumable():
         folded = fold_manifest(photos.manifest, out, "place", folds, chosen[0].seed)
-        if folded.always_learnt:
-            click.echo(f"learnt from with every fold, having one place: {', '.join(folded.always_learnt)}")
-        found = b.benchmark(chosen, folded, out, weights, ReadOptions(**reading), click.echo)
-    table = b.spread_table(found)
+        if folded.always_in_training:
+            listed = ", ".join(folded.always_in_training)
+            click.echo(f"in the training photos of every fold, having one place: {listed}")
+        metrics = b.run_benchmark(chosen, folded, out, weights, ReadOptions(**reading), click.echo)
+    table = b.spread_table(metrics)
     click.echo(b.spread_text(table))
-    click.echo(f"wrote {b.write_benchmark(found, table, out, more_figures)}")
+    b.write_results(metrics, table, out)
+    click.echo(f"wrote {write_benchmark_page(metrics, out, more_figures)}")

@@ -36,14 +36,14 @@ def baselines(
     from triovision.train.evaluation.calibration import held_out  # noqa: PLC0415
     from triovision.train.models.build import build_country_network  # noqa: PLC0415
     from triovision.train.models.init_weights import init_backbone  # noqa: PLC0415
-    from triovision.train.models.linear_probe import frozen_features  # noqa: PLC0415
+    from triovision.train.models.linear_probe import pooled_features  # noqa: PLC0415
 
     recipe, photos = inputs(recipe_name, manifest, root)
     splits = split(photos, recipe.data)
     parts = {"training": splits.training} | splits.validation
     network = build_country_network(recipe, len(splits.labels))
     init_backbone(network, recipe, weights)
-    features = {name: frozen_features(network, part, recipe, workers) for name, part in parts.items()}
+    features = {name: pooled_features(network, part, recipe, workers) for name, part in parts.items()}
     strength = b.choose_strength(splits.training, splits.labels, features["training"], recipe.seed)
     scores = b.baseline_scores(splits, features, strength)
     if run_folder is not None:

@@ -1,4 +1,4 @@
-"""Options that several training commands share, and how they are read."""
+"""Options that several training commands share, and readers of their recipe and manifest."""
 
 from __future__ import annotations
 
@@ -12,56 +12,81 @@ if TYPE_CHECKING:
     from triovision.train.data.manifest import Manifest
     from triovision.train.recipes.country_recipe import Recipe
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
-MANIFEST_PATH = click.Path(path_type=Path)
 
 MANIFEST = click.option(
-    "--manifest", required=True, type=click.Path(path_type=Path), envvar="TRIOVISION_MANIFEST", help="Table of photos."
+    "--manifest",
+    required=True,
+    type=click.Path(path_type=Path),
+    envvar="TRIOVISION_MANIFEST",
+    help="Table of the photos (CSV or Parquet).",
 )
-ROOT = click.option("--root", type=FOLDER, help="Folder of the files; the manifest's by default.")
-WEIGHTS = click.option("--weights", type=FILE, help="Starting weights (safetensors); timm's own by default.")
+ROOT = click.option("--root", type=FOLDER, help="Folder of the photos; the manifest's folder by default.")
+WEIGHTS = click.option("--weights", type=FILE, help="Initial weights (safetensors); timm's weights by default.")
 WORKERS = click.option("--workers", default=2, type=click.IntRange(min=0), help="Processes that decode photos.")
 OVERRIDES = click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="SECTION.FIELD=VALUE",
-    help="Replace a field of the recipe, as in TOML: optimisation.epochs=3. May be given many times.",
+    help="Replace a field of the recipe, in TOML: optimisation.epochs=3. May be repeated.",
 )
 _READING = (
-    click.option("--max-unreadable", default="1%", help="Most photos that may be unreadable: a number or a share."),
+    click.option("--max-unreadable", default="1%", help="Largest number or percentage of unreadable photos."),
     click.option(
-        "--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints to resume."
+        "--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints within an epoch."
     ),
 )
 _LOADING = (
-    click.option("--cache", type=FOLDER, help="Folder to keep decoded pictures in, shared by runs; none by default."),
+    click.option("--cache", type=FOLDER, help="Folder of cached images, shared by runs; no cache by default."),
     click.option(
-        "--cache-side", type=click.IntRange(min=32), help="Shorter side of kept pictures; as the recipe needs."
+        "--cache-side",
+        type=click.IntRange(min=32),
+        help="Shorter side of cached images; by default the one that the recipe needs.",
     ),
     click.option(
-        "--views", default=0, type=click.IntRange(min=0), help="Views whose frozen features are kept; 0: none."
+        "--views",
+        default=0,
+        type=click.IntRange(min=0),
+        help="Augmented copies of each photo whose frozen features are cached; 0: no feature cache.",
     ),
     *_READING,
 )
-WHERE = click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; repeatable.")
+WHERE = click.option(
+    "--where", multiple=True, metavar="COLUMN=VALUE", help="Use only rows with this value. May be repeated."
+)
 
 
 def loading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that fill `LoadOptions`, beside `WORKERS`."""
+    """Add the options of `LoadOptions`, except for `WORKERS`."""
     return _with(_LOADING, command)
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that fill `ReadOptions`, `WORKERS` included; what the frozen part gives is kept in any case."""
+    """Add the options of `ReadOptions`; `--cache` holds frozen features."""
     cache = click.option(
-        "--cache", type=FOLDER, help="Folder to keep frozen features in, shared by runs; one in --out by default."
+        "--cache", type=FOLDER, help="Folder of cached frozen features, shared by runs; a folder in --out by default."
     )
     return _with((WORKERS, cache, *_READING), command)
 
 
-def _with(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument RECIPE, its overrides, the manifest and the initial weights."""
+    recipe = click.argument("recipe_name", metavar="RECIPE")
+    return _with((recipe, MANIFEST, ROOT, WEIGHTS, OVERRIDES), command)
+
+
+def out_option(content: str) -> Decorator:
+    """`--out`: folder of a run, of a study or of several runs, which the same command resumes."""
+    return click.option(
+        "--out", required=True, type=FOLDER, help=f"Folder of the {content}; an unfinished one is resumed."
+    )
+
+
+def _with(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
@@ -70,7 +95,7 @@ def _with(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) ->
 def inputs(
     recipe_name: str, manifest: Path, root: Path | None, overrides: Sequence[str] = ()
 ) -> tuple[Recipe, Manifest]:
-    """The recipe, and the manifest with the columns that it needs."""
+    """Read a country recipe, and the manifest with the columns that it needs."""
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
 
@@ -79,7 +104,7 @@ def inputs(
 
 
 def photos_where(manifest: Path, root: Path | None, where: Sequence[str]) -> tuple[Manifest, Manifest]:
-    """A manifest, and its rows that meet every `COLUMN=VALUE`."""
+    """Read a manifest; returns it and its rows that meet every `COLUMN=VALUE`."""
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
 
     conditions = [condition.partition("=") for condition in where]

@@ -1,4 +1,4 @@
-"""Measure finished runs and lay them side by side."""
+"""Commands that evaluate finished runs and compare them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,33 @@ from triovision.cli.train.options import FOLDER, MANIFEST, ROOT, WORKERS
 @MANIFEST
 @ROOT
 @WORKERS
-@click.option("--accuracy", default=0.75, type=click.FloatRange(0, 1), help="Wanted of answers not abstained.")
-@click.option("--photos", is_flag=True, help="Put small copies of photos into the page; mind who may see them.")
+@click.option(
+    "--accuracy",
+    default=0.75,
+    type=click.FloatRange(0, 1),
+    help="Target accuracy of the answers that are not abstained.",
+)
+@click.option("--photos", is_flag=True, help="Show thumbnails of photos in the page; consider who may see them.")
 def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, accuracy: float, photos: bool) -> None:
-    """Measure RUN on its held-out photos: metrics.json and report.html, into its folder."""
-    from triovision.reporting.run import write_report  # noqa: PLC0415
+    """Evaluate RUN on its held-out photos; write metrics.json and report.html into its folder."""
+    from triovision.reporting.run import write_run_page  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.evaluation.country import write_run_metrics  # noqa: PLC0415
 
     run = read_country_run(run_folder)
     table = read_manifest(manifest, root, ["place", *run.recipe.data.validation_splits])
-    click.echo(f"wrote {write_report(run, table, accuracy, workers, photos)}")
+    metrics = write_run_metrics(run, table, accuracy, workers)
+    click.echo(f"wrote {write_run_page(run_folder, metrics, table.root if photos else None)}")
 
 
 @click.command()
 @click.argument("run_folders", metavar="RUN RUN...", type=FOLDER, nargs=-1, required=True)
 @click.option("--out", required=True, type=FOLDER, help="Folder for comparison.csv and comparison.html.")
 def compare(run_folders: tuple[Path, ...], out: Path) -> None:
-    """Lay two or more runs side by side that `report` has measured."""
-    from triovision.train.evaluation import compare as c  # noqa: PLC0415 - `--help` must not wait for Plotly
+    """Compare two or more runs that `report` has evaluated."""
+    from triovision.reporting.comparison import write_comparison_page  # noqa: PLC0415 - `--help` must not wait for Plotly
+    from triovision.train.evaluation import compare as c  # noqa: PLC0415
 
     runs = c.read_runs(run_folders)
     table, groups = c.run_table(runs), c.seed_groups(runs)
@@ -41,4 +49,5 @@ def compare(run_folders: tuple[Path, ...], out: Path) -> None:
         click.echo(f"\n{c.table_text(c.group_table(table, groups))}")
     for warning in c.warnings(runs):
         click.echo(f"Take care: {warning}", err=True)
-    click.echo(f"wrote {c.write_comparison(runs, out)}")
+    c.write_comparison(table, out)
+    click.echo(f"wrote {write_comparison_page(runs, out)}")

@@ -1,4 +1,4 @@
-"""List the recipes and run them."""
+"""Commands that list the country recipes and train one of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import click
 
-from triovision.cli.train.options import FOLDER, MANIFEST, OVERRIDES, ROOT, WEIGHTS, WORKERS, inputs, loading_options
+from triovision.cli.train.options import FOLDER, WORKERS, inputs, loading_options, out_option, recipe_options
 
 
 @click.command()
 def recipes() -> None:
-    """List the recipes."""
+    """List the country recipes."""
     from triovision.train.recipes.country_recipe import read_recipe, recipe_names  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in recipe_names():
@@ -20,20 +20,16 @@ def recipes() -> None:
 
 
 @click.command()
-@click.argument("recipe_name", metavar="RECIPE")
-@MANIFEST
-@ROOT
-@WEIGHTS
+@recipe_options
 @WORKERS
-@OVERRIDES
-@click.option("--out", required=True, type=FOLDER, help="Folder of the run; one that was begun is resumed.")
-@click.option("--finetune-from", type=FOLDER, help="Finished run whose weights, last layer included, to start from.")
+@out_option("run")
+@click.option("--finetune-from", type=FOLDER, help="Finished run to fine-tune, last layer included.")
 @loading_options
-@click.option("--accelerator", default="auto", type=click.Choice(["auto", "cpu", "gpu"]), help="auto: a GPU if any.")
-@click.option("--devices", default=1, type=click.IntRange(min=1), help="Devices (on a CPU: processes) a machine.")
-@click.option("--nodes", default=1, type=click.IntRange(min=1), help="Machines; the command is given on each of them.")
-@click.option("--strategy", default="auto", type=click.Choice(["auto", "ddp"]), help="How several devices share work.")
-@click.option("--compile", "compiled", is_flag=True, help="Compile the network, if this machine can.")
+@click.option("--accelerator", default="auto", type=click.Choice(["auto", "cpu", "gpu"]), help="auto: GPU if present.")
+@click.option("--devices", default=1, type=click.IntRange(min=1), help="Devices (CPU: processes) per machine.")
+@click.option("--nodes", default=1, type=click.IntRange(min=1), help="Machines; each runs the same command.")
+@click.option("--strategy", default="auto", type=click.Choice(["auto", "ddp"]), help="Strategy of several devices.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network if this machine can.")
 def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     recipe_name: str,
     manifest: Path,
@@ -48,14 +44,14 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     nodes: int,
     strategy: Literal["auto", "ddp"],
     compiled: bool,
-    **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
+    **loading: Any,  # noqa: ANN401 - the other options, for `LoadOptions`
 ) -> None:
-    """Train RECIPE, a name or a TOML file. Kill it at any time and give the same command to go on.
+    """Train RECIPE, a name or a TOML file. Stop it at any time; the same command resumes it.
 
-    The run's folder holds its figures as CSV, and for TensorBoard where the package tensorboard is installed.
+    The folder of the run holds its metrics as CSV, and for TensorBoard if the package tensorboard is installed.
 
-    With several devices or machines the recipe's batch is shared between them. Each machine is given the command
-    with NODE_RANK, MASTER_ADDR and MASTER_PORT in its environment, or by torchrun or SLURM.
+    Several devices or machines divide each batch of the recipe. Each machine runs the command with NODE_RANK,
+    MASTER_ADDR and MASTER_PORT in its environment, or under torchrun or SLURM.
     """
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415 - `--help` must not wait for torch
 

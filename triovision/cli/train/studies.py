@@ -1,4 +1,4 @@
-"""Studies of several runs: cross-validation and searches; and one run on other photos."""
+"""Commands that train several runs (cross-validation, search) or evaluate one on other photos."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from triovision.cli.train.options import (
 )
 
 if TYPE_CHECKING:
-    from triovision.train.tuning.study import Plan
+    import optuna
+
+    from triovision.train.tuning.study import StudyPlan
 
 _GROUPS = {"place": "place", "none": "photo"}
 
@@ -37,9 +39,14 @@ _GROUPS = {"place": "place", "none": "photo"}
 @WEIGHTS
 @WORKERS
 @OVERRIDES
-@click.option("--out", required=True, type=FOLDER, help="Folder of the runs; one that was begun is gone on with.")
+@click.option("--out", required=True, type=FOLDER, help="Folder of the runs; an unfinished one is continued.")
 @click.option("--folds", default=5, type=click.IntRange(min=2), help="Number of folds.")
-@click.option("--group", type=click.Choice(["place", "none"]), default="place", help="What is never divided.")
+@click.option(
+    "--group",
+    type=click.Choice(["place", "none"]),
+    default="place",
+    help="place: keep the photos of a place in one fold.",
+)
 @loading_options
 def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     recipe_name: str,
@@ -52,24 +59,27 @@ def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     group: Literal["place", "none"],
     **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> None:
-    """Cross-validate RECIPE: one run a fold, and mean and standard deviation of every figure.
+    """Cross-validate RECIPE: one run per fold, mean and standard deviation of every metric.
 
-    All photos of the manifest take part. Kill it at any time and give the same command to go on.
+    All photos of the manifest are used. Stop it at any time; the same command continues.
     """
+    from triovision.reporting.cross_validation import write_cross_validation_page  # noqa: PLC0415
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
     from triovision.train.tuning import cross_validation as c  # noqa: PLC0415 - `--help` must not wait for torch
 
     recipe = read_recipe(recipe_name, overrides)
-    with going_on():
+    with resumable():
         folded = c.fold_manifest(read_manifest(manifest, root, ["place"]), out, group, folds, recipe.seed)
-        if folded.always_learnt:
-            click.echo(f"learnt from with every fold, having one {_GROUPS[group]}: {', '.join(folded.always_learnt)}")
+        if folded.always_in_training:
+            listed = ", ".join(folded.always_in_training)
+            click.echo(f"in the training photos of every fold, having one {_GROUPS[group]}: {listed}")
         runs = c.cross_validate(recipe, folded, out, weights, LoadOptions(**loading), click.echo)
     table = c.spread_table(runs)
     click.echo(c.spread_text(table))
-    click.echo(f"wrote {c.write_cross_validation(recipe, runs, table, out)}")
+    c.write_results(recipe, runs, table, out)
+    click.echo(f"wrote {write_cross_validation_page(recipe.name, runs, table, out)}")
 
 
 def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,10 +87,16 @@ def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
         loading_options,
         click.option("--epochs", type=click.IntRange(min=1), help="Epochs of each trial; the recipe's by default."),
         click.option("--jobs", default=1, type=click.IntRange(min=1), help="Trials at a time."),
-        click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="By default, small for losses."),
-        click.option("--metric", help="Figure logged each epoch: <split>/top1, <split>/loss; the first split's top1."),
+        click.option(
+            "--direction",
+            type=click.Choice(["maximize", "minimize"]),
+            help="By default minimize for losses, else maximize.",
+        ),
+        click.option(
+            "--metric", help="Metric logged each epoch: <split>/top1, <split>/loss; by default top1 of the first split."
+        ),
         click.option("--space", required=True, type=FILE, help="TOML: fields of the recipe and their ranges."),
-        click.option("--out", required=True, type=FOLDER, help="Folder of the study; one begun is gone on with."),
+        click.option("--out", required=True, type=FOLDER, help="Folder of the study; an unfinished one is continued."),
         OVERRIDES,
         WORKERS,
         WEIGHTS,
@@ -94,39 +110,39 @@ def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_study_options
-@click.option("--trials", default=20, type=click.IntRange(min=1), help="Trials to finish, earlier ones included.")
+@click.option("--trials", default=20, type=click.IntRange(min=1), help="Number of trials, finished ones included.")
 def tune(trials: int, jobs: int, **options: Any) -> None:  # noqa: ANN401 - options of the plan
-    """Look for the best values of RECIPE's fields with Optuna: each trial is a run, hopeless ones are ended early.
+    """Search the best values for fields of RECIPE with Optuna: one run per trial, poor trials stop early.
 
-    Kill it at any time and give the same command to go on.
+    Stop it at any time; the same command continues.
     """
-    from triovision.reporting.study import write_outputs  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.tuning.study import opened  # noqa: PLC0415
+    from triovision.train.tuning.study import open_study  # noqa: PLC0415
 
     plan = _plan(**options)
-    with going_on(), opened(plan) as study:
+    with resumable(), open_study(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)
-        click.echo(write_outputs(plan, study))
+        write_study(plan, study)
 
 
 @click.command()
 @_study_options
-@click.option("--random", default=12, type=click.IntRange(min=1), help="Random trials, earlier ones included.")
-@click.option("--grid", is_flag=True, help="Then try all combinations of values next to the best random trial's.")
+@click.option(
+    "--random", default=12, type=click.IntRange(min=1), help="Number of random trials, finished ones included."
+)
+@click.option("--grid", is_flag=True, help="Then try all combinations of values around the best random trial.")
 def search(random: int, grid: bool, jobs: int, **options: Any) -> None:  # noqa: ANN401 - options of the plan
-    """Look for the best values of RECIPE's fields at random, then perhaps on a grid around the best.
+    """Search the best values for fields of RECIPE at random, then optionally on a grid around the best.
 
-    Kill it at any time and give the same command to go on.
+    Stop it at any time; the same command continues.
     """
-    from triovision.reporting.study import write_outputs  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.tuning.study import opened  # noqa: PLC0415
+    from triovision.train.tuning.study import open_study  # noqa: PLC0415
 
     plan = _plan(**options)
-    with going_on(), opened(plan) as study:
+    with resumable(), open_study(plan) as study:
         tuning.search(plan, study, random, grid, jobs, click.echo)
-        click.echo(write_outputs(plan, study))
+        write_study(plan, study)
 
 
 def _plan(  # noqa: PLR0913 - click passes each option as an argument
@@ -142,27 +158,49 @@ def _plan(  # noqa: PLR0913 - click passes each option as an argument
     direction: Literal["maximize", "minimize"] | None,
     epochs: int | None,
     **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
-) -> Plan:
+) -> StudyPlan:
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.recipes.country_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
-    from triovision.train.tuning.study import Plan, objectives  # noqa: PLC0415
+    from triovision.train.tuning.study import StudyPlan, objectives  # noqa: PLC0415
 
-    found = read_space(space, recipe_name, overrides)
+    searched = read_space(space, recipe_name, overrides)
     recipe, photos = inputs(recipe_name, manifest, root, overrides)
     metric = metric or objectives(recipe)[0]
     if metric not in objectives(recipe):
         raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
     direction = direction or ("minimize" if metric.endswith("/loss") else "maximize")
-    return Plan(recipe_name, overrides, found, photos, out, metric, direction, epochs, weights, LoadOptions(**loading))
+    return StudyPlan(
+        book=RECIPES,
+        recipe_name=recipe_name,
+        overrides=overrides,
+        space=searched,
+        manifest=photos,
+        folder=out,
+        metric=metric,
+        direction=direction,
+        epochs=epochs,
+        weights=weights,
+        options=LoadOptions(**loading),
+    )
+
+
+def write_study(plan: StudyPlan, study: optuna.Study) -> None:
+    """Write the best recipe, the table of trials and the page of a study, and print their names."""
+    from triovision.reporting.study import write_study_page  # noqa: PLC0415 - `--help` must not wait for Plotly
+    from triovision.train.tuning.study import write_results  # noqa: PLC0415
+
+    click.echo(write_results(plan, study))
+    click.echo(write_study_page(plan, study))
 
 
 @contextmanager
-def going_on() -> Iterator[None]:
-    """Say how to go on after Ctrl+C, which Lightning makes an exit of."""
+def resumable() -> Iterator[None]:
+    """Print how to continue after Ctrl+C, which Lightning turns into an exit."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        click.echo("Stopped. Give the same command to go on; what is finished is kept.", err=True)
+        click.echo("Stopped. Give the same command to continue; finished runs are kept.", err=True)
         sys.exit(130)
 
 
@@ -176,25 +214,29 @@ def going_on() -> Iterator[None]:
 def evaluate(
     run_folder: Path, manifest: Path, root: Path | None, workers: int, where: tuple[str, ...], form: str
 ) -> None:
-    """Measure RUN, a finished run, on any photos with known countries."""
+    """Evaluate RUN, a finished run, on any photos with known countries."""
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.country import evaluate_run, scalar_metrics  # noqa: PLC0415
 
     run = read_country_run(run_folder)
     every, photos = photos_where(manifest, root, where)
-    found = evaluate_run(run, every, photos, workers)
-    if found.learnt:
-        click.echo(f"Take care: the run learnt from {found.learnt} of these {len(photos)} photos.", err=True)
-    if found.without_label:
-        listed = ", ".join(f"{country} ({n})" for country, n in found.without_label.items())
-        unknown = sum(found.without_label.values())
-        click.echo(f"Photos of countries that the run has no label for, in no accuracy: {unknown}, {listed}", err=True)
+    evaluation = evaluate_run(run, every, photos, workers)
+    if evaluation.learnt:
+        click.echo(
+            f"Take care: {evaluation.learnt} of these {len(photos)} photos were training photos of the run.", err=True
+        )
+    if evaluation.without_label:
+        listed = ", ".join(f"{country} ({n})" for country, n in evaluation.without_label.items())
+        unknown = sum(evaluation.without_label.values())
+        click.echo(
+            f"Photos of countries without a label in the run, left out of every accuracy: {unknown}, {listed}", err=True
+        )
     if form == "json":
-        click.echo(found.metrics.model_dump_json())
+        click.echo(evaluation.metrics.model_dump_json())
         return
-    scores = found.metrics.scores
+    scores = evaluation.metrics.scores
     for name, count in (("photos", scores.photos), ("without_label", scores.without_label)):
         click.echo(f"{name:32} {count}")
-    for name, value in scalar_metrics(found.metrics).items():
+    for name, value in scalar_metrics(evaluation.metrics).items():
         if value is not None:
             click.echo(f"{name:32} {value:.4g}")

@@ -53,10 +53,10 @@ class CountryData:
 
 
 class CountryDataModule(lightning.LightningDataModule):
-    """Fills the caches, initialises the network and makes the loaders.
+    """Fills the caches, initialises the network and builds the loaders.
 
-    Lightning lets the first process do so alone. The others wait and then find everything on the disk; if the first
-    process fails, they stop too.
+    Lightning lets the first process prepare everything alone. The others wait and then read it from the disk; if the
+    first process fails, they stop too.
 
     Args:
         data: Inputs of the run.
@@ -77,12 +77,12 @@ class CountryDataModule(lightning.LightningDataModule):
         """Prepare everything in the first process, while the others wait."""
         try:
             self.data.unreadable.forget_restored(self.data.manifest.root)
-            self.training, self.validation = self._make()
-        except Exception as exc:  # whatever it is, `setup` tells the other processes
+            self.training, self.validation = self._build()
+        except Exception as exc:  # `setup` stops the other processes and raises it
             self._error = exc
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
-        """Prepare the loaders of the other processes.
+        """Build the loaders of the other processes.
 
         Raises:
             RecipeError: If the first process failed.
@@ -91,9 +91,9 @@ class CountryDataModule(lightning.LightningDataModule):
         if self._error is not None:
             raise self._error
         if failed:
-            raise RecipeError("The first process", "stopped before the run began", "See its error message")
+            raise RecipeError("The first process", "stopped before training began", "See its error message")
         if not self.module.trainer.is_global_zero:
-            self.training, self.validation = self._make()
+            self.training, self.validation = self._build()
 
     def train_dataloader(self) -> ResumableLoader:
         """This process's part of the training batches."""
@@ -103,7 +103,7 @@ class CountryDataModule(lightning.LightningDataModule):
         """This process's part of the batches of each validation split."""
         return self.validation
 
-    def _make(self) -> tuple[ResumableLoader, list[Loader]]:
+    def _build(self) -> tuple[ResumableLoader, list[Loader]]:
         data, rank = self.data, rank_info(self.module.trainer)
         recipe = measured(data.recipe, data.splits.training, data.folder, data.options.workers)
         photos = prepare(recipe, data.manifest, data.splits, data.options, data.unreadable)
@@ -112,9 +112,9 @@ class CountryDataModule(lightning.LightningDataModule):
         if not data.options.views:
             return loaders(recipe, data.sampler, photos, data.options, rank)
         if data.resumed is not None:
-            # Not the moving average, which rounds even weights that never change.
-            kept: dict[str, Any] = torch.load(data.resumed, weights_only=True, map_location="cpu")
-            self.module.load_state_dict(kept.get("current_model_state", kept["state_dict"]))
+            # Not the moving average, which rounds even frozen weights.
+            checkpoint: dict[str, Any] = torch.load(data.resumed, weights_only=True, map_location="cpu")
+            self.module.load_state_dict(checkpoint.get("current_model_state", checkpoint["state_dict"]))
         return frozen_loaders(recipe, data.splits, data.sampler, photos, self.module.network, data.options, rank)
 
     def _init_weights(self, recipe: Recipe, first: bool) -> None:

@@ -17,9 +17,9 @@ from triovision.train.recipes.sections import Optimisation, Schedule, SharedOpti
 
 
 def build_optimiser(network: nn.Module, optimisation: Optimisation) -> Optimizer:
-    """The optimiser that the recipe names, over the parameters that are trained."""
+    """Build the optimiser of a country recipe, with layer-wise learning rates, over the trained parameters."""
     o = optimisation
-    # timm leaves vectors, such as biases and the scales of normalisation, without decay, which only weakens them.
+    # timm applies no weight decay to vectors: biases and the scales of normalisation.
     groups = [
         {key: group[key] for key in ("params", "weight_decay")} | {"lr": o.learning_rate * group["lr_scale"]}
         for group in param_groups_layer_decay(network, o.weight_decay, layer_decay=o.layer_decay)
@@ -28,7 +28,7 @@ def build_optimiser(network: nn.Module, optimisation: Optimisation) -> Optimizer
 
 
 def optimiser_over(groups: list[dict[str, Any]], optimisation: SharedOptimisation) -> Optimizer:
-    """The optimiser that the recipe names, over groups of parameters that have their rates and decays."""
+    """Build the optimiser of a recipe over parameter groups with their learning rates and weight decays."""
     match optimisation.optimiser:
         case "adam":
             return Adam(groups)
@@ -41,20 +41,20 @@ def optimiser_over(groups: list[dict[str, Any]], optimisation: SharedOptimisatio
 def build_schedule(
     optimiser: Optimizer, schedule: Schedule, optimisation: SharedOptimisation, steps_per_epoch: int
 ) -> dict[str, Any]:
-    """Lightning's description of the schedule that the recipe names.
+    """Build the learning-rate schedule of a recipe, as Lightning's scheduler config.
 
     Args:
-        optimiser: Whose rates change.
-        schedule: Names the schedule.
-        optimisation: Its epochs and its warm-up.
-        steps_per_epoch: Steps of the optimiser in an epoch.
+        optimiser: Optimiser to schedule.
+        schedule: Section `schedule` of the recipe.
+        optimisation: Section `optimisation`, for the epochs and the warm-up.
+        steps_per_epoch: Optimiser steps an epoch.
     """
     match schedule.name:
         case "cosine":
             cosine = LambdaLR(optimiser, lambda step: rate_at(step, steps_per_epoch, optimisation))
             return {"scheduler": cosine, "interval": "step"}
         case "step":
-            # Counted in steps: a checkpoint is written before the epoch's end is announced.
+            # Counted in steps, because the checkpoint of an epoch is written before Lightning steps epoch schedules.
             steps = StepLR(optimiser, schedule.step_epochs * steps_per_epoch, schedule.factor)
             return {"scheduler": steps, "interval": "step"}
         case "plateau":
@@ -65,7 +65,7 @@ def build_schedule(
 
 
 def rate_at(step: int, steps_per_epoch: int, optimisation: SharedOptimisation) -> float:
-    """Factor of the learning rate: linear warm-up, then half a cosine down to zero."""
+    """Factor of the peak learning rate at a step: linear warm-up, then half a cosine down to zero."""
     warmup = optimisation.warmup_epochs * steps_per_epoch
     if step < warmup:
         return (step + 1) / (warmup + 1)
@@ -74,13 +74,13 @@ def rate_at(step: int, steps_per_epoch: int, optimisation: SharedOptimisation) -
 
 
 class MovingAverage(WeightAveraging):
-    """Exponential moving average of weights and statistics whose decay grows with the steps.
+    """Exponential moving average of weights and batch statistics, with a decay that grows with the steps.
 
-    Step t decays by min(`decay`, (1 + t) / (10 + t)), as TensorFlow's `ExponentialMovingAverage` does, so that the
-    average of a run of few steps is not mostly its start.
+    The decay of step t is min(`decay`, (1 + t) / (10 + t)), as in TensorFlow's `ExponentialMovingAverage`, so that
+    initial weights do not dominate the average of a short run.
 
     Args:
-        decay: Decay a step that a long run comes to, in (0, 1).
+        decay: Largest decay, in (0, 1).
     """
 
     def __init__(self, decay: float) -> None:

@@ -1,4 +1,4 @@
-"""The Lightning module of ResNetGPS: loss, optimiser, schedule and what is logged."""
+"""Lightning module of position regressors: loss, optimiser, schedule and logged metrics."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from triovision.train.recipes.position_recipe import PositionRecipe
 
 
 class PositionModule(lightning.LightningModule):
-    """Trains what is left of a network when its frozen part was taken out.
+    """Trains ResNetGPS on the features of its frozen backbone.
 
     Args:
-        recipe: What to train and how.
-        network: Takes the output of the frozen part and standardised metadata.
-        task: Positions and cities of the photos, which batches name by number.
-        criterion: The loss.
+        recipe: Position recipe.
+        network: Network without its frozen part: takes frozen features and standardised city metadata.
+        task: Positions and city metadata of the photos, in the order of the row numbers in the batches.
+        criterion: Training loss.
         steps: Optimiser steps an epoch, for the length of the schedule.
     """
 
@@ -43,14 +43,14 @@ class PositionModule(lightning.LightningModule):
         self.steps_per_epoch = steps
         self.split_names = tuple(task.validation)
         self.position = task.position
-        # They belong to the photos and not to the network, so that no checkpoint holds them.
+        # They follow from the manifest, so checkpoints do not hold them.
         self.register_buffer("city", torch.from_numpy(task.city_scaling.apply(task.city)).float(), persistent=False)
         self.register_buffer("target_deg", torch.from_numpy(task.position).float(), persistent=False)
         self._errors_km: list[list[NDArray[np.float64]]] = []
         self._losses: list[list[Tensor]] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """The recipe's loss of one batch of frozen features and numbers of photos."""
+        """Training loss of one batch of frozen features and row numbers."""
         features, rows = batch
         city = self.city[rows]
         loss = self.criterion(self.network(features, city), self.target_deg[rows])
@@ -60,20 +60,20 @@ class PositionModule(lightning.LightningModule):
         return cast(Tensor, loss)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin each split anew."""
+        """Reset the errors and losses of each split."""
         self._errors_km = [[] for _ in self.split_names]
         self._losses = [[] for _ in self.split_names]
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int, dataloader_idx: int = 0) -> None:
-        """Collect loss and distance of each photo."""
+        """Collect the losses of a split and the distances in km between true and predicted positions."""
         features, rows = batch
         outputs = self.network(features, self.city[rows])
         self._losses[dataloader_idx].append(self.criterion(outputs, self.target_deg[rows]) * len(rows))
-        truth, guess = self.position[rows.cpu().numpy()], self.criterion.answers_deg(outputs).cpu().double().numpy()
+        truth, guess = self.position[rows.cpu().numpy()], self.criterion.positions_deg(outputs).cpu().double().numpy()
         self._errors_km[dataloader_idx].append(distance_km(*truth.T, *guess.T))
 
     def on_validation_epoch_end(self) -> None:
-        """Log each split, the mean of their losses (for the schedule and the end) and of their median distances."""
+        """Log the metrics of each split and their means, for the schedule, early stopping and the best checkpoint."""
         losses, medians = [], []
         for name, errors, parts in zip(self.split_names, self._errors_km, self._losses, strict=True):
             error_km = np.concatenate(errors)
@@ -83,7 +83,7 @@ class PositionModule(lightning.LightningModule):
         self.log_dict({"val/loss": float(np.mean(losses)), "val/median_km": float(np.mean(medians))})
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union is private
-        """The optimiser and the schedule that the recipe names."""
+        """Optimiser and learning-rate schedule of the recipe."""
         o = self.recipe.optimisation
         groups = [group | {"lr": o.learning_rate} for group in param_groups_weight_decay(self.network, o.weight_decay)]
         optimiser = optimiser_over(groups, o)

@@ -1,4 +1,4 @@
-"""How far a run is, and when it will have ended."""
+"""Progress of a run: bar or log lines, elapsed and remaining time."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_info
 
 
-class Clock:
-    """Estimates the time left from the share of the epochs that was done since this process began."""
+class RemainingTime:
+    """Estimate of the time to the last epoch, from the fraction of the epochs that this process has finished."""
 
     def __init__(self) -> None:
-        self._begun_s: float | None = None
-        self._share_then = self._share = 0.0
+        self._start_s: float | None = None
+        self._first = self._fraction = 0.0
 
-    def tell(self, share: float) -> None:
-        """Say which share of the run's epochs is done."""
-        if self._begun_s is None:
-            self._begun_s, self._share_then = time.monotonic(), share
-        self._share = share
+    def update(self, fraction: float) -> None:
+        """Set the finished fraction of the run's epochs; the first call starts the clock."""
+        if self._start_s is None:
+            self._start_s, self._first = time.monotonic(), fraction
+        self._fraction = fraction
 
-    def passed(self) -> timedelta:
-        """Time since the first share was told, in whole seconds."""
-        return timedelta(seconds=round(time.monotonic() - (self._begun_s or time.monotonic())))
+    def elapsed(self) -> timedelta:
+        """Time since the first update, in whole seconds."""
+        return timedelta(seconds=round(time.monotonic() - (self._start_s or time.monotonic())))
 
-    def left(self) -> timedelta | None:
-        """Time to the last epoch, in whole seconds; None before anything is done."""
-        done = self._share - self._share_then
-        return timedelta(seconds=round(self.passed().total_seconds() * (1 - self._share) / done)) if done > 0 else None
+    def remaining(self) -> timedelta | None:
+        """Time to the last epoch, in whole seconds; None before the first progress."""
+        done = self._fraction - self._first
+        if done <= 0:
+            return None
+        return timedelta(seconds=round(self.elapsed().total_seconds() * (1 - self._fraction) / done))
 
 
 class RunBar(TQDMProgressBar):
-    """Lightning's bar of an epoch, with the time left for the whole run."""
+    """Lightning's progress bar of an epoch, with the remaining time of the whole run."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Clock()
+        self.time = RemainingTime()
 
     def on_train_batch_start(
         self,
@@ -48,24 +50,24 @@ class RunBar(TQDMProgressBar):
         batch: Any,  # noqa: ANN401, ARG002
         batch_idx: int,
     ) -> None:
-        """Tell the clock."""
-        self.clock.tell(share_done(trainer, batch_idx))
+        """Update the finished fraction."""
+        self.time.update(finished_fraction(trainer, batch_idx))
 
     def get_metrics(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """What stands behind the bar."""
+        """Metrics beside the bar, the remaining time first."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
-        left = self.clock.left()
-        return metrics if left is None else {"run_ends_in": f"{left} at most", **metrics}
+        remaining = self.time.remaining()
+        return metrics if remaining is None else {"run_ends_in": f"{remaining} at most", **metrics}
 
 
 class EpochLines(Callback):
-    """One line an epoch, for logs that are no terminal."""
+    """One log line an epoch, for output that is not a terminal."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.time = RemainingTime()
 
     def on_train_batch_start(
         self,
@@ -74,19 +76,19 @@ class EpochLines(Callback):
         batch: Any,  # noqa: ANN401, ARG002
         batch_idx: int,
     ) -> None:
-        """Tell the clock when the run begins or goes on."""
-        self.clock.tell(share_done(trainer, batch_idx))
+        """Start the clock with the first batch."""
+        self.time.update(finished_fraction(trainer, batch_idx))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         """Write the line, after validation."""
-        self.clock.tell(share_done(trainer, int(trainer.num_training_batches)))
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in sorted(trainer.progress_bar_metrics.items()))
+        self.time.update(finished_fraction(trainer, int(trainer.num_training_batches)))
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in sorted(trainer.progress_bar_metrics.items()))
         rank_zero_info(
-            f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {figures}; "
-            f"{self.clock.passed()} so far, {self.clock.left()} left at most"
+            f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {metrics}; "
+            f"{self.time.elapsed()} so far, {self.time.remaining()} left at most"
         )
 
 
-def share_done(trainer: lightning.Trainer, batches: int) -> float:
-    """RankInfo of a run's epochs that is done after so many batches of the present one."""
+def finished_fraction(trainer: lightning.Trainer, batches: int) -> float:
+    """Fraction of a run's epochs that is finished after so many batches of the current one."""
     return (trainer.current_epoch + batches / trainer.num_training_batches) / (trainer.max_epochs or 1)

@@ -34,7 +34,7 @@ from triovision.train.data.positions import Task, make_task
 from triovision.train.data.samplers import RankInfo, RepeatSampler, TrainingBatches, build_sampler
 from triovision.train.data.splits import Splits, split
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
-from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint
+from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint, StepSeed
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.datamodule import CountryData, CountryDataModule
 from triovision.train.engine.position_module import PositionModule
@@ -51,7 +51,7 @@ from triovision.train.engine.run_folder import (
     write_weights,
 )
 from triovision.train.engine.trainer import TrainerOptions
-from triovision.train.losses.country import country_loss
+from triovision.train.losses.country import COUNTRY_LOSSES, build_country_loss
 from triovision.train.models.build import (
     build_country_network,
     build_position_loss,
@@ -76,7 +76,7 @@ def train_country(
     trainer_options: TrainerOptions | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
-    """Train a country recipe; a killed run resumes after its last checkpoint and ends as if it was never killed.
+    """Train a country recipe; a killed run resumes after its last checkpoint and ends with the same weights.
 
     Where several processes train, each of them calls this function; only the first writes.
 
@@ -114,7 +114,7 @@ def train_country(
     if (folder / FINISHED).exists():
         return folder / FINISHED
     resumed = resume_checkpoint(folder)
-    criterion = country_loss(recipe.loss, labels, targets(splits.training, labels), sampler.shares)
+    criterion = build_country_loss(recipe.loss, labels, targets(splits.training, labels), sampler.shares)
     module = CountryModule(recipe, labels, split_names, steps, criterion)
     data = CountryData(recipe, manifest, splits, sampler, folder, init_from, resumed, options, unreadable)
     try:
@@ -122,8 +122,8 @@ def train_country(
         trainer.fit(module, datamodule=CountryDataModule(data, module), ckpt_path=resumed, weights_only=True)
     except Exception:
         if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(signal.SIGKILL)  # the processes that it began would wait for this one
-        unreadable.check()  # a process that reads photos cannot raise it itself
+            trainer.strategy.launcher.kill(signal.SIGKILL)  # the processes that it started would wait for this one
+        unreadable.check()  # a worker process cannot raise this itself
         raise
     if trainer.is_global_zero:
         _finalize_country(best, folder, recipe, splits, options.workers)
@@ -186,11 +186,11 @@ def train_position(
 def _checkpoint_callbacks(
     folder: Path, monitor: str, seed: int, unreadable: UnreadablePhotos, save_every: int
 ) -> tuple[ModelCheckpoint, list[Callback]]:
-    """The callback that keeps the best epoch, and all callbacks of every run in their order."""
+    """Callback of the best epoch, and the callbacks of every run in their order."""
     checkpoints = folder / CHECKPOINTS
     best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor=monitor, enable_version_counter=False)
-    guard = FiniteLossGuard(seed, folder / RUN_CONFIG, unreadable)
-    return best, [best, guard, StepCheckpoint(checkpoints, save_every)]
+    guard = FiniteLossGuard(folder / RUN_CONFIG, unreadable)
+    return best, [best, StepSeed(seed), guard, StepCheckpoint(checkpoints, save_every)]
 
 
 def _trained_state(best: ModelCheckpoint) -> dict[str, Tensor]:
@@ -216,6 +216,7 @@ def _finalize_country(best: ModelCheckpoint, folder: Path, recipe: Recipe, split
 
 def _check_country(recipe: Recipe, splits: Splits, options: LoadOptions) -> tuple[str, ...]:
     """Names of the validation splits that have photos; raises RecipeError where the run cannot begin."""
+    _ = COUNTRY_LOSSES[recipe.loss.name]  # raises where no loss has the name
     if options.views:
         options.views_cache(recipe)
     if len(splits.labels) < 2:

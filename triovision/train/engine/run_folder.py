@@ -100,7 +100,7 @@ def write_run_config(folder: Path, config: dict[str, Any]) -> None:
     """Write the config of a run, or check that the folder was begun with the same config.
 
     Args:
-        folder: Folder of the run; made when missing.
+        folder: Folder of the run; created if missing.
         config: JSON values.
 
     Raises:
@@ -173,10 +173,10 @@ def _read(
     """Recipe, config and finished weights of a run; RecipeError where one is missing or damaged."""
     try:
         config = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
-        found = recipe.model_validate(config["recipe"])
+        checked = recipe.model_validate(config["recipe"])
         for field in ("manifest_sha256", *fields):
             config[field]
-        return found, config, load_file(folder / FINISHED)
+        return checked, config, load_file(folder / FINISHED)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
         raise _unfinished(folder, kind, exc) from exc
 

@@ -1,4 +1,4 @@
-"""Lightning's trainer of a run: devices, loggers, callbacks, memory."""
+"""Lightning trainer of a run: devices, loggers, callbacks and the memory allocator."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from triovision.train.recipes.sections import RunRecipe
 
 @dataclass(frozen=True, slots=True)
 class TrainerOptions:
-    """Devices and machines of a run; no part of the recipe, because they change the result by rounding only.
+    """Devices and machines of a run. They are not part of the recipe, because they change the result by rounding only.
 
     Attributes:
-        accelerator: `auto` takes a GPU where one is present.
-        devices: Devices of each machine; each has a process of its own and its part of every batch.
-        nodes: Machines. Each is given the same command, with `NODE_RANK`, `MASTER_ADDR` and `MASTER_PORT` in its
-            environment or under `torchrun` or SLURM; all of them see the run's folder.
-        strategy: How several processes divide the work: `ddp`, which `auto` takes for more than one.
+        accelerator: `auto` selects a GPU if present.
+        devices: Devices of each machine; each has its own process and its part of every batch.
+        nodes: Number of machines. Each runs the same command, with `NODE_RANK`, `MASTER_ADDR` and `MASTER_PORT` in
+            its environment or under `torchrun` or SLURM, and sees the same run folder.
+        strategy: Lightning's strategy; `auto` selects `ddp` for more than one process.
         compiled: Compile the network with `torch.compile`.
     """
 
@@ -45,13 +45,13 @@ class TrainerOptions:
     compiled: bool = False
 
     def build(self, recipe: RunRecipe, folder: Path, steps: int, callbacks: Sequence[Callback]) -> lightning.Trainer:
-        """Build Lightning's trainer of a run.
+        """Build the trainer of a run.
 
         Args:
             recipe: Recipe of the run.
             folder: Folder of the run, for the logs.
             steps: Optimiser steps an epoch.
-            callbacks: Callbacks beside those of every run.
+            callbacks: Further callbacks, after those of every run.
 
         Raises:
             RecipeError: If this machine lacks the devices, or Lightning does not know the precision.
@@ -72,7 +72,7 @@ class TrainerOptions:
                 callbacks=[
                     StopEarly(o.min_epochs, o.patience),
                     *([MovingAverage(o.ema_decay)] if o.ema_decay else []),
-                    Timer(verbose=False),  # its time is kept in the checkpoints
+                    Timer(verbose=False),  # checkpoints hold its time
                     *([Compile()] if self.compiled else []),
                     RunBar() if bar else EpochLines(),
                     *callbacks,
@@ -82,17 +82,19 @@ class TrainerOptions:
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
                 log_every_n_steps=min(LOG_EVERY, steps),
-                use_distributed_sampler=False,  # our batch samplers divide the photos themselves
+                use_distributed_sampler=False,  # our batch samplers divide the photos
             )
         except (MisconfigurationException, ValueError) as exc:
             remedy = "Check --accelerator, --devices, --nodes, --strategy and `optimisation.precision`"
-            raise RecipeError(recipe.name, f"cannot be trained as asked ({str(exc).strip()})", remedy) from exc
+            raise RecipeError(
+                recipe.name, f"cannot be trained with these options ({str(exc).strip()})", remedy
+            ) from exc
 
 
 def loggers(folder: Path) -> list[Logger]:
-    """Loggers in CSV, and in TensorBoard's format where `tensorboard` is installed.
+    """Loggers of a run: CSV, and TensorBoard if `tensorboard` is installed.
 
-    Each start has a new version, so that a resumed run keeps its first logs.
+    Each start of a run has a new version, so that a resumed run keeps its first logs.
     """
     table = CSVLogger(folder, name="logs", flush_logs_every_n_steps=LOG_EVERY)
     if find_spec("tensorboard") is None:
@@ -111,10 +113,10 @@ _TOP_PAD_BYTES = 1 << 28
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to return no memory to the system; does nothing where the C library is another one.
+    """Make glibc keep freed memory in the process; does nothing with another C library.
 
-    By default glibc maps every large block anew and the system clears its pages each time, and the tensors of a
-    training step on a CPU are large: `benchmarks/freed_memory.py` measures what that costs.
+    By default glibc maps each large block anew and the system clears its pages, which slows the large tensors of a
+    training step on a CPU: `benchmarks/freed_memory.py` measures by how much.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -10,11 +10,10 @@ from typing import Any
 import pandas as pd
 
 from triovision.errors import RecipeError
+from triovision.files import atomic_write
 from triovision.metrics.country import RunMetrics, read_metrics
-from triovision.viz.report_page import PageTable, comparison_page, duration
 
 TABLE = "comparison.csv"
-PAGE = "comparison.html"
 
 _SHARES = ("top-1", "top-5", "macro recall", "ECE")
 
@@ -117,24 +116,13 @@ def group_table(table: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> pd.
 
 def table_text(table: pd.DataFrame) -> str:
     """A table for the terminal: one line a figure, since runs are fewer than figures; shares in per cent."""
-    shown = pd.DataFrame({column: [_words(column, value) for value in table[column]] for column in table})
+    shown = pd.DataFrame({column: [cell_text(column, value) for value in table[column]] for column in table})
     return str(shown.set_index(shown.columns[0]).rename_axis(index=None).T.to_string())
 
 
-def write_comparison(runs: Mapping[str, RunMetrics], out: Path) -> Path:
-    """Write `comparison.csv` and `comparison.html` into a folder, which is made if need be.
-
-    Returns:
-        The page.
-    """
-    table, groups = run_table(runs), seed_groups(runs)
-    tables = [_page_table("Runs", table)]
-    if len(groups) < len(runs):
-        tables.append(_page_table("Recipes over their seeds", group_table(table, groups)))
-    out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(out / TABLE, index=False)
-    (out / PAGE).write_text(comparison_page(runs, groups, tables, warnings(runs)), encoding="utf-8")
-    return out / PAGE
+def write_comparison(table: pd.DataFrame, out: Path) -> None:
+    """Write the table of `run_table` to `comparison.csv` in a folder, which is created if needed."""
+    atomic_write(out / TABLE, table.to_csv(index=False))
 
 
 def _held_out(run: RunMetrics, split: str) -> int:
@@ -142,15 +130,8 @@ def _held_out(run: RunMetrics, split: str) -> int:
     return scores.photos + scores.without_label
 
 
-def _page_table(caption: str, table: pd.DataFrame) -> PageTable:
-    rows = [
-        [(None if pd.isna(value) else value, _words(column, value)) for column, value in row.items()]
-        for row in table.to_dict("records")
-    ]
-    return PageTable(caption, [str(column) for column in table], rows)
-
-
-def _words(column: str, value: Any) -> str:  # noqa: ANN401 - a cell of a table
+def cell_text(column: str, value: Any) -> str:  # noqa: ANN401 - a cell of a table
+    """A cell of `run_table` or `group_table` as text, without control codes from untrusted names."""
     if pd.isna(value):
         return "\N{EN DASH}"
     if column.removesuffix(" mean").removesuffix(" sd").endswith(_SHARES):
@@ -161,3 +142,9 @@ def _words(column: str, value: Any) -> str:  # noqa: ANN401 - a cell of a table
         # A name from outside must not write control codes to the terminal.
         return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value)
     return f"{value:,.1f}" if isinstance(value, float) and not value.is_integer() else f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A duration as text, such as `"1 h 05 min"`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"

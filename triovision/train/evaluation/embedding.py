@@ -24,7 +24,7 @@ from triovision.inference.preprocessing import Preprocessing
 from triovision.results import Photo
 from triovision.train.models.build import build_country_network
 from triovision.train.models.init_weights import init_backbone
-from triovision.train.models.linear_probe import Pooled
+from triovision.train.models.linear_probe import PooledBackbone
 from triovision.train.recipes.country_recipe import Recipe
 
 _BATCH = 32
@@ -72,7 +72,7 @@ def pooled_features(
     Raises:
         ManifestError: If fewer than five photos can be read.
     """
-    device, pooled = next(network.parameters()).device, Pooled(network)
+    device, pooled = next(network.parameters()).device, PooledBackbone(network)
     rows: list[NDArray[np.float32]] = []
     read: list[int] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, torch.inference_mode():

@@ -108,7 +108,7 @@ def _positions(
 ) -> tuple[dict[str, dict[str, Floats]], float]:
     """Positions of the held-out photos by the name of the split and the way, and the scale fitted on all of them."""
     device = choose_device(None)
-    answers_deg = run.criterion.to(device).answers_deg
+    answers_deg = run.criterion.to(device).positions_deg
     regressor = Regressor(run.network.to(device), answers_deg, run.city_scaling, device)
     guesses = _guesses(regressor, task, features, countries, run)
     chosen, scale_km = _scales(task, guesses)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from triovision.errors import RecipeError
 from triovision.files import atomic_write
 from triovision.inference import ModelCard, load_model
 from triovision.inference.card import CARD, Calibration, Ensemble, Provenance
 from triovision.inference.ensemble import EnsembleEngine
 from triovision.inference.pooling import union
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.overlap import held_out_by_all, held_out_columns
-from triovision.train.data.splits import marked_rows
-from triovision.train.evaluation.calibration import HeldOut, calibrate_radii, fit_calibration, fit_half
+from triovision.train.data.overlap import held_out_columns
+from triovision.train.evaluation.calibration import HeldOut, calibrate_radii, fit_calibration
 from triovision.train.evaluation.predict import predict_manifest
 from triovision.train.export.card import Description
-from triovision.train.export.ensemble_members import EnsembleRequest, fitted_cards, member_answers, member_cards
-from triovision.train.export.ensemble_weights import weigh
+from triovision.train.export.ensemble_members import (
+    EnsembleRequest,
+    HeldOutPhotos,
+    fitted_cards,
+    held_out_photos,
+    member_answers,
+    member_cards,
+)
+from triovision.train.export.ensemble_weights import fit_weights
 
 _REASONS: Final = (
     "The reasons that it shows are those of one member: the one that weighs most for countries and can be explained."
@@ -61,7 +62,7 @@ def make_ensemble(
     kept = request.models / f".{request.model_id}.answers"
     members = [load_model(card.id, request.device) for card in fitted]
     answers = [member_answers(member, manifest, photos.fit, kept, tick) for member in members]
-    ensemble, seen = weigh(cards, answers, photos, manifest)
+    ensemble, seen = fit_weights(cards, answers, photos, manifest)
     calibration = fit_calibration(seen, request.accuracy)
     calibration = calibration.model_copy(update={"fitted_on": _fitted_on(cards, fitted, seen)})
     card = _card(request, words, manifest, photos, cards, ensemble, calibration)
@@ -118,40 +119,3 @@ def _card(
         limits=f"{words.limits} {_REASONS}",
         licence=words.licence,
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HeldOutPhotos:
-    """Photos that no member learnt from, as far as the members' cards say.
-
-    Attributes:
-        columns: Columns of the manifest whose `val` they are.
-        fit: Rows of the manifest to fit on, ascending.
-        split: Name of the split of each of them.
-        splits: All photos by the name of the split. To measure on are those whose places are not among those of `fit`.
-    """
-
-    columns: tuple[str, ...]
-    fit: NDArray[np.int64]
-    split: NDArray[np.str_]
-    splits: dict[str, Manifest]
-
-
-def held_out_photos(cards: Sequence[ModelCard], manifest: Manifest) -> HeldOutPhotos:
-    """Divide the photos that no member learnt from by place, as the calibration of single models does.
-
-    Raises:
-        RecipeError: If a member may have learnt from all of them, or too few places are left for two halves.
-    """
-    columns = held_out_by_all(cards, manifest)
-    _, parts = marked_rows(manifest, columns)
-    first_half = fit_half(manifest.table["place"])
-    names = np.full(len(manifest), "", dtype=object)
-    for name, rows in parts.items():
-        names[rows] = name
-    fit = np.flatnonzero((names != "") & first_half)
-    if not len(fit) or len(fit) == (names != "").sum():
-        reason = f"has too few places that are `val` in {', '.join(columns)} for two halves"
-        raise RecipeError(str(manifest.root), reason, "Hold more places out")
-    splits = {name: manifest.where(rows) for name, rows in parts.items() if rows.any()}
-    return HeldOutPhotos(columns, fit, names[fit].astype(str), splits)

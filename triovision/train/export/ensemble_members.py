@@ -1,4 +1,4 @@
-"""Members of an ensemble and their cached predictions."""
+"""Members of an ensemble, the photos that they held out, and their cached predictions on these."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from triovision.inference.registry import found_models, model_folders
 from triovision.results import Prediction
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.manifest import Manifest
+from triovision.train.data.overlap import held_out_by_all
+from triovision.train.data.splits import marked_rows
+from triovision.train.evaluation.calibration import fit_half
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +185,40 @@ def _key(card: ModelCard, manifest: Manifest) -> str:
     """Name of the folder: what a model says depends on its whole card, the temperature for one."""
     about = f"{card.model_dump_json()} {manifest.sha256} {_KERNEL_KM}"
     return f"{card.id}-{hashlib.sha256(about.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOutPhotos:
+    """Photos that no member learnt from, as far as the members' cards say.
+
+    Attributes:
+        columns: Columns of the manifest whose `val` they are.
+        fit: Rows of the manifest to fit on, ascending.
+        split: Name of the split of each of them.
+        splits: All photos by the name of the split. To measure on are those whose places are not among those of `fit`.
+    """
+
+    columns: tuple[str, ...]
+    fit: NDArray[np.int64]
+    split: NDArray[np.str_]
+    splits: dict[str, Manifest]
+
+
+def held_out_photos(cards: Sequence[ModelCard], manifest: Manifest) -> HeldOutPhotos:
+    """Divide the photos that no member learnt from by place, as the calibration of single models does.
+
+    Raises:
+        RecipeError: If a member may have learnt from all of them, or too few places are left for two halves.
+    """
+    columns = held_out_by_all(cards, manifest)
+    _, parts = marked_rows(manifest, columns)
+    first_half = fit_half(manifest.table["place"])
+    names = np.full(len(manifest), "", dtype=object)
+    for name, rows in parts.items():
+        names[rows] = name
+    fit = np.flatnonzero((names != "") & first_half)
+    if not len(fit) or len(fit) == (names != "").sum():
+        reason = f"has too few places that are `val` in {', '.join(columns)} for two halves"
+        raise RecipeError(str(manifest.root), reason, "Hold more places out")
+    splits = {name: manifest.where(rows) for name, rows in parts.items() if rows.any()}
+    return HeldOutPhotos(columns, fit, names[fit].astype(str), splits)

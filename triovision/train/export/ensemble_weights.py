@@ -17,11 +17,10 @@ from triovision.inference.pooling import log_completed, union
 from triovision.train.data.dataset import NO_LABEL, targets
 from triovision.train.data.manifest import Manifest
 from triovision.train.evaluation.calibration import HeldOut
-from triovision.train.export.ensemble import HeldOutPhotos
-from triovision.train.export.ensemble_members import MemberAnswers
+from triovision.train.export.ensemble_members import HeldOutPhotos, MemberAnswers
 
 
-def weigh(
+def fit_weights(
     cards: Sequence[ModelCard], answers: Sequence[MemberAnswers], photos: HeldOutPhotos, manifest: Manifest
 ) -> tuple[Ensemble, HeldOut]:
     """What each member weighs, and what the pool says of the photos, by which it can be calibrated.

@@ -1,1 +1,1 @@
-"""Losses of country classifiers and position regressors."""
+"""Losses of country classifiers and position regressors, registered by name."""

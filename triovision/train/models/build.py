@@ -17,38 +17,34 @@ from triovision.train.recipes.position_recipe import PositionRecipe
 
 
 def build_country_network(recipe: Recipe, n_labels: int) -> nn.Module:
-    """The recipe's network with random weights; 0 labels leave the last layer out.
+    """Build the country classifier of a recipe with random weights; 0 labels leave the last layer out.
 
     Raises:
-        RecipeError: If timm cannot build it, or it takes pictures of another size only.
+        RecipeError: If timm cannot build it, or it only takes images of another size.
     """
     args = {"drop_rate": recipe.drop_rate} | recipe.architecture_args
     try:
         network = build_classifier(recipe.architecture, n_labels, **args)
-    except (TypeError, ValueError, AssertionError) as exc:  # timm checks its arguments in all three ways
-        words = f"`architecture` {recipe.architecture} cannot be built ({exc})"
-        raise RecipeError(recipe.name, words, "Correct `architecture` or `architecture_args`") from exc
+    except (TypeError, ValueError, AssertionError) as exc:  # timm raises all three
+        reason = f"`architecture` {recipe.architecture} cannot be built ({exc})"
+        raise RecipeError(recipe.name, reason, "Correct `architecture` or `architecture_args`") from exc
     patches = getattr(network, "patch_embed", None)
     if patches is not None and patches.strict_img_size:
         side = patches.img_size[0]
-        for field, size in _sizes(recipe).items():
+        sizes = {
+            "preprocessing.input_size": recipe.preprocessing.input_size,
+            "augmentation.train_size": recipe.augmentation.train_size,
+        }
+        for field, size in sizes.items():
             if size != side:
+                reason = f"`{field}` is {size}, but {recipe.architecture} only takes {side}"
                 remedy = f"Set `{field}` to {side}, or `architecture_args.img_size` to {size}"
-                raise RecipeError(
-                    recipe.name, f"`{field}` is {size}, but {recipe.architecture} takes {side} only", remedy
-                )
+                raise RecipeError(recipe.name, reason, remedy)
     return network
 
 
-def _sizes(recipe: Recipe) -> dict[str, int]:
-    return {
-        "preprocessing.input_size": recipe.preprocessing.input_size,
-        "augmentation.train_size": recipe.augmentation.train_size,
-    }
-
-
 def freeze_blocks(network: nn.Module, recipe: Recipe) -> None:
-    """Take the stem and the first stages out of training, as timm groups the layers of each family.
+    """Freeze the stem and the first `freeze_blocks` stages, which timm defines for each family.
 
     Raises:
         RecipeError: If the network has fewer stages.
@@ -58,59 +54,63 @@ def freeze_blocks(network: nn.Module, recipe: Recipe) -> None:
     groups = group_parameters(network, cast(Any, network).group_matcher(coarse=True))
     stages = max(groups) - 1  # the first group is the stem, the last one the head
     if recipe.freeze_blocks > stages:
-        words = f"`freeze_blocks` is {recipe.freeze_blocks}, but {recipe.architecture} has {stages} blocks"
-        raise RecipeError(recipe.name, words, f"Freeze at most {stages}")
+        reason = f"`freeze_blocks` is {recipe.freeze_blocks}, but {recipe.architecture} has {stages} blocks"
+        raise RecipeError(recipe.name, reason, f"Freeze at most {stages}")
     frozen = {name for group in range(recipe.freeze_blocks + 1) for name in groups[group]}
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name not in frozen)
 
 
-def rest_frozen(network: nn.Module) -> None:
-    """Put what is not trained into evaluation mode: its statistics stay, and nothing is dropped out."""
+def eval_frozen(network: nn.Module) -> None:
+    """Put frozen layers into evaluation mode, without dropout and with their statistics fixed."""
     for module in network.modules():
         parameters = list(module.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):
             module.eval()
 
 
-#: The parts of a ResNet of timm that are passed before its last stage.
+#: Layers of a timm ResNet before its last stage.
 _BEFORE_LAYER4 = ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3")
 
 
 def build_position_network(recipe: PositionRecipe, n_city_features: int, n_outputs: int) -> ResNetGPS:
-    """The recipe's network with random weights.
+    """Build the position regressor of a recipe with random weights.
 
     Raises:
-        RecipeError: If it cannot be built.
+        RecipeError: If the version or the backbone cannot be built.
     """
     try:
         return build_resnetgps(
             recipe.version, n_city_features, recipe.architecture, n_outputs=n_outputs, **recipe.dropouts.model_dump()
         )
     except (TypeError, ValueError) as exc:
-        words = f"{recipe.version} with `architecture` {recipe.architecture} cannot be built ({exc})"
-        raise RecipeError(recipe.name, words, "Give a ResNet of timm, or resnet50_v1") from exc
+        reason = f"{recipe.version} with `architecture` {recipe.architecture} cannot be built ({exc})"
+        raise RecipeError(recipe.name, reason, "Give a ResNet of timm, or resnet50_v1") from exc
 
 
 def build_position_loss(recipe: PositionRecipe, target_scaling: Standardisation) -> PositionLoss:
-    """The recipe's loss, which also says what the network's outputs mean in degrees.
+    """Build the loss of a recipe, which also decodes the network's outputs into degrees.
 
     Args:
-        recipe: Names the loss.
-        target_scaling: Of latitude and longitude.
+        recipe: Position recipe.
+        target_scaling: Mean and standard deviation of latitude and longitude over the training photos.
+
+    Raises:
+        RecipeError: If no loss has the recipe's name of it.
     """
     mean, scale = target_scaling.mean.tolist(), target_scaling.scale.tolist()
     return position_loss(recipe.loss.name, mean, scale, recipe.loss.components)
 
 
 def split_frozen_backbone(network: ResNetGPS, recipe: PositionRecipe) -> nn.Module:
-    """Take out of a network what the recipe does not train; it then takes the output of that part for the photos.
+    """Remove from a network the layers of its backbone that the recipe does not train.
 
-    The network is changed in place, and its state is that of what is left.
+    The network is changed in place: it then takes the features of the removed part instead of images, and its state
+    dict holds the remaining layers only.
 
     Returns:
-        The frozen part, in evaluation mode, without gradients: from `batch_nchw` to a grid `(n, c, h, w)`, of one
-        cell where the whole backbone is frozen.
+        The removed part in evaluation mode and without gradients. It maps `batch_nchw` to feature maps
+        `(n, c, h, w)`, of size 1 x 1 where the whole backbone is frozen.
     """
     resnet = cast(Any, network.resnet)
     if recipe.trains == "nothing":

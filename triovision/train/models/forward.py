@@ -1,4 +1,4 @@
-"""What a network puts out for photos."""
+"""Outputs of a network for the photos of a manifest or a dataset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def network_outputs(network: nn.Module, manifest: Manifest, recipe: Recipe, work
     """Outputs of a network for the photos of a manifest, in order.
 
     Raises:
-        RecipeError: If a photo cannot be read: figures over fewer photos would not be comparable.
+        RecipeError: If a photo cannot be read, because metrics over fewer photos would not be comparable.
     """
     photos = ValidationPhotos(manifest, (), recipe.preprocessing)
     outputs, _ = readable_outputs(network, photos, recipe.preprocessing, workers)
@@ -35,7 +35,7 @@ def network_outputs(network: nn.Module, manifest: Manifest, recipe: Recipe, work
 def readable_outputs(
     network: nn.Module, photos: Dataset[Sample | None], preprocessing: Preprocessing, workers: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Outputs of a network and the targets, in order, without the photos that cannot be read."""
+    """Outputs of a network and targets, in order, without the unreadable photos."""
     device = next(network.parameters()).device
     outputs, targets = [], []
     for batch, target in DataLoader(photos, 64, collate_fn=collate(preprocessing), num_workers=workers):

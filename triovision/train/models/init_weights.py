@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def init_backbone(network: nn.Module, recipe: RunRecipe, weights: Path | None) -> None:
-    """Load initial weights into a backbone: those of a file if one is given, else as the recipe states.
+    """Load initial weights into a backbone: from a file if one is given, else as the recipe states.
 
     The last layer of the weights is left out, whatever its number of labels.
 
@@ -60,9 +60,9 @@ def init_from_classifier(
     unknown = sorted(set(labels) - set(source_labels))
     if len(unknown) == len(labels):
         remedy = "Fine-tune a run that shares a country, or give its weights with --weights"
-        raise RecipeError(name, "knows not one country of this run", remedy)
+        raise RecipeError(name, "shares no country with this run", remedy)
     if unknown:
-        log.warning("%s does not know %s: their part of the last layer starts at random", name, unknown)
+        log.warning("%s has no label for %s: their part of the last layer has random initial weights", name, unknown)
     head, source_head, head_name = head_of(network), head_of(source), _head_name(network)
     backbone = {k: v for k, v in source.state_dict().items() if k.rpartition(".")[0] != head_name}
     missing, unexpected = _load(network, backbone)
@@ -79,11 +79,11 @@ def init_from_classifier(
 def _from_hub(recipe: RunRecipe) -> dict[str, torch.Tensor]:
     remedy = "Give a file with --weights, or set `starting_weights` to none"
     if recipe.starting_weights == "file":
-        raise RecipeError(recipe.name, "starts from a file of weights, and none is given", remedy)
+        raise RecipeError(recipe.name, "needs a file of initial weights", remedy)
     try:
         network = timm.create_model(recipe.architecture, pretrained=True, num_classes=0, **recipe.timm_arguments())
-    except (OSError, RuntimeError, ValueError) as exc:  # no network, no such weights
-        reason = f"timm's weights of {recipe.architecture} cannot be had ({exc})"
+    except (OSError, RuntimeError, ValueError) as exc:
+        reason = f"timm's weights of {recipe.architecture} cannot be loaded ({exc})"
         raise RecipeError(recipe.name, reason, remedy) from exc
     state: dict[str, torch.Tensor] = network.state_dict()
     return state
@@ -93,7 +93,7 @@ def _from_file(weights: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(weights)
     except (OSError, SafetensorError) as exc:
-        raise RecipeError(str(weights), f"is no safetensors file that can be read ({exc})", "Check --weights") from exc
+        raise RecipeError(str(weights), f"is not a readable safetensors file ({exc})", "Check --weights") from exc
 
 
 def _head_name(network: nn.Module) -> str:

@@ -1,4 +1,4 @@
-"""The last layer as a logistic regression on the features in front of it, before and after the others are trained."""
+"""Linear probe: the last layer as a logistic regression on the pooled features of the backbone."""
 
 from __future__ import annotations
 
@@ -20,62 +20,63 @@ from triovision.train.losses.country import soft_targets
 from triovision.train.models.forward import network_outputs, readable_outputs
 from triovision.train.recipes.country_recipe import Recipe
 
-_STEPS = 300
+_LBFGS_STEPS = 300
 
 
-class Pooled(nn.Module):
-    """A classifier of timm up to its last layer."""
+class PooledBackbone(nn.Module):
+    """A timm classifier without its last layer."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = cast(Any, network)
 
     def forward(self, batch_nchw: Tensor) -> Tensor:
-        """Features `(n, n_features)`."""
+        """Pooled features, `(n, n_features)`."""
         features: Tensor = self.network.forward_head(self.network.forward_features(batch_nchw), pre_logits=True)
         return features
 
 
-def frozen_features(network: nn.Module, manifest: Manifest, recipe: Recipe, workers: int) -> NDArray[np.float32]:
-    """What the last layer is given for each photo, `(n, n_features)`.
+def pooled_features(network: nn.Module, manifest: Manifest, recipe: Recipe, workers: int) -> NDArray[np.float32]:
+    """Inputs of the last layer for the photos of a manifest, in order, `(n, n_features)`.
 
     Raises:
         RecipeError: If a photo cannot be read.
     """
-    pooled = Pooled(network).eval().to(memory_format=torch.channels_last)
-    return network_outputs(pooled, manifest, recipe, workers)
+    backbone = PooledBackbone(network).eval().to(memory_format=torch.channels_last)
+    return network_outputs(backbone, manifest, recipe, workers)
 
 
 def fit_last_layer(
     network: nn.Module, training: Manifest, labels: tuple[str, ...], recipe: Recipe, workers: int
 ) -> None:
-    """Fill the last layer with the logistic regression on the network's present features.
+    """Fit the last layer by logistic regression on the features of the other layers.
 
-    It learns from the unchanged training photos and from pictures of no place made from them; those, and photos
-    whose country has no label, want all countries alike. Photos of a country of n weigh n**country_power together.
+    It is fitted to the training photos without augmentation and to outlier images made from them. Outlier images, and
+    photos whose country has no label, have the uniform target. The n photos of a country weigh n**country_power
+    together.
 
     Args:
-        network: A network whose other layers are of use; it keeps its mode.
-        training: Training photos; those that cannot be read are left out.
-        labels: Their countries with a label.
-        recipe: Says how, under `last_layer`.
+        network: Network whose other layers are pretrained; it ends on the CPU and in the mode that it had.
+        training: Training photos; unreadable ones are left out.
+        labels: Countries in the order of the logits.
+        recipe: Recipe with the section `last_layer`.
         workers: Processes that decode photos.
     """
-    how, mode = recipe.last_layer, network.training
-    pooled = Pooled(network).eval().to(choose_device(None)).to(memory_format=torch.channels_last)
+    config, mode = recipe.last_layer, network.training
+    backbone = PooledBackbone(network).eval().to(choose_device(None)).to(memory_format=torch.channels_last)
     preprocessing = recipe.preprocessing
     photos = ValidationPhotos(training, labels, preprocessing)
-    features, target = readable_outputs(pooled, photos, preprocessing, workers)
-    weights = country_weights(target, recipe.data.country_power) * (1 - how.outlier_share)
-    if how.outlier_share:
-        count = max(1, round(how.outlier_share * len(training)))
-        pictures = OutlierImages(photos, count, recipe.seed)
-        made, unlabelled = readable_outputs(pooled, pictures, preprocessing, workers)
-        features, target = np.concatenate([features, made]), np.concatenate([target, unlabelled])
-        weights = np.append(weights, np.full(len(made), how.outlier_share / len(made)))
+    features, target = readable_outputs(backbone, photos, preprocessing, workers)
+    weights = country_weights(target, recipe.data.country_power) * (1 - config.outlier_share)
+    if config.outlier_share:
+        count = max(1, round(config.outlier_share * len(training)))
+        images = OutlierImages(photos, count, recipe.seed)
+        outliers, no_labels = readable_outputs(backbone, images, preprocessing, workers)
+        features, target = np.concatenate([features, outliers]), np.concatenate([target, no_labels])
+        weights = np.append(weights, np.full(len(outliers), config.outlier_share / len(outliers)))
     network.cpu().train(mode)
     smoothing = recipe.optimisation.label_smoothing
-    weight, bias = soft_logistic(features, target, weights, len(labels), how.strength, smoothing)
+    weight, bias = soft_logistic(features, target, weights, len(labels), config.strength, smoothing)
     head = cast(nn.Linear, head_of(network))
     with torch.no_grad():
         head.weight.copy_(weight)
@@ -83,11 +84,14 @@ def fit_last_layer(
 
 
 def country_weights(target: NDArray[np.int64], country_power: float) -> NDArray[np.float64]:
-    """Weight of each photo, in all 1: n**country_power for the n photos of a country, those without a label as one."""
+    """Weight of each photo, `(n,)`, with sum 1: a country of n photos has a weight in proportion to n**country_power.
+
+    Photos without a label count as one country.
+    """
     counts = Counter(target.tolist())
     weights = np.array([counts[label] ** (country_power - 1) for label in target.tolist()])
-    shares: NDArray[np.float64] = weights / weights.sum()
-    return shares
+    normalised: NDArray[np.float64] = weights / weights.sum()
+    return normalised
 
 
 def soft_logistic(
@@ -98,38 +102,38 @@ def soft_logistic(
     strength: float,
     label_smoothing: float,
 ) -> tuple[Tensor, Tensor]:
-    """Multinomial logistic regression whose targets may be "all alike", which scikit-learn's cannot.
+    """Multinomial logistic regression with soft targets, which scikit-learn does not take.
 
-    Minimises the weighted mean cross entropy plus `|W|² / (2 · strength · n)`, `W` on standardised features, by
-    L-BFGS: scikit-learn's `LogisticRegression(C=strength)` where every target is a label.
+    L-BFGS minimises the weighted mean cross-entropy plus `|W|² / (2 · strength · n)`, with `W` on standardised
+    features. Where every photo has a label this is scikit-learn's `LogisticRegression(C=strength)`.
 
     Args:
         features: Shape `(n, n_features)`.
-        target: Indices of the labels `(n,)`; `NO_LABEL` wants all alike.
+        target: Label indices `(n,)`; `NO_LABEL` stands for the uniform target.
         weights: Weight of each photo `(n,)`.
         n_labels: Number of labels.
         strength: Inverse strength of the regularisation.
-        label_smoothing: Share of a target that is spread over all labels.
+        label_smoothing: Fraction of a target that is uniform.
 
     Returns:
-        Weight `(n_labels, n_features)` and bias `(n_labels,)` for features as they are.
+        Weight `(n_labels, n_features)` and bias `(n_labels,)` for features that are not standardised.
     """
     mean, scale = features.mean(0), features.std(0) + 1e-6
     standard = torch.from_numpy((features - mean) / scale)
-    wanted = soft_targets(torch.from_numpy(target), n_labels, label_smoothing)
-    share = torch.from_numpy(weights / weights.sum()).float()
+    probabilities = soft_targets(torch.from_numpy(target), n_labels, label_smoothing)
+    photo_weight = torch.from_numpy(weights / weights.sum()).float()
     weight = torch.zeros(n_labels, features.shape[1], requires_grad=True)
     bias = torch.zeros(n_labels, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=_LBFGS_STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        losses = F.cross_entropy(standard @ weight.T + bias, wanted, reduction="none")
-        loss = (share * losses).sum() + weight.square().sum() / (2 * strength * len(features))
+        losses = F.cross_entropy(standard @ weight.T + bias, probabilities, reduction="none")
+        loss = (photo_weight * losses).sum() + weight.square().sum() / (2 * strength * len(features))
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    # Standardising is linear, so that it folds into the layer.
+    # Standardisation is linear, so the layer absorbs it.
     folded = weight.detach() / torch.from_numpy(scale)
     return folded, bias.detach() - folded @ torch.from_numpy(mean)

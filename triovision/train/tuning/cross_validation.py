@@ -1,4 +1,4 @@
-"""Cross-validation: one ordinary run for each fold, and the mean and spread of their figures."""
+"""Cross-validation of a country recipe: folds, one run per fold, mean and standard deviation of its metrics."""
 
 from __future__ import annotations
 
@@ -12,53 +12,52 @@ import numpy as np
 import pandas as pd
 
 from triovision.errors import ManifestError, RecipeError
+from triovision.files import atomic_write
 from triovision.metrics.country import METRICS, RunMetrics, SplitMetrics, read_metrics
-from triovision.reporting.run import write_report
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
 from triovision.train.data.splits import divide_into_folds, whole_groups
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
-from triovision.train.evaluation.country import scalar_metrics
+from triovision.train.evaluation.country import scalar_metrics, write_run_metrics
 from triovision.train.recipes.country_recipe import Recipe
-from triovision.viz import LIGHT, figures_page
-from triovision.viz.study_figures import metric_spread
 
 FOLDS = "folds.parquet"
-#: As `report` has it when it is not told otherwise.
-_WANTED_ACCURACY = 0.75
-_NO_SHARES = ("negative_log_likelihood",)
+#: Metrics that are not fractions of one.
+NOT_FRACTIONS = ("negative_log_likelihood",)
+#: The default of `triovision train report`.
+_TARGET_ACCURACY = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class FoldedManifest:
-    """A manifest with a column `split_fold_<n>` for each fold, `val` for its photos and `train` for all others.
+    """A manifest with one split column per fold, `split_fold_<n>`: `val` for the photos of the fold, else `train`.
 
     Attributes:
         manifest: The photos.
-        columns: Names of the columns.
-        always_learnt: Countries whose photos are trained on with every fold, because they could not be divided.
+        columns: Names of the split columns.
+        always_in_training: Countries that could not be divided; their photos are training photos in every fold.
     """
 
     manifest: Manifest
     columns: tuple[str, ...]
-    always_learnt: tuple[str, ...]
+    always_in_training: tuple[str, ...]
 
 
 def fold_manifest(
     manifest: Manifest, folder: Path, group: Literal["place", "none"], folds: int, seed: int
 ) -> FoldedManifest:
-    """Divide photos into folds, stratified by country, and keep them in `folds.parquet`.
+    """Divide photos into folds, stratified by country, and write them to `folds.parquet`.
 
     Args:
-        manifest: Photos; all of them take part, whatever its columns of splits say.
-        folder: Where the file goes, or lies already.
-        group: `"place"` never divides the photos of a place.
+        manifest: Photos; all of them are divided, whatever its split columns contain.
+        folder: Folder of the file; a file of an earlier call is checked and kept.
+        group: `"place"` keeps the photos of a place in one fold.
         folds: Number of folds, at least 2.
         seed: Seed of the division.
 
     Raises:
-        ManifestError: If there are too few photos or places.
+        ManifestError: If the manifest has too few photos or places.
         RecipeError: If the folder holds other folds.
     """
     by: Literal["place", "random"] = "place" if group == "place" else "random"
@@ -71,79 +70,84 @@ def fold_manifest(
         raise ManifestError("The manifest", f"leaves nothing for {', '.join(empty)}", remedy)
     table, path = manifest.table.assign(**held_out), folder / FOLDS
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         write_manifest(table, path)
-    # An ordinary manifest, so that `report`, `export` and all else work on each fold's run.
-    found = read_manifest(path, manifest.root, ["place"])
+    # An ordinary manifest, so that `report`, `export` and the other commands work on the run of each fold.
+    folded = read_manifest(path, manifest.root, ["place"])
     compared = ["file", "country", "place", *columns]
-    if not set(compared) <= set(found.table) or not found.table[compared].astype(str).equals(
+    if not set(compared) <= set(folded.table) or not folded.table[compared].astype(str).equals(
         table[compared].astype(str)
     ):
         raise RecipeError(str(path), "holds other folds or other photos", "Give another --out folder")
-    return FoldedManifest(found, columns, parts.kept_in_train)
+    return FoldedManifest(folded, columns, parts.kept_in_train)
 
 
 def cross_validate(
     recipe: Recipe,
     folded: FoldedManifest,
     folder: Path,
-    source: Path | None,
-    loading: LoadOptions,
-    say: Callable[[str], object],
+    weights: Path | None,
+    options: LoadOptions,
+    log: Callable[[str], object],
 ) -> dict[str, RunMetrics]:
-    """Train and measure one run a fold; what a killed cross-validation finished is not done again.
+    """Train and measure one run per fold. After a kill, the same call skips the finished folds.
 
     Args:
-        recipe: What to train; its columns of splits give way to the folds.
+        recipe: The recipe; the folds replace its validation splits.
         folded: See `fold_manifest`.
-        folder: Each run's folder is `fold-<n>` in it.
-        source: Starting weights of the backbone, or None.
-        loading: How photos are read.
-        say: Told which fold it is.
+        folder: Parent of the run folders, `fold-<n>`.
+        weights: Initial weights of the backbone, or None.
+        options: How photos are read.
+        log: Receives a message for each fold.
 
     Returns:
-        Figures by the name of the run's folder.
+        Metrics by the name of the run folder.
 
     Raises:
-        RecipeError: If a run cannot be trained or measured; see `run`.
+        RecipeError: If a run cannot be trained or measured; see `train_country`.
     """
-    found = {}
+    metrics = {}
     for number, column in enumerate(folded.columns, start=1):
-        own = folder / f"fold-{number}"
+        run_folder = folder / f"fold-{number}"
         data = recipe.data.model_copy(update={"validation_splits": (column,)})
-        say(f"fold {number} of {len(folded.columns)}: {own}")
-        train_country(recipe.model_copy(update={"data": data}), folded.manifest, own, source, loading)
-        if not (own / METRICS).exists():
-            write_report(read_country_run(own), folded.manifest, _WANTED_ACCURACY, loading.workers, show_photos=False)
-        found[own.name] = read_metrics(own)
-    return found
+        log(f"fold {number} of {len(folded.columns)}: {run_folder}")
+        train_country(recipe.model_copy(update={"data": data}), folded.manifest, run_folder, weights, options)
+        if not (run_folder / METRICS).exists():
+            write_run_metrics(read_country_run(run_folder), folded.manifest, _TARGET_ACCURACY, options.workers)
+        metrics[run_folder.name] = read_metrics(run_folder)
+    return metrics
 
 
 def spread_table(runs: dict[str, RunMetrics]) -> pd.DataFrame:
-    """One row a figure: its value in each fold, mean and standard deviation (n - 1), NaN where there is none."""
-    columns = {name: _fold_figures(metrics) for name, metrics in runs.items()}
-    table = pd.DataFrame(columns).astype(float)
+    """Mean and standard deviation (n - 1) of each metric over the folds.
+
+    Returns:
+        One row per metric: `metric`, its value in each fold, `mean` and `sd`; NaN where a value is undefined.
+    """
+    table = pd.DataFrame({name: _fold_metrics(metrics) for name, metrics in runs.items()}).astype(float)
     mean, sd = table.mean(axis=1), table.std(axis=1, ddof=1)
     return table.assign(mean=mean, sd=sd).rename_axis("metric").reset_index()
 
 
 def spread_text(table: pd.DataFrame) -> str:
-    """The table for the terminal, shares in per cent."""
+    """The table as text for the terminal, fractions in per cent."""
     shown = table.set_index("metric")
-    for metric in shown.index.difference(_NO_SHARES):
+    for metric in shown.index.difference(NOT_FRACTIONS):
         shown.loc[metric] *= 100
-    names = [metric if metric in _NO_SHARES else f"{metric} %" for metric in shown.index]
+    names = [metric if metric in NOT_FRACTIONS else f"{metric} %" for metric in shown.index]
     return str(shown.set_axis(names).to_string(float_format=lambda value: f"{value:.2f}", na_rep="\N{EN DASH}"))
 
 
-def write_cross_validation(recipe: Recipe, runs: dict[str, RunMetrics], table: pd.DataFrame, folder: Path) -> Path:
-    """Write `cv.json`, `cv.csv` and `cv.html`.
+def write_results(recipe: Recipe, runs: dict[str, RunMetrics], table: pd.DataFrame, folder: Path) -> None:
+    """Write the metrics of all folds, their means and standard deviations to `cv.json` and `cv.csv`.
 
-    Returns:
-        The page.
+    Args:
+        recipe: The recipe.
+        runs: See `cross_validate`.
+        table: See `spread_table`.
+        folder: Folder of the files.
     """
     rows = table.set_index("metric").astype(object).where(table.set_index("metric").notna(), None)
-    facts = {
+    results = {
         "recipe": recipe.model_dump(mode="json"),
         "folds": {
             name: {
@@ -157,24 +161,14 @@ def write_cross_validation(recipe: Recipe, runs: dict[str, RunMetrics], table: p
         "mean": rows["mean"].to_dict(),
         "sd": rows["sd"].to_dict(),
     }
-    (folder / "cv.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    table.to_csv(folder / "cv.csv", index=False)
-    values = {str(row["metric"]): [float(row[name]) for name in runs] for row in table.to_dict("records")}
-    shares = {name: found for name, found in values.items() if name not in _NO_SHARES}
-    others = {name: found for name, found in values.items() if name in _NO_SHARES}
-    pages = {
-        "Shares": metric_spread(shares, tuple(runs), LIGHT, ".0%"),
-        "Log-likelihood": metric_spread(others, tuple(runs), LIGHT, ".2f"),
-    }
-    page = folder / "cv.html"
-    page.write_text(figures_page(pages, f"{recipe.name}: {len(runs)} folds"), encoding="utf-8")
-    return page
+    atomic_write(folder / "cv.json", json.dumps(results, indent=1) + "\n")
+    atomic_write(folder / "cv.csv", table.to_csv(index=False))
 
 
 def _only_split(metrics: RunMetrics) -> SplitMetrics:
     return next(iter(metrics.splits.values()))
 
 
-def _fold_figures(metrics: RunMetrics) -> dict[str, float | None]:
+def _fold_metrics(metrics: RunMetrics) -> dict[str, float | None]:
     gaps = metrics.overfitting.gaps
     return scalar_metrics(_only_split(metrics)) | {"overfitting_gap": gaps[0].gap if gaps else None}

@@ -1,4 +1,4 @@
-"""What a study may change in a recipe, read from a small TOML file, and the grid around one of its points."""
+"""Search spaces: ranges and choices for the fields of a recipe, read from TOML, and grids around a point."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from triovision.train.recipes.reader import RecipeBook
 from triovision.train.recipes.sections import Section
 
 Point = Mapping[str, Any]
-"""A value for each field of a space, as Optuna keeps it."""
+"""A value for each field of a space, as Optuna stores it."""
 
 
 class _Range(Section):
@@ -43,39 +44,37 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """Fields of a recipe and the values that they may take.
+    """Fields of a recipe and their possible values.
 
     Attributes:
-        entries: What the file says, by field.
-        distributions: The same as Optuna takes it. A choice that is no single value is known by its JSON text.
+        entries: Ranges and choices of the file by field.
+        distributions: The same as Optuna's distributions. A choice that is a list or a table is named by its JSON text.
     """
 
     entries: Mapping[str, _Range | _Choices]
     distributions: dict[str, BaseDistribution]
 
     def overrides(self, point: Point) -> list[str]:
-        """A point as `read_recipe` takes it."""
-        return [f"{field}={json.dumps(self._written(field, value))}" for field, value in point.items()]
+        """A point as overrides for `RecipeBook.read`."""
+        return [f"{field}={json.dumps(self._recipe_value(field, value))}" for field, value in point.items()]
 
-    def facts(self) -> dict[str, Any]:
-        """What the file says, as JSON."""
+    def config(self) -> dict[str, Any]:
+        """The ranges and choices as JSON-serialisable values."""
         return {field: entry.model_dump(exclude_defaults=True) for field, entry in sorted(self.entries.items())}
 
     def grid_around(self, point: Point) -> list[dict[str, Any]]:
-        """The point with each of its numbers as it is and to both sides, in all combinations.
+        """All combinations of each number of the point and its two neighbours.
 
-        A field with a step goes one down and up, any other number to its half and its double, at most to the bounds.
-        Choices stay as they are.
+        The neighbours of a field with a step lie one step below and above; those of any other number are its half and
+        its double, within the bounds. Choices keep their value.
         """
         values = [self._neighbours(field, point[field]) for field in self.entries]
         return [dict(zip(self.entries, chosen, strict=True)) for chosen in product(*values)]
 
-    def _written(self, field: str, value: Any) -> Any:  # noqa: ANN401 - whatever TOML can say
+    def _recipe_value(self, field: str, value: Any) -> Any:  # noqa: ANN401 - any TOML value
         entry = self.entries[field]
-        found = (
-            [choice for choice in entry.choices if _known_as(choice) == value] if isinstance(entry, _Choices) else []
-        )
-        return found[0] if found else value
+        choices = entry.choices if isinstance(entry, _Choices) else []
+        return next((choice for choice in choices if _optuna_value(choice) == value), value)
 
     def _neighbours(self, field: str, value: Any) -> list[Any]:  # noqa: ANN401
         entry, distribution = self.entries[field], self.distributions[field]
@@ -92,11 +91,11 @@ class SearchSpace:
 def read_space(
     path: Path, recipe_name: str, overrides: Sequence[str] = (), book: RecipeBook[Any] = RECIPES
 ) -> SearchSpace:
-    """Read a space and build the recipe with every bound and choice in turn.
+    """Read a space, and check every bound and choice against the recipe.
 
     Args:
-        path: TOML: by field of the recipe, such as `"optimisation.learning_rate"`, its `low` and `high` and perhaps
-            `log` or `step`, or its `choices`.
+        path: TOML file. For each field of the recipe, such as `"optimisation.learning_rate"`, it gives `low` and
+            `high` and optionally `log` or `step`, or it gives `choices`.
         recipe_name: Name or file of the recipe.
         overrides: Its replaced fields.
         book: The recipes of its kind.
@@ -104,7 +103,7 @@ def read_space(
     Raises:
         RecipeError: If the file cannot be read, a field or value does not fit the recipe, or a range is empty.
     """
-    book.read(recipe_name, overrides)  # its own faults are not the space's
+    book.read(recipe_name, overrides)  # its own errors must not be reported as errors of the space
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
@@ -121,7 +120,12 @@ def read_space(
     return SearchSpace(entries, distributions)
 
 
-def value_at(recipe: BaseModel, field: str) -> Any:  # noqa: ANN401 - whatever a recipe holds
+def published_space() -> Path:
+    """Path of the search space of the published ResNetGPS study."""
+    return Path(str(files("triovision.train.recipes") / "search_spaces" / "resnetgps.toml"))
+
+
+def value_at(recipe: BaseModel, field: str) -> Any:  # noqa: ANN401 - any value of a recipe
     """Value of a field by its dotted name."""
     return reduce(lambda table, key: table[key.strip()], field.split("."), recipe.model_dump(mode="json"))
 
@@ -148,14 +152,14 @@ def _distribution(
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Optuna would shorten a range that its step does not divide
             if isinstance(entry, _Choices):
-                return CategoricalDistribution([_known_as(choice) for choice in entry.choices])
+                return CategoricalDistribution([_optuna_value(choice) for choice in entry.choices])
             return _range(entry, values)
     except (ValueError, UserWarning) as exc:
         raise RecipeError(subject, str(exc).rstrip("."), _REMEDY) from exc
 
 
 def _range(entry: _Range, bounds: list[Any]) -> BaseDistribution:
-    """A range of whole numbers where the recipe's field holds them, else of any."""
+    """An integer range where the recipe's field holds integers, else a float range."""
     if not all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds):
         raise ValueError("is no number: give choices")
     low, high = bounds
@@ -166,5 +170,5 @@ def _range(entry: _Range, bounds: list[Any]) -> BaseDistribution:
     return IntDistribution(low, high, entry.log, 1 if entry.step is None else int(entry.step))
 
 
-def _known_as(choice: JsonValue) -> bool | int | float | str | None:
+def _optuna_value(choice: JsonValue) -> bool | int | float | str | None:
     return json.dumps(choice) if isinstance(choice, list | dict) else choice

@@ -1,4 +1,4 @@
-"""Trials of a study: ordinary runs, in this process or several others, that end early where others did better."""
+"""Trials of a study: ordinary runs in one or several processes, with pruning below the median."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any
 
 import lightning
 import numpy as np
@@ -26,17 +25,17 @@ from optuna.trial import Trial, TrialState
 from triovision.errors import RecipeError
 from triovision.train.tuning.study import ERROR, StudyPlan, best_trial, load_study
 
-Say = Callable[[str], object]
+Log = Callable[[str], object]
 Sampler = type[TPESampler | RandomSampler]
 
 
 class ReportObjective(Callback):
-    """Tells a trial the objective after each epoch, and ends a run that does worse than the median of the others.
+    """Callback that reports the objective after each epoch, and stops a run below the median of the others.
 
     Args:
         trial: The trial.
-        metric: Name of the figure.
-        direction: Whether it should be large or small.
+        metric: Name of the objective.
+        direction: `"maximize"` or `"minimize"`.
     """
 
     def __init__(self, trial: Trial, metric: str, direction: str) -> None:
@@ -46,10 +45,10 @@ class ReportObjective(Callback):
         self.best: float | None = None
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002 - Lightning's signature
-        """Report the epoch's value.
+        """Report the value of the epoch.
 
         Raises:
-            TrialPruned: If the trial is not worth its other epochs.
+            TrialPruned: If the pruner stops the trial.
         """
         value = float(trainer.callback_metrics[self.metric])
         if not math.isfinite(value):
@@ -60,63 +59,63 @@ class ReportObjective(Callback):
             raise optuna.TrialPruned
 
 
-def run_trials(plan: StudyPlan[Any], study: optuna.Study, count: int, jobs: int, say: Say, sampler: Sampler) -> None:
-    """Run so many trials and keep the weights of the best alone.
+def run_trials(plan: StudyPlan, study: optuna.Study, count: int, jobs: int, log: Log, sampler: Sampler) -> None:
+    """Run trials and keep the weights of the best one only.
 
     Args:
-        plan: What the study is about.
-        study: The study, to be read from.
-        count: Number of trials; none where it is not above 0.
+        plan: Plan of the study.
+        study: The study; each trial loads its own copy.
+        count: Number of trials; 0 or less runs none.
         jobs: Trials at a time.
-        say: Told of each trial.
-        sampler: Chooses the values of those that are not queued.
+        log: Receives a message for each trial.
+        sampler: Chooses the values of the trials that are not queued.
 
     Raises:
         RecipeError: If a worker process was killed.
     """
     first, seed = len(study.get_trials(deepcopy=False)), plan.recipe({}).seed
-    # A sampler is made anew for each trial and must not draw the same again.
+    # Each trial has a new sampler, which must not draw the same values again.
     seeds = [int(np.random.SeedSequence((seed, first + i)).generate_state(1)[0]) for i in range(count)]
-    with closing(_numbers(plan, sampler, seeds, jobs)) as numbers:
+    with closing(_finished_numbers(plan, sampler, seeds, jobs)) as numbers:
         for done, number in enumerate(numbers, start=1):
             _keep_best(plan, study)
-            say(f"{_outcome(plan, study, number)} ({done} of {count})")
+            log(f"{_outcome(plan, study, number)} ({done} of {count})")
 
 
-def _numbers(plan: StudyPlan[Any], sampler: Sampler, seeds: Sequence[int], jobs: int) -> Generator[int, None, None]:
-    """Run a trial for each seed; their numbers as they end."""
+def _finished_numbers(plan: StudyPlan, sampler: Sampler, seeds: Sequence[int], jobs: int) -> Generator[int, None, None]:
+    """Run one trial for each seed; yield their numbers in the order in which they end."""
     if jobs == 1:
         yield from (_run_trial(plan, sampler(seed=seed)) for seed in seeds)
         return
     threads, others = max(1, (os.cpu_count() or 1) // jobs), set(active_children())
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin_worker, (threads,)) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _init_worker, (threads,)) as pool:
         futures = [pool.submit(_run_trial, plan, sampler(seed=seed)) for seed in seeds]
         try:
             yield from (future.result() for future in as_completed(futures))
         except BaseException as exc:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in set(active_children()) - others:
-                worker.kill()  # Lightning would put SIGTERM off
+                worker.kill()  # Lightning would delay SIGTERM
             if not isinstance(exc, BrokenProcessPool):
                 raise
             remedy = "Give fewer --jobs if memory ran out, and the same command to go on"
             raise RecipeError(str(plan.folder), "a worker process was killed", remedy) from exc
 
 
-def _begin_worker(threads: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the command, which ends its workers
+def _init_worker(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command handles Ctrl+C and ends its workers
     torch.set_num_threads(threads)
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - progress bars of several runs at once
 
 
-def _run_trial(plan: StudyPlan[Any], sampler: BaseSampler) -> int:
-    """Choose a point and train there. A trial that is broken off stays as one that runs; see `opened`."""
+def _run_trial(plan: StudyPlan, sampler: BaseSampler) -> int:
+    """Choose a point and train there. An interrupted trial keeps the state "running"; see `open_study`."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = load_study(plan, sampler)
     trial = study.ask(plan.space.distributions)
     report = ReportObjective(trial, plan.metric, plan.direction)
     try:
-        plan.train(plan.recipe(trial.params), trial_folder(plan, trial.number), [report])
+        plan.train(trial.params, trial_folder(plan, trial.number), [report])
         if report.best is None:
             raise RecipeError(plan.metric, "was no number in any epoch", "Check the validation photos")
     except optuna.TrialPruned:
@@ -129,17 +128,17 @@ def _run_trial(plan: StudyPlan[Any], sampler: BaseSampler) -> int:
     return trial.number
 
 
-def trial_folder(plan: StudyPlan[Any], number: int) -> Path:
-    """Where the run of a trial is."""
+def trial_folder(plan: StudyPlan, number: int) -> Path:
+    """Folder of the run of a trial."""
     return plan.folder / f"trial-{number:04d}"
 
 
-def _keep_best(plan: StudyPlan[Any], study: optuna.Study) -> None:
-    """Delete the weights of every trial that is over and not the best."""
-    over = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    complete = [trial for trial in over if trial.state == TrialState.COMPLETE]
+def _keep_best(plan: StudyPlan, study: optuna.Study) -> None:
+    """Delete the weights of every finished trial but the best."""
+    finished = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    complete = [trial for trial in finished if trial.state == TrialState.COMPLETE]
     best = best_trial(plan, study, complete).number if complete else None
-    for trial in over:
+    for trial in finished:
         if trial.number != best:
             folder = trial_folder(plan, trial.number)
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -147,7 +146,7 @@ def _keep_best(plan: StudyPlan[Any], study: optuna.Study) -> None:
                 weights.unlink()
 
 
-def _outcome(plan: StudyPlan[Any], study: optuna.Study, number: int) -> str:
+def _outcome(plan: StudyPlan, study: optuna.Study, number: int) -> str:
     trials = study.get_trials(deepcopy=False)
     trial = trials[number]
     if trial.state == TrialState.FAIL:

@@ -10,7 +10,7 @@ const draw = () => {
 draw();
 dark.addEventListener("change", draw);
 
-// The keyboard's way into a confusion matrix; the mouse drags a rectangle.
+// Zoom into a confusion matrix by keyboard; the mouse drags a rectangle.
 for (const select of document.querySelectorAll("select[data-figure]")) {
   select.addEventListener("change", () => {
     const [first, last] = select.value.split(" ").map(Number);
@@ -31,7 +31,7 @@ for (const button of document.querySelectorAll("th button")) {
     const body = header.closest("table").tBodies[0];
     const value = (row) => row.cells[column].dataset.value;
     const order = (a, b) => {
-      // A figure that does not exist stands last, whichever way the others run.
+      // A missing value stands last in both orders.
       if (value(a) === "" || value(b) === "") return (value(a) === "") - (value(b) === "");
       const difference = Number(value(a)) - Number(value(b));
       const rising = Number.isNaN(difference) ? value(a).localeCompare(value(b)) : difference;

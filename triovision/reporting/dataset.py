@@ -1,4 +1,4 @@
-"""A folder that shows a table of photos: figures as HTML and PNG, tables as CSV, and one page with all of them."""
+"""Dataset page of `triovision train statistics`, with its tables as CSV and its figures as HTML and PNG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from triovision.viz.palette import Palette
 
 _SCRIPT = "plotly.min.js"
 _WIDTH_PX = 1200
-_OPEN_ROWS = 12  # a longer table is folded
+_OPEN_ROWS = 12  # a longer table starts folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Section:
     """A table with its figure.
 
     Attributes:
-        name: File name without its ending.
+        name: File name without suffix.
         heading: Heading on the page.
-        table: Written to CSV; one of at most a thousand rows is shown on the page too.
-        figure: Drawn from the table, or None.
+        table: Table to write as CSV; the page shows its first thousand rows.
+        figure: Figure of the table, or None.
     """
 
     name: str
@@ -37,15 +37,15 @@ class Section:
 
 
 def write_dataset_page(folder: Path, title: str, sections: Sequence[Section], palette: Palette) -> None:
-    """Write `index.html`, a CSV file a table and an HTML file a figure; none of them needs a network.
+    """Write `index.html`, one CSV file per table and one HTML file per figure; none of them needs a network.
 
-    Plotly's script is written beside them once.
+    The HTML files share one copy of Plotly's script.
 
     Args:
-        folder: Where to write; made when missing.
+        folder: Folder of the files; created when missing.
         title: Heading of the page.
-        sections: In the order of the page.
-        palette: Colours of the page; those of the figures.
+        sections: Sections in the order of the page.
+        palette: Colours of the page, the same as those of the figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _SCRIPT).write_text(get_plotlyjs(), encoding="utf-8")
@@ -64,19 +64,19 @@ def write_dataset_page(folder: Path, title: str, sections: Sequence[Section], pa
 
 
 def write_pngs(folder: Path, sections: Sequence[Section]) -> str | None:
-    """Write a PNG of each figure through a browser.
+    """Write each figure as PNG, rendered by a browser.
 
     Returns:
-        Why there are none, in one line, or None when they were written.
+        None, or one line with the reason why the browser could not render them.
     """
     drawn = [section for section in sections if section.figure is not None]
     files = [folder / f"{section.name}.png" for section in drawn]
     heights = [section.figure.layout.height for section in drawn if section.figure is not None]
     try:
         plotly.io.write_images([section.figure for section in drawn], files, width=_WIDTH_PX, height=heights, scale=2)
-    except Exception as exc:  # Kaleido and its browser fail in ways that they do not list; the HTML is there anyway.
-        words = str(exc).strip() or type(exc).__name__
-        return " ".join(words.split())[:200]
+    except Exception as exc:  # Kaleido and its browser raise undocumented errors; the HTML is written anyway.
+        reason = str(exc).strip() or type(exc).__name__
+        return " ".join(reason.split())[:200]
     return None
 
 

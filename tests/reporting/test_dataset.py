@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from triovision.reporting.dataset import Section, write_dataset_page
+from triovision.viz import LIGHT
+from triovision.viz import dataset_figures as draw
+
+
+def test_the_page_escapes_what_the_manifest_says(tmp_path: Path) -> None:
+    table = pd.DataFrame({"source": ["<script>alert(1)</script>"], "photos": [1], "share": [1.0]})
+    sections = [Section("sources", "Sources", table, draw.source_bars(table, LIGHT))]
+    write_dataset_page(tmp_path, "<i>", sections, LIGHT)
+    page = (tmp_path / "index.html").read_text()
+    assert "<script>alert" not in page
+    assert "<h1>&lt;i&gt;</h1>" in page
