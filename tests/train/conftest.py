@@ -1,4 +1,4 @@
-"""The smallest studies of countries and of positions that can be trained."""
+"""Manifests and recipes that train in seconds: colours by country, towns by position."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ per_country = 3
 
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `tiny.toml` and `manifest.csv`: 40 pictures of two colours, 4 places each, and 1 of a third."""
+    """Folder with `tiny.toml` and `manifest.csv`: 40 images of two colours, 4 places each, and 1 image of a third."""
     folder = tmp_path_factory.mktemp("colours")
     random = np.random.default_rng(0)
     rows = ["file,country,lat,lon,place,split_new_places"]
@@ -64,9 +64,9 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def towns(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `tiny.toml` and `manifest.csv`: 8 pictures of each of 6 towns, a town of each country held out.
+    """Folder with `tiny.toml` and `manifest.csv`: 8 images of each of 6 towns, one town of each country held out.
 
-    One picture more has no position.
+    One more image has no position.
     """
     folder = tmp_path_factory.mktemp("towns")
     random = np.random.default_rng(0)

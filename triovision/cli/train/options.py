@@ -35,6 +35,7 @@ OVERRIDES = click.option(
     help="Replace a field of the recipe, in TOML: optimisation.epochs=3. May be repeated.",
 )
 _READING = (
+    WORKERS,
     click.option("--max-unreadable", default="1%", help="Largest number or percentage of unreadable photos."),
     click.option(
         "--save-every", default=200, type=click.IntRange(min=1), help="Steps between two checkpoints within an epoch."
@@ -61,7 +62,7 @@ WHERE = click.option(
 
 
 def loading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `LoadOptions`, except for `WORKERS`."""
+    """Add the options of `LoadOptions`; `--cache` holds images."""
     return _with(_LOADING, command)
 
 
@@ -70,7 +71,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     cache = click.option(
         "--cache", type=FOLDER, help="Folder of cached frozen features, shared by runs; a folder in --out by default."
     )
-    return _with((WORKERS, cache, *_READING), command)
+    return _with((cache, *_READING), command)
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from triovision.cli.train.options import FOLDER, WORKERS, inputs, loading_options, out_option, recipe_options
+from triovision.cli.train.options import FOLDER, inputs, loading_options, out_option, recipe_options
 
 
 @click.command()
@@ -21,7 +21,6 @@ def recipes() -> None:
 
 @click.command()
 @recipe_options
-@WORKERS
 @out_option("run")
 @click.option("--finetune-from", type=FOLDER, help="Finished run to fine-tune, last layer included.")
 @loading_options
@@ -35,7 +34,6 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     manifest: Path,
     root: Path | None,
     weights: Path | None,
-    workers: int,
     overrides: tuple[str, ...],
     out: Path,
     finetune_from: Path | None,
@@ -66,6 +64,6 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     recipe, photos = inputs(recipe_name, manifest, root, overrides)
     keep_freed_memory()
     trainer_options = TrainerOptions(accelerator, devices, nodes, strategy, compiled)
-    options = LoadOptions(workers=workers, **loading)
+    options = LoadOptions(**loading)
     finished = train_country(recipe, photos, out, init_from, options, trainer_options)
     rank_zero_only(click.echo)(f"finished weights: {finished}")

@@ -14,14 +14,14 @@ from triovision.cli.train.options import (
     FILE,
     FOLDER,
     MANIFEST,
-    OVERRIDES,
     ROOT,
-    WEIGHTS,
     WHERE,
     WORKERS,
     inputs,
     loading_options,
+    out_option,
     photos_where,
+    recipe_options,
 )
 
 if TYPE_CHECKING:
@@ -33,13 +33,8 @@ _GROUPS = {"place": "place", "none": "photo"}
 
 
 @click.command()
-@click.argument("recipe_name", metavar="RECIPE")
-@MANIFEST
-@ROOT
-@WEIGHTS
-@WORKERS
-@OVERRIDES
-@click.option("--out", required=True, type=FOLDER, help="Folder of the runs; an unfinished one is continued.")
+@recipe_options
+@out_option("runs")
 @click.option("--folds", default=5, type=click.IntRange(min=2), help="Number of folds.")
 @click.option(
     "--group",
@@ -96,13 +91,8 @@ def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--metric", help="Metric logged each epoch: <split>/top1, <split>/loss; by default top1 of the first split."
         ),
         click.option("--space", required=True, type=FILE, help="TOML: fields of the recipe and their ranges."),
-        click.option("--out", required=True, type=FOLDER, help="Folder of the study; an unfinished one is continued."),
-        OVERRIDES,
-        WORKERS,
-        WEIGHTS,
-        ROOT,
-        MANIFEST,
-        click.argument("recipe_name", metavar="RECIPE"),
+        out_option("study"),
+        recipe_options,
     ):
         command = option(command)
     return command

@@ -106,7 +106,7 @@ def train_country(
     world = RankInfo(world_size=trainer_options.devices * trainer_options.nodes)
     steps = math.ceil(len(TrainingBatches(sampler, optimisation.batch_size, world)) / optimisation.accumulation)
     unreadable = UnreadablePhotos(folder / FILE, allowed_photos(options.max_unreadable, len(manifest)))
-    best, own = _checkpoint_callbacks(folder, "val/loss", recipe.seed, unreadable, options.save_every)
+    best, own = _run_callbacks(folder, "val/loss", recipe.seed, unreadable, options.save_every)
     trainer = trainer_options.build(recipe, folder, steps, [*own, *callbacks])
     if trainer.is_global_zero:
         recipe = measured(recipe, splits.training, folder, options.workers)
@@ -173,7 +173,7 @@ def train_position(
     task = _check_position(task.readable(store), recipe)
     training, validation = _position_loaders(task, recipe, store)
     steps = math.ceil(len(training) / recipe.optimisation.accumulation)
-    best, own = _checkpoint_callbacks(folder, "val/median_km", recipe.seed, unreadable, options.save_every)
+    best, own = _run_callbacks(folder, "val/median_km", recipe.seed, unreadable, options.save_every)
     trainer = TrainerOptions().build(recipe, folder, steps, [*own, *callbacks])
     module = PositionModule(recipe, network, task, criterion, steps)
     trainer.fit(module, training, validation, ckpt_path=resume_checkpoint(folder), weights_only=True)
@@ -183,7 +183,7 @@ def train_position(
     return folder / FINISHED
 
 
-def _checkpoint_callbacks(
+def _run_callbacks(
     folder: Path, monitor: str, seed: int, unreadable: UnreadablePhotos, save_every: int
 ) -> tuple[ModelCheckpoint, list[Callback]]:
     """Callback of the best epoch, and the callbacks of every run in their order."""
@@ -202,10 +202,10 @@ def _trained_state(best: ModelCheckpoint) -> dict[str, Tensor]:
 def _finalize_country(best: ModelCheckpoint, folder: Path, recipe: Recipe, splits: Splits, workers: int) -> None:
     """Write the finished weights of a country run."""
     trained = _trained_state(best)
-    if share := recipe.optimisation.start_share:
+    if fraction := recipe.optimisation.start_share:
         init = load_file(folder / INIT)
         # Integer counters stay those of the trained network.
-        trained |= {k: torch.lerp(v, init[k], share) for k, v in trained.items() if v.is_floating_point()}
+        trained |= {k: torch.lerp(v, init[k], fraction) for k, v in trained.items() if v.is_floating_point()}
     network = build_country_network(recipe, len(splits.labels)).to(memory_format=torch.channels_last)
     network.load_state_dict(trained)
     if recipe.last_layer.at_end:
