@@ -22,7 +22,7 @@ from triovision.train.data.dataset import (
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import split
 from triovision.train.recipes.country_recipe import Recipe
-from triovision.train.recipes.sections import Augmentation, Data
+from triovision.train.recipes.sections import Augmentation, CountryDataSection
 
 PREPROCESSING = Preprocessing(input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 RECIPE = Recipe(
@@ -57,7 +57,7 @@ def test_a_held_out_place_is_never_a_known_place() -> None:
         ("c.jpg", "FR", "y", "val", "train"),
         ("d.jpg", "FR", "y", "val", "val"),
     )
-    splits = split(manifest, Data(min_photos=2))
+    splits = split(manifest, CountryDataSection(min_photos=2))
     assert [len(splits.validation[name]) for name in ("new_places", "known_places")] == [2, 1]
     seen = set(splits.training.table["place"])
     assert seen.isdisjoint(splits.validation["new_places"].table["place"])
@@ -67,7 +67,7 @@ def test_a_held_out_place_is_never_a_known_place() -> None:
 def test_half_of_the_unlearnt_countries_are_kept_from_training() -> None:
     rare = ["AD", "AG", "AI", "AL", "AM", "AO", "AR", "AW", "AZ", "BB", "BD", "BI"]
     manifest = table(*rows("FR", "x", 5), *(row for code in rare for row in rows(code, code, 1)))
-    splits = split(manifest, Data(min_photos=5))
+    splits = split(manifest, CountryDataSection(min_photos=5))
     kept = set(splits.elsewhere.table["country"])
     assert splits.labels == ("FR",)
     assert kept
@@ -132,6 +132,6 @@ def test_a_photo_that_is_marked_neither_is_neither_learnt_nor_measured() -> None
         ("b.jpg", "FR", "x", "test", "train"),
         ("c.jpg", "FR", "x", "val", "train"),
     ]
-    splits = split(table(*marks, ("d.jpg", "FR", "x", "train", "train")), Data(min_photos=2))
+    splits = split(table(*marks, ("d.jpg", "FR", "x", "train", "train")), CountryDataSection(min_photos=2))
     assert splits.training.table["file"].tolist() == ["a.jpg", "d.jpg"]
     assert splits.validation["new_places"].table["file"].tolist() == ["c.jpg"]

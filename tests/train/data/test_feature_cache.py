@@ -23,12 +23,12 @@ from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
 from triovision.train.recipes.country_recipe import Recipe
-from triovision.train.recipes.sections import Augmentation, Data, Optimisation
+from triovision.train.recipes.sections import Augmentation, CountryDataSection, Optimisation
 
 SQUARE = Preprocessing(input_size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 RECIPE = Recipe(
     name="tiny", description="", architecture="test_efficientnet", starting_weights="none", preprocessing=SQUARE,
-    data=Data(min_photos=2, validation_splits=("split",)), augmentation=Augmentation(train_size=32),
+    data=CountryDataSection(min_photos=2, validation_splits=("split",)), augmentation=Augmentation(train_size=32),
     optimisation=Optimisation(epochs=2, batch_size=2, precision="32-true"), freeze_blocks=2,
 )  # fmt: skip
 FILES = [f"{i}.jpg" for i in range(6)]
@@ -81,7 +81,7 @@ def test_a_family_without_stages_is_refused() -> None:
 def test_kept_features_are_those_of_each_view(manifest: Manifest, tmp_path: Path) -> None:
     prefix = cut_prefix(network("test_efficientnet"), 2)
     photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE)
-    kept = frozen_features(tmp_path, prefix, photos, {"of": "training"}, 0, views=3)
+    kept = frozen_features(tmp_path, prefix, photos, {"of": "training"}, 0, copies=3)
     seen = set()
     for row in range(len(FILES)):
         for seed in (0, 1, 2, 5):
@@ -127,7 +127,7 @@ def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
 
     monkeypatch.setattr(CountryModule, "on_train_epoch_start", freeze)
     torch.manual_seed(RECIPE.seed)
-    loading = LoadOptions(workers=0, cache=tmp_path / "cache", views=2)
+    loading = LoadOptions(workers=0, cache=tmp_path / "cache", augmented_copies=2)
     train_country(RECIPE, manifest, tmp_path / "run", None, loading)
     trained = read_country_run(tmp_path / "run").network
     torch.manual_seed(RECIPE.seed)
@@ -137,14 +137,18 @@ def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
         # What is read is the moving average, which rounds.
         same = torch.allclose(weights, before, rtol=1e-6, atol=1e-8)
         assert same == (id(weights) in frozen), name
-    # Features of 4 training photos in two views, of 2 validation photos; pictures of both.
+    # Features of 4 training photos in two copies, of 2 validation photos; pictures of both.
     sizes = sorted(len(np.fromfile(path / "index.bin", "u1")) // 28 for path in (tmp_path / "cache").iterdir())
     assert sizes == [2, 2, 4, 8]
 
 
-def test_views_need_something_frozen(manifest: Manifest, tmp_path: Path) -> None:
+def test_feature_caches_require_frozen_blocks(manifest: Manifest, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"freeze_blocks": 0})
     with pytest.raises(RecipeError, match="frozen part"):
         train_country(
-            recipe, manifest, tmp_path / "run", None, LoadOptions(workers=0, cache=tmp_path / "cache", views=2)
+            recipe,
+            manifest,
+            tmp_path / "run",
+            None,
+            LoadOptions(workers=0, cache=tmp_path / "cache", augmented_copies=2),
         )

@@ -18,7 +18,7 @@ from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
 from triovision.train.recipes.country_recipe import Recipe
-from triovision.train.recipes.sections import Augmentation, Data, Optimisation
+from triovision.train.recipes.sections import Augmentation, CountryDataSection, Optimisation
 
 pytestmark = pytest.mark.filterwarnings("ignore:Encountered `nan` values")
 
@@ -33,7 +33,7 @@ RECIPE = Recipe.model_validate(
     }
 ).model_copy(
     update={
-        "data": Data(min_photos=5, validation_splits=("split",)),
+        "data": CountryDataSection(min_photos=5, validation_splits=("split",)),
         "augmentation": Augmentation(train_size=32),
         "optimisation": Optimisation(epochs=2, batch_size=4, precision="32-true"),
     }

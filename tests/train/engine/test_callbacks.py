@@ -19,7 +19,7 @@ from triovision.train.engine.callbacks import Compile, StopEarly
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.losses.country import CrossEntropy
 from triovision.train.recipes.country_recipe import Recipe
-from triovision.train.recipes.sections import Loss
+from triovision.train.recipes.sections import CountryLossSection
 
 
 class Scripted(lightning.LightningModule):
@@ -89,7 +89,7 @@ def module() -> CountryModule:
             "preprocessing": {"input_size": 32, "mean": [0.5] * 3, "std": [0.5] * 3},
         }
     )
-    loss = CrossEntropy(Loss(), np.array([1, 1]), np.array([0.5, 0.5]))
+    loss = CrossEntropy(CountryLossSection(), np.array([1, 1]), np.array([0.5, 0.5]))
     return CountryModule(recipe, ("FR", "JP"), ("held_out",), 1, loss)
 
 

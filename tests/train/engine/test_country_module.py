@@ -11,7 +11,7 @@ from triovision.train.engine.country_module import CountryModule
 from triovision.train.losses.country import CrossEntropy
 from triovision.train.models.build import build_country_network, eval_frozen, freeze_blocks
 from triovision.train.recipes.country_recipe import Recipe
-from triovision.train.recipes.sections import Loss
+from triovision.train.recipes.sections import CountryLossSection
 
 LABELS = ("FR", "JP", "US")
 
@@ -54,7 +54,7 @@ def recipe(**fields: object) -> Recipe:
 
 
 def training(of: Recipe) -> CountryModule:
-    loss = CrossEntropy(Loss(), np.array([1, 1, 1]), np.array([1.0, 1, 1]) / 3)
+    loss = CrossEntropy(CountryLossSection(), np.array([1, 1, 1]), np.array([1.0, 1, 1]) / 3)
     return CountryModule(of, LABELS, ("held_out",), 2, loss)
 
 

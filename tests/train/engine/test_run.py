@@ -28,7 +28,7 @@ from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe, read_recipe
-from triovision.train.recipes.sections import LastLayer, Loss
+from triovision.train.recipes.sections import CountryLossSection, LastLayer
 
 COLOURS = {"FR": (40, 60, 220), "JP": (220, 50, 60), "NA": (230, 190, 60)}
 RECIPE = f"""
@@ -185,7 +185,7 @@ def test_a_folder_of_another_run_is_left_alone(finished: Path, photos: Manifest,
 def test_an_unknown_loss_is_an_error_before_anything_is_written(
     tmp_path: Path, photos: Manifest, recipe: Recipe
 ) -> None:
-    other = recipe.model_copy(update={"loss": Loss.model_construct(name="hinge")})
+    other = recipe.model_copy(update={"loss": CountryLossSection(name="hinge")})
     with pytest.raises(RecipeError, match=r"'hinge' is no registered country loss\. Give one of cross_entropy, focal"):
         train_country(other, photos, tmp_path / "run", None, LoadOptions(workers=0))
     assert not (tmp_path / "run").exists()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from triovision.errors import RecipeError
 from triovision.train.data.dataset import NO_LABEL
 from triovision.train.losses.country import COUNTRY_LOSSES, balanced_weights, build_country_loss, soft_targets
-from triovision.train.recipes.sections import Loss
+from triovision.train.recipes.sections import CountryLossSection
 
 NAMES = tuple(COUNTRY_LOSSES)
 PHOTOS, FREQUENCIES = np.array([60, 30, 6, 4]), np.array([0.4, 0.3, 0.2, 0.1])
@@ -20,7 +20,7 @@ TARGET = torch.tensor([0, 1, 2, 3, 0, 1])
 
 
 def loss(logits: Tensor, target: Tensor, smoothing: float = 0.0, **fields: object) -> Tensor:
-    config = Loss.model_validate(fields)
+    config = CountryLossSection.model_validate(fields)
     built = COUNTRY_LOSSES[config.name](config, PHOTOS, FREQUENCIES)
     value: Tensor = built(logits, built.targets(target, smoothing))
     return value
@@ -103,7 +103,7 @@ def test_losses_are_registered_by_name() -> None:
 
 
 def test_an_unknown_loss_is_refused_with_the_registered_names() -> None:
-    config = Loss.model_construct(name="hinge")
+    config = CountryLossSection(name="hinge")
     with pytest.raises(RecipeError, match=r"'hinge'.*cross_entropy, focal, binary_cross_entropy, logit_adjustment"):
         build_country_loss(config, ("FR", "JP"), np.array([0, 1]), np.array([0.5, 0.5]))
 
@@ -112,7 +112,7 @@ def test_photos_and_samples_are_counted_and_the_weights_printed(monkeypatch: pyt
     printed: list[str] = []
     monkeypatch.setattr("triovision.train.losses.country.rank_zero_info", printed.append)
     target, sampling = np.array([0, 0, 0, 1, NO_LABEL]), np.array([0.1, 0.1, 0.1, 0.5, 0.2])
-    built = build_country_loss(Loss(class_weights="balanced"), ("FR", "JP"), target, sampling)
+    built = build_country_loss(CountryLossSection(class_weights="balanced"), ("FR", "JP"), target, sampling)
     assert built.weights is not None
     torch.testing.assert_close(built.weights, torch.tensor([4 / 6, 2.0]))
     torch.testing.assert_close(built.log_frequencies.exp(), torch.tensor([0.3 / 0.8, 0.5 / 0.8]))

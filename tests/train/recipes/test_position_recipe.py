@@ -11,7 +11,7 @@ from triovision.inference.standardisation import read_standardisation
 from triovision.networks.resnetgps import VERSIONS
 from triovision.train.losses.position import POSITION_LOSSES
 from triovision.train.models.build import build_position_loss, build_position_network
-from triovision.train.recipes.position_recipe import RECIPES, PositionLoss, PositionRecipe
+from triovision.train.recipes.position_recipe import RECIPES, PositionRecipe
 from triovision.train.tuning.search_space import published_space, read_space
 from triovision.train.tuning.study import objectives
 
@@ -37,9 +37,14 @@ def test_the_default_is_the_best_of_the_study() -> None:
     assert recipe.loss.name == "mse_degrees"
 
 
-def test_versions_and_losses_are_those_there_are() -> None:
+def test_every_version_can_be_chosen() -> None:
     assert get_args(PositionRecipe.model_fields["version"].annotation) == VERSIONS
-    assert get_args(PositionLoss.model_fields["name"].annotation) == tuple(POSITION_LOSSES)
+
+
+def test_an_unknown_loss_is_refused_with_the_registered_names() -> None:
+    recipe = RECIPES.read("resnetgps_v1", ["loss.name=hinge"])
+    with pytest.raises(RecipeError, match=f"'hinge'.*{', '.join(POSITION_LOSSES)}"):
+        build_position_loss(recipe, SCALING)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -57,7 +62,7 @@ def test_a_mixture_widens_the_last_layer(version: str) -> None:
         ("trains=all", "`trains`"),
         ("dropouts.dropout1=1.0", "`dropouts.dropout1`"),
         ("optimisation.label_smoothing=0.1", "`optimisation.label_smoothing`.*`PositionRecipe` documents"),
-        ("loss.name=hinge", "`loss.name`"),
+        ("loss.components=0", "`loss.components`"),
     ],
 )
 def test_a_wrong_field_is_named(override: str, words: str) -> None:

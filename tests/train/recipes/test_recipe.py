@@ -11,7 +11,7 @@ from triovision.errors import RecipeError
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.models.build import build_country_network
 from triovision.train.recipes.country_recipe import Recipe, read_recipe, recipe_names
-from triovision.train.recipes.sections import Data
+from triovision.train.recipes.sections import CountryDataSection
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -58,7 +58,7 @@ def test_the_imbalance_recipe_is_that_of_the_report() -> None:
         ("preprocessing = 3", "`preprocessing`"),
         ('normalisation = "z_score"\npreprocessing = 3', "`preprocessing`"),
         ("[preprocessing]\ninput_size = 64", "preprocessing.mean"),
-        ("base = 3", "`base` is no text"),
+        ("base = 3", "`base` is not text"),
         ('base = "recipe_of_nobody"', "recipe_of_nobody"),
     ],
 )
@@ -112,7 +112,7 @@ def test_fields_can_be_replaced_one_by_one() -> None:
     assert (recipe.optimisation.epochs, recipe.optimisation.learning_rate) == (3, 1e-3)
     assert recipe.optimisation.layer_decay == 0.87  # the file's
     assert (recipe.schedule.name, recipe.loss.name) == ("step", "focal")
-    assert recipe.data == Data(oversampling=((10, 4),))
+    assert recipe.data == CountryDataSection(oversampling=((10, 4),))
     assert recipe.architecture_args == {"drop_path_rate": 0.1}
     assert not recipe.last_layer.at_end
 
@@ -120,9 +120,9 @@ def test_fields_can_be_replaced_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("optimisation.epochs", "names no field and value"),
-        ("=3", "names no field and value"),
-        ("optimisation..epochs=3", "names no field and value"),
+        ("optimisation.epochs", "is not a field and its value"),
+        ("=3", "is not a field and its value"),
+        ("optimisation..epochs=3", "is not a field and its value"),
         ("optimisation.epoch=3", "`optimisation.epoch`: Extra"),
         ("optimisation.epochs=many", "`optimisation.epochs`.*integer"),
         ("optimisation.epochs=3\nseed = 4", "`optimisation.epochs`.*integer"),

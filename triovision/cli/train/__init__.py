@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from triovision.cli.train.benchmarks import benchmark
 from triovision.cli.train.datasets import leakage, split, statistics
-from triovision.cli.train.ensembles import engines, ensemble
+from triovision.cli.train.ensembles import ensemble
 from triovision.cli.train.gldv2 import gldv2
-from triovision.cli.train.gps import benchmark, gps
+from triovision.cli.train.gps import gps
 from triovision.cli.train.manifests import manifest
 from triovision.cli.train.models import baselines, export
 from triovision.cli.train.reports import compare, report
@@ -48,7 +49,6 @@ for command in (
     search,
     evaluate,
     ensemble,
-    engines,
     gps,
     benchmark,
 ):

@@ -1,4 +1,4 @@
-"""Commands that train, tune and compare ResNetGPS, the position regressor."""
+"""Commands that train and tune ResNetGPS, the position regressor."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ import click
 
 from triovision.cli.train.options import (
     FILE,
-    FOLDER,
-    MANIFEST,
-    OVERRIDES,
-    ROOT,
-    WEIGHTS,
     out_option,
     reading_options,
     recipe_options,
@@ -136,68 +131,3 @@ def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     with resumable(), open_study(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)
         write_study(plan, study)
-
-
-@click.group()
-def benchmark() -> None:
-    """Compare architectures under the same hyper-parameters."""
-
-
-@benchmark.command()
-@MANIFEST
-@ROOT
-@WEIGHTS
-@OVERRIDES
-@out_option("runs")
-@click.option(
-    "--recipe", "recipe_name", default="resnetgps_v1", help="Recipe of all versions; its own version is ignored."
-)
-@click.option("--folds", default=5, type=click.IntRange(min=2), help="Number of folds.")
-@click.option("--versions", default="v1,v2,v3,v4", help="Versions to compare, separated by commas.", show_default=True)
-@click.option("--study", type=FOLDER, help="Folder of `gps tune`, to show its history and importances.")
-@reading_options
-def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
-    manifest: Path,
-    root: Path | None,
-    weights: Path | None,
-    overrides: tuple[str, ...],
-    out: Path,
-    recipe_name: str,
-    folds: int,
-    versions: str,
-    study: Path | None,
-    **reading: Any,  # noqa: ANN401 - the other options, for `ReadOptions`
-) -> None:
-    """Cross-validate ResNetGPS V1 to V4 by place: mean and standard deviation of every metric.
-
-    Each version is evaluated with the metadata of the true city, as in training, and with the metadata of candidate
-    cities, as in the app. All photos with a position are used.
-
-    Stop it at any time; the same command resumes it.
-    """
-    from triovision.reporting.position import write_benchmark_page  # noqa: PLC0415
-    from triovision.reporting.study import read_study_figures  # noqa: PLC0415
-    from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
-    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
-    from triovision.train.data.positions import located  # noqa: PLC0415
-    from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
-    from triovision.train.tuning import position_benchmark as b  # noqa: PLC0415
-    from triovision.train.tuning.cross_validation import fold_manifest  # noqa: PLC0415 - `--help` must not wait for torch
-
-    chosen = [
-        RECIPES.read(recipe_name, [*overrides, f"version={version}", f"name=resnetgps_{version}"])
-        for version in dict.fromkeys(versions.replace(" ", "").split(","))
-    ]
-    photos = located(read_manifest(manifest, root, ["place"]))
-    click.echo(f"{len(photos.manifest)} photos with a position, {photos.without_position} without")
-    more_figures = {} if study is None else read_study_figures(study)
-    with resumable():
-        folded = fold_manifest(photos.manifest, out, "place", folds, chosen[0].seed)
-        if folded.always_in_training:
-            listed = ", ".join(folded.always_in_training)
-            click.echo(f"in the training photos of every fold, having one place: {listed}")
-        metrics = b.run_benchmark(chosen, folded, out, weights, ReadOptions(**reading), click.echo)
-    table = b.spread_table(metrics)
-    click.echo(b.spread_text(table))
-    b.write_results(metrics, table, out)
-    click.echo(f"wrote {write_benchmark_page(metrics, out, more_figures)}")

@@ -1,4 +1,4 @@
-"""Compare a run with its baselines and make a model of it."""
+"""Commands that evaluate baselines and export a run as a model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT, WEIGHTS, 
 @ROOT
 @WEIGHTS
 @WORKERS
-@click.option("--run", "run_folder", type=FOLDER, help="A finished run to compare with.")
-@click.option("--rare", is_flag=True, help="Also measure how well rare countries are learnt.")
+@click.option("--run", "run_folder", type=FOLDER, help="Finished run to compare with.")
+@click.option("--rare", is_flag=True, help="Also measure the recall of rare countries.")
 def baselines(
     recipe_name: str,
     manifest: Path,
@@ -29,7 +29,7 @@ def baselines(
     run_folder: Path | None,
     rare: bool,
 ) -> None:
-    """Most frequent country, logistic regression on the starting features, and a run, on every split."""
+    """Evaluate the most frequent country and a logistic regression on initial features, on every split."""
     from triovision.train.data.splits import split  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415
     from triovision.train.evaluation import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
@@ -75,9 +75,11 @@ def baselines(
 @click.option(
     "--positions",
     type=FOLDER,
-    help="Measured run of ResNetGPS behind RUN's frozen backbone, for a model that answers with positions too.",
+    help="Evaluated run of ResNetGPS on RUN's frozen backbone, for a model that predicts positions too.",
 )
-@click.option("--accuracy", default=0.75, type=click.FloatRange(0, 1), help="Wanted of answers not abstained.")
+@click.option(
+    "--accuracy", default=0.75, type=click.FloatRange(0, 1), help="Target accuracy of the confident predictions."
+)
 @click.option("--models", type=FOLDER, default="models", help="Where the model's folder goes.")
 def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     run_folder: Path,
@@ -91,7 +93,7 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     accuracy: float,
     models: Path,
 ) -> None:
-    """Calibrate RUN and write it where the app finds it."""
+    """Calibrate RUN and write it to the models that the app shows."""
     from triovision.metrics.position import read_position_metrics  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_position_run  # noqa: PLC0415
@@ -99,7 +101,7 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.export.position_model import with_positions  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, ["place"])
-    # What lies where on this machine is nobody's business.
+    # A card must not publish paths of this machine.
     command = shlex.join(["triovision", *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])])
     request = c.ExportRequest(model_id, calibrate_on or run_folder, accuracy, models, command)
     build = c.country_classifier

@@ -26,6 +26,7 @@ MANIFEST = click.option(
 )
 ROOT = click.option("--root", type=FOLDER, help="Folder of the photos; the manifest's folder by default.")
 WEIGHTS = click.option("--weights", type=FILE, help="Initial weights (safetensors); timm's weights by default.")
+DEVICE = click.option("--device", help="cpu, cuda, cuda:1 or mps; the fastest present by default.")
 WORKERS = click.option("--workers", default=2, type=click.IntRange(min=0), help="Processes that decode photos.")
 OVERRIDES = click.option(
     "--set",
@@ -49,7 +50,7 @@ _LOADING = (
         help="Shorter side of cached images; by default the one that the recipe needs.",
     ),
     click.option(
-        "--views",
+        "--augmented-copies",
         default=0,
         type=click.IntRange(min=0),
         help="Augmented copies of each photo whose frozen features are cached; 0: no feature cache.",

@@ -55,7 +55,7 @@ def leading_modules(network: nn.Module, n_blocks: int) -> list[nn.Module]:
                 return [network.get_submodule(name) for name in stem] + found[:n_blocks]
             reason = f"is {n_blocks}, and {type(network).__name__} has {len(found)} stages"
             raise RecipeError("`freeze_blocks`", reason, f"Give 1 to {len(found)}")
-    remedy = "Train it without --views"
+    remedy = "Train it without --augmented-copies"
     raise RecipeError(type(network).__name__, "is of no family whose frozen part can be cut off", remedy)
 
 
@@ -89,17 +89,17 @@ def _unchanged(batch: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class FrozenFeatures(Dataset[Sample | None]):
-    """Outputs of the frozen part with their targets, for a number of fixed views of each photo.
+    """Outputs of the frozen part with their targets, for a number of fixed copies of each photo.
 
     Attributes:
-        store: float16 arrays by `row * views + view`.
+        store: float16 arrays by `row * copies + view`.
         targets: Target of each row.
-        views: Views of each photo; the seed of a draw chooses one.
+        copies: Views of each photo; the seed of a draw chooses one.
     """
 
     store: ArrayStore
     targets: NDArray[np.int64]
-    views: int
+    copies: int
 
     def __len__(self) -> int:
         """Number of photos."""
@@ -108,7 +108,7 @@ class FrozenFeatures(Dataset[Sample | None]):
     def __getitem__(self, draw: SampleKey | int) -> Sample | None:
         """Output of the frozen part, float16 of shape `(c, h, w)`, and target; None for an unreadable photo."""
         row, seed = draw if isinstance(draw, tuple) else (draw, 0)
-        found = self.store.get(row * self.views + seed % self.views)
+        found = self.store.get(row * self.copies + seed % self.copies)
         return None if found is None else (torch.from_numpy(found.copy()), int(self.targets[row]))
 
 
@@ -123,7 +123,7 @@ def collate_features(samples: Sequence[Sample | None]) -> tuple[Tensor, Tensor]:
 
 def frozen_features(
     folder: Path, prefix: nn.Module, photos: TrainingPhotos | ValidationPhotos, about: dict[str, str], workers: int,
-    views: int = 1,
+    copies: int = 1,
 ) -> FrozenFeatures:  # fmt: skip
     """Pass every photo through the frozen part once, unless that was done; a killed build goes on.
 
@@ -133,35 +133,37 @@ def frozen_features(
         photos: Photos, changed at random (training) or not (validation).
         about: What the pictures depend on: manifest, recipe, split.
         workers: Processes that prepare pictures.
-        views: Randomly changed views of each training photo; 1 for validation.
+        copies: Randomly changed copies of each training photo; 1 for validation.
 
     Raises:
         RecipeError: If the disk is (or would be) full, or an output is too large for float16.
     """
-    about = about | {"prefix_sha256": weights_sha256(prefix), "views": str(views)}
+    about = about | {"prefix_sha256": weights_sha256(prefix), "copies": str(copies)}
     store = ArrayStore(cache_folder(folder, about), np.float16)
-    keys = np.arange(len(photos) * views)
+    keys = np.arange(len(photos) * copies)
     if not store.has(keys).all():
         with store.writing() as appender:
             missing = keys[~store.has(keys)]
-            batches = _pictures(photos, missing, views, workers)
+            batches = _pictures(photos, missing, copies, workers)
             bar = tqdm(batches, "frozen part", -(-len(missing) // _BATCH), unit="batch", disable=None)
             for number, (batch_keys, batch) in enumerate(bar):
                 with torch.inference_mode():
                     features = prefix(batch.to(next(prefix.parameters()).device)).to(torch.float16).cpu()
                 if not features.isfinite().all():
-                    raise RecipeError("The frozen part", "gives values beyond 65504", "Train without --views")
+                    raise RecipeError(
+                        "The frozen part", "gives values beyond 65504", "Train without --augmented-copies"
+                    )
                 if number == 0:
                     check_space(store.folder, len(missing) * features[0].nbytes)
                 appender.append(list(zip(batch_keys, features.numpy(), strict=True)))
-    return FrozenFeatures(store, photos.targets, views)
+    return FrozenFeatures(store, photos.targets, copies)
 
 
 def _pictures(
-    photos: TrainingPhotos | ValidationPhotos, keys: NDArray[np.int64], views: int, workers: int
+    photos: TrainingPhotos | ValidationPhotos, keys: NDArray[np.int64], copies: int, workers: int
 ) -> Iterator[tuple[list[int], Tensor]]:
     """Batches of keys and normalised pictures; photos that cannot be read are left out."""
-    draws: list[Any] = [divmod(int(key), views) for key in keys]
+    draws: list[Any] = [divmod(int(key), copies) for key in keys]
     if isinstance(photos, ValidationPhotos):
         draws = [row for row, _ in draws]
     loader = DataLoader(

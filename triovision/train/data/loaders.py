@@ -48,11 +48,11 @@ class LoadOptions(ReadOptions):
 
     Attributes:
         cache_side: Shorter side in pixels of the cached pictures; None for what the recipe's crops need.
-        views: Randomly changed views of each photo whose frozen features are cached; 0 computes them in every epoch.
+        augmented_copies: Augmented copies of each photo whose frozen features are cached; 0: no feature cache.
     """
 
     cache_side: int | None = None
-    views: int = 0
+    augmented_copies: int = 0
 
     def side(self, recipe: Recipe) -> int:
         """Shorter side in pixels of the cached pictures."""
@@ -60,17 +60,21 @@ class LoadOptions(ReadOptions):
 
     def config(self, recipe: Recipe) -> dict[str, Any]:
         """What changes the pictures that are learnt from, and so the result; nothing without a cache."""
-        return {"pictures": {"shorter_side": self.side(recipe), "views": self.views}} if self.cache else {}
+        return (
+            {"pictures": {"shorter_side": self.side(recipe), "augmented_copies": self.augmented_copies}}
+            if self.cache
+            else {}
+        )
 
-    def views_cache(self, recipe: Recipe) -> Path:
+    def feature_cache_folder(self, recipe: Recipe) -> Path:
         """Folder of the cached views.
 
         Raises:
             RecipeError: If there is none, or nothing is frozen.
         """
         if self.cache is None or recipe.freeze_blocks == 0:
-            remedy = "Give --cache and a recipe with `freeze_blocks`, or no --views"
-            raise RecipeError("--views", "needs a cache and a frozen part", remedy)
+            remedy = "Give --cache and a recipe with `freeze_blocks`, or no --augmented-copies"
+            raise RecipeError("--augmented-copies", "needs a cache and a frozen part", remedy)
         return self.cache
 
 
@@ -186,7 +190,7 @@ def frozen_loaders(
     Raises:
         RecipeError: If nothing is frozen, no cache is given, the network cannot be cut or the disk is full.
     """
-    cache = loading.views_cache(recipe)
+    cache = loading.feature_cache_folder(recipe)
     prefix = cut_prefix(network, recipe.freeze_blocks)
     prefix.to("cuda" if torch.cuda.is_available() else "cpu")
     about = {
@@ -198,7 +202,7 @@ def frozen_loaders(
     changed = {"augmentation": _text(recipe.augmentation.model_dump()), "side": str(loading.side(recipe))}
     workers = loading.workers
     training = frozen_features(
-        cache, prefix, photos.training, about | changed | {"split": "training"}, workers, loading.views
+        cache, prefix, photos.training, about | changed | {"split": "training"}, workers, loading.augmented_copies
     )
     names = [name for name, part in splits.validation.items() if len(part)]
     held_out = [

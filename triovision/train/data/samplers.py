@@ -15,12 +15,12 @@ from torch.utils.data import BatchSampler, Sampler
 
 from triovision.errors import RecipeError
 from triovision.train.data.manifest import Manifest
-from triovision.train.recipes.sections import Data
+from triovision.train.recipes.sections import CountryDataSection
 
 SampleKey = tuple[int, int]
 
 
-def draw_weights(manifest: Manifest, labels: Sequence[str], data: Data) -> NDArray[np.float64]:
+def draw_weights(manifest: Manifest, labels: Sequence[str], data: CountryDataSection) -> NDArray[np.float64]:
     """Probability of each photo to be drawn: tempered by country, then by place within the country.
 
     All countries without a label count as one, so that they stay a small part of what is seen.
@@ -41,7 +41,7 @@ def draw_weights(manifest: Manifest, labels: Sequence[str], data: Data) -> NDArr
     return shares
 
 
-def draws_per_epoch(manifest: Manifest, labels: Sequence[str], data: Data) -> NDArray[np.int64]:
+def draws_per_epoch(manifest: Manifest, labels: Sequence[str], data: CountryDataSection) -> NDArray[np.int64]:
     """How often oversampling draws each photo: more often where the country has few, once where it has no label."""
     counts = Counter(manifest.table["country"])
     times = {c: next((t for below, t in data.oversampling if counts[c] < below), 1) for c in labels}
@@ -123,7 +123,7 @@ class RepeatSampler(PhotoSampler):
         return random.permutation(np.repeat(np.arange(len(self.times)), self.times))
 
 
-def build_sampler(manifest: Manifest, labels: Sequence[str], data: Data, seed: int) -> PhotoSampler:
+def build_sampler(manifest: Manifest, labels: Sequence[str], data: CountryDataSection, seed: int) -> PhotoSampler:
     """The sampler that the recipe names."""
     match data.sampler:
         case "tempered":

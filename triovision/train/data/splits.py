@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from triovision.errors import ManifestError
 from triovision.train.data.dataset import choose_labels
 from triovision.train.data.manifest import Manifest
-from triovision.train.recipes.sections import Data
+from triovision.train.recipes.sections import CountryDataSection
 
 By = Literal["place", "source", "random"]
 
@@ -198,7 +198,7 @@ class Splits:
     elsewhere: Manifest
 
 
-def split(manifest: Manifest, data: Data) -> Splits:
+def split(manifest: Manifest, data: CountryDataSection) -> Splits:
     """Training photos are `train` in every column; a validation photo belongs to the first column that says `val`.
 
     A photo of a held-out place is therefore never counted among the new photos of known places. Which countries

@@ -109,7 +109,7 @@ class CountryDataModule(lightning.LightningDataModule):
         photos = prepare(recipe, data.manifest, data.splits, data.options, data.unreadable)
         if data.resumed is None:
             self._init_weights(recipe, rank.rank == 0)
-        if not data.options.views:
+        if not data.options.augmented_copies:
             return loaders(recipe, data.sampler, photos, data.options, rank)
         if data.resumed is not None:
             # Not the moving average, which rounds even frozen weights.

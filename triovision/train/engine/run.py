@@ -217,8 +217,8 @@ def _finalize_country(best: ModelCheckpoint, folder: Path, recipe: Recipe, split
 def _check_country(recipe: Recipe, splits: Splits, options: LoadOptions) -> tuple[str, ...]:
     """Names of the validation splits that have photos; raises RecipeError where the run cannot begin."""
     _ = COUNTRY_LOSSES[recipe.loss.name]  # raises where no loss has the name
-    if options.views:
-        options.views_cache(recipe)
+    if options.augmented_copies:
+        options.feature_cache_folder(recipe)
     if len(splits.labels) < 2:
         remedy = "Add photos or lower `data.min_photos`"
         raise RecipeError(recipe.name, f"{len(splits.labels)} countries have enough training photos", remedy)

@@ -25,7 +25,7 @@ from triovision.train.engine.run_folder import RUN_CONFIG, read_country_run
 from triovision.train.models.forward import readable_outputs
 from triovision.train.models.linear_probe import country_weights, soft_logistic
 from triovision.train.recipes.position_recipe import PositionRecipe
-from triovision.train.recipes.sections import Data, LastLayer
+from triovision.train.recipes.sections import CountryDataSection, LastLayer
 
 #: As the last layer of a country classifier counts its photos.
 _COUNTRY_POWER = 0.5
@@ -51,7 +51,7 @@ class Classifier:
     labels: tuple[str, ...]
     temperature: float
     manifest_sha256: str
-    data: Data | None
+    data: CountryDataSection | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +84,7 @@ def read_classifier(name: str) -> Classifier:
     engine = cast(CountryEngine, load_model(name))
     card, made = engine.card, engine.card.provenance
     try:
-        data = Data.model_validate(made.recipe["data"])
+        data = CountryDataSection.model_validate(made.recipe["data"])
     except (KeyError, ValidationError):  # a card that was not made here
         data = None
     preprocessing, temperature = card.network_input, card.calibration.temperature

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from triovision.train.data.dataset import NO_LABEL
 from triovision.train.losses.registry import LossRegistry
-from triovision.train.recipes.sections import Loss
+from triovision.train.recipes.sections import CountryLossSection
 
 
 class CountryLoss(nn.Module, ABC):
@@ -34,7 +34,7 @@ class CountryLoss(nn.Module, ABC):
     weights: Tensor | None
     log_frequencies: Tensor
 
-    def __init__(self, config: Loss, photos: NDArray[np.int64], frequencies: NDArray[np.float64]) -> None:
+    def __init__(self, config: CountryLossSection, photos: NDArray[np.int64], frequencies: NDArray[np.float64]) -> None:
         super().__init__()
         self.config = config
         balanced = torch.from_numpy(balanced_weights(photos)).float() if config.class_weights == "balanced" else None
@@ -133,7 +133,7 @@ def balanced_weights(photos: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def build_country_loss(
-    config: Loss, labels: Sequence[str], target: NDArray[np.int64], sampling: NDArray[np.float64]
+    config: CountryLossSection, labels: Sequence[str], target: NDArray[np.int64], sampling: NDArray[np.float64]
 ) -> CountryLoss:
     """Build the loss of a recipe for its training photos, and print the class weights.
 

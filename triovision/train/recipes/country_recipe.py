@@ -1,4 +1,4 @@
-"""A recipe: one small TOML file that names everything a run depends on."""
+"""Recipe of a country run: everything that training a country classifier depends on."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from triovision.train.recipes.reader import RecipeBook
-from triovision.train.recipes.sections import Augmentation, Data, LastLayer, Loss, Optimisation, RunRecipe
+from triovision.train.recipes.reader import RecipeReader
+from triovision.train.recipes.sections import (
+    Augmentation,
+    CountryDataSection,
+    CountryLossSection,
+    LastLayer,
+    Optimisation,
+    RunRecipe,
+)
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _UNIT = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
 class Recipe(RunRecipe):
-    """Everything that a run of a country classifier depends on beside the manifest and the starting weights.
-
-    `RunRecipe` and what follows.
+    """The recipe of a country run.
 
     Attributes:
-        architecture_args: Arguments of the architecture beside the dropout, such as `img_size`; they go into the
-            model's card.
+        architecture_args: Arguments of `timm.create_model` beside the dropout rate, such as `img_size`; the card of the
+            model repeats them.
         drop_rate: Dropout before the last layer.
-        freeze_blocks: The stem and this many of the first stages keep their starting weights and statistics; 0 to
-            train all layers. A block of a vision transformer counts as a stage.
-        normalisation: `given`: by the mean and the standard deviation of the preprocessing. `imagenet`: by those of
-            ImageNet. `divide_by_255`: to between 0 and 1. `z_score`: by those of the training photos, measured once
-            when a run begins; until then what the preprocessing gives, or ImageNet's.
-        data: See `Data`.
+        freeze_blocks: Number of first stages that are frozen with the stem; 0 trains all layers. A block of a vision
+            transformer counts as a stage.
+        normalisation: `given`: the mean and the standard deviation of `preprocessing`. `imagenet`: those of ImageNet.
+            `divide_by_255`: values between 0 and 1. `z_score`: those of the training photos, computed when a run
+            starts.
+        data: See `CountryDataSection`.
         augmentation: See `Augmentation`.
-        loss: See `Loss`.
+        loss: See `CountryLossSection`.
         optimisation: See `Optimisation`.
         last_layer: See `LastLayer`.
     """
@@ -39,20 +44,20 @@ class Recipe(RunRecipe):
     drop_rate: float = Field(default=0.2, ge=0, lt=1)
     freeze_blocks: int = Field(default=0, ge=0)
     normalisation: Literal["given", "imagenet", "divide_by_255", "z_score"] = "given"
-    data: Data = Data()
+    data: CountryDataSection = CountryDataSection()
     augmentation: Augmentation = Augmentation()
-    loss: Loss = Loss()
+    loss: CountryLossSection = CountryLossSection()
     optimisation: Optimisation = Optimisation()
     last_layer: LastLayer = LastLayer()
 
     def timm_arguments(self) -> dict[str, Any]:
-        """The arguments of the architecture."""
+        """`architecture_args`."""
         return self.architecture_args
 
     @model_validator(mode="before")
     @classmethod
-    def _named_normalisation(cls, recipe: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
-        """Write the mean and the standard deviation that `normalisation` names."""
+    def _named_normalisation(cls, recipe: Any) -> Any:  # noqa: ANN401 - any value of the file
+        """Fill in the mean and the standard deviation that `normalisation` names."""
         if not isinstance(recipe, Mapping):
             return recipe
         given = recipe.get("preprocessing", {})
@@ -69,7 +74,7 @@ class Recipe(RunRecipe):
 
 
 #: The recipes of country classifiers.
-RECIPES = RecipeBook(Recipe, "country")
+RECIPES = RecipeReader(Recipe, "country")
 
 
 def recipe_names() -> list[str]:
@@ -78,7 +83,7 @@ def recipe_names() -> list[str]:
 
 
 def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by its name in the package or from a TOML file; see `RecipeBook.read`.
+    """Read a recipe by its name in the package or from a TOML file; see `RecipeReader.read`.
 
     Raises:
         RecipeError: If there is no such recipe, or a field is unknown, missing or out of its range.

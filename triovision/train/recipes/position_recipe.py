@@ -1,4 +1,4 @@
-"""What a run of ResNetGPS depends on."""
+"""Recipe of a position run: everything that training ResNetGPS depends on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from triovision.train.recipes.reader import RecipeBook
+from triovision.train.recipes.reader import RecipeReader
 from triovision.train.recipes.sections import RunRecipe, Section
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Data(Section):
-    """Which photos are learnt from: each of them once an epoch.
+class PositionDataSection(Section):
+    """The training photos, each drawn once per epoch.
 
     Attributes:
-        validation_splits: Columns of the manifest; `val` in any of them keeps a photo out of training.
+        validation_splits: Columns of the manifest; a photo with `val` in any of them is held out.
     """
 
     validation_splits: tuple[str, ...] = ("split_new_places", "split_known_places")
@@ -26,11 +26,11 @@ class Dropouts(Section):
     """Dropout rates, by the names that `build_resnetgps` gives them.
 
     Attributes:
-        city_dropout1: First rate among the layers that read the city metadata.
-        city_dropout2: Second rate there.
-        dropout1: Behind the first layer that reads the image.
-        dropout2: Behind the second.
-        dropout3: Behind the third.
+        city_dropout1: After the first layer of the city branch.
+        city_dropout2: After its second layer.
+        dropout1: After the first layer of the image branch.
+        dropout2: After the second.
+        dropout3: After the third.
     """
 
     city_dropout1: Rate
@@ -40,27 +40,27 @@ class Dropouts(Section):
     dropout3: Rate
 
 
-class PositionLoss(Section):
-    """What is made small.
+class PositionLossSection(Section):
+    """The loss of a position run.
 
     Attributes:
-        name: See `triovision.train.losses.position`; `mse_degrees` is that of the study.
-        components: Components of `von_mises_fisher_mixture`.
-        auxiliary_weight: Weight of what the architecture adds itself: V3's reconstruction of the metadata.
+        name: A loss registered in `triovision.train.losses.position`; `mse_degrees` is that of the ResNetGPS study.
+        components: Number of components of `von_mises_fisher_mixture`.
+        auxiliary_weight: Weight of the auxiliary loss of the architecture: the reconstruction of the metadata in V3.
     """
 
-    name: Literal["mse_degrees", "great_circle", "von_mises_fisher_mixture"] = "mse_degrees"
+    name: str = "mse_degrees"
     components: int = Field(default=8, ge=1)
     auxiliary_weight: float = Field(default=1.0, ge=0)
 
 
 class Candidates(Section):
-    """How a photo is measured whose city nobody knows.
+    """Candidate cities with which a photo of an unknown city is evaluated.
 
     Attributes:
-        countries: Most probable countries whose cities the regressor is asked about.
-        per_country: Most candidate cities of one country.
-        min_photos: Countries with fewer training photos are none of the linear probe's.
+        countries: Number of most probable countries whose cities are candidates.
+        per_country: Largest number of candidate cities per country.
+        min_photos: Countries with fewer training photos are no label of the linear probe.
     """
 
     countries: int = Field(default=5, ge=1)
@@ -69,29 +69,28 @@ class Candidates(Section):
 
 
 class PositionRecipe(RunRecipe):
-    """Everything that a run depends on beside the manifest and the starting weights: `RunRecipe` and what follows.
+    """The recipe of a position run.
 
-    Its `architecture` is that of the backbone, a ResNet of timm or `resnet50_v1`. Of its optimisation, `patience`
-    and the schedule `plateau` follow the validation loss; the epoch that is kept is that of the smallest median
-    distance.
+    `architecture` names the backbone: a ResNet of timm, or `resnet50_v1`. `patience` and the schedule `plateau` follow
+    the validation loss; the best epoch is the one with the smallest median distance.
 
     Attributes:
-        version: Which of the four architectures.
-        trains: How deep the backbone trains: `layer4`, its last stage, as published, or `nothing` of it, so that an
-            epoch costs only what lies behind the backbone.
-        data: See `Data`.
+        version: One of the four architectures of ResNetGPS.
+        trains: Part of the backbone that is trained: `layer4`, its last stage, as published, or `nothing`, so that an
+            epoch computes only the layers after the backbone.
+        data: See `PositionDataSection`.
         dropouts: See `Dropouts`.
-        loss: See `PositionLoss`.
+        loss: See `PositionLossSection`.
         candidates: See `Candidates`.
     """
 
     version: Literal["v1", "v2", "v3", "v4"]
     trains: Literal["layer4", "nothing"] = "layer4"
-    data: Data = Data()
+    data: PositionDataSection = PositionDataSection()
     dropouts: Dropouts
-    loss: PositionLoss = PositionLoss()
+    loss: PositionLossSection = PositionLossSection()
     candidates: Candidates = Candidates()
 
 
 #: The recipes of ResNetGPS.
-RECIPES = RecipeBook(PositionRecipe, "position")
+RECIPES = RecipeReader(PositionRecipe, "position")

@@ -1,4 +1,4 @@
-"""Recipes as TOML files: read by name or path, on top of a base, with fields replaced."""
+"""Reader of recipes from TOML files: by name or path, with a base recipe and overrides."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ R = TypeVar("R", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class RecipeBook(Generic[R]):
-    """The recipes of one kind.
+class RecipeReader(Generic[R]):
+    """Reads the recipes of one kind.
 
     Attributes:
-        kind: What a recipe is read as.
-        folder: Folder of this package that holds the recipes that come with TrioVision.
+        kind: Class of the recipes.
+        folder: Folder of this package with the recipes that come with it.
     """
 
     kind: type[R]
@@ -40,12 +40,12 @@ class RecipeBook(Generic[R]):
     def read(self, name_or_path: str, overrides: Sequence[str] = ()) -> R:
         """Read a recipe by its name in the package or from a TOML file.
 
-        A recipe may name another one as its `base`, by name or path, and give only what differs.
+        A recipe may name another recipe as its `base`, by name or path, and hold only the fields that differ.
 
         Args:
             name_or_path: Name or file.
-            overrides: Fields to replace, each `section.field=value` with the value in TOML; a value that is no TOML
-                is text, so that words need no quotes.
+            overrides: Fields to replace, each `section.field=value` with the value in TOML; a value that is not valid
+                TOML is taken as text, so that a word needs no quotes.
 
         Raises:
             RecipeError: If there is no such recipe, or a field is unknown, missing or out of its range.
@@ -60,18 +60,18 @@ class RecipeBook(Generic[R]):
             raise RecipeError(name_or_path, faults(exc), remedy) from exc
 
     def _table(self, name_or_path: str, derived: tuple[str, ...]) -> dict[str, Any]:
-        """The recipe's own table over that of its base; `derived` are the recipes on the way here."""
+        """The table of a recipe merged over that of its base; `derived` are the recipes that led here."""
         if name_or_path in derived:
-            raise RecipeError(derived[0], f"`base` leads in a circle back to {name_or_path}", "Name another base")
+            raise RecipeError(derived[0], f"its `base` recipes form a circle at {name_or_path}", "Name another base")
         try:
             table = tomllib.loads(self._text(name_or_path))
         except tomllib.TOMLDecodeError as exc:
-            raise RecipeError(name_or_path, f"is no valid TOML ({exc})", "Correct the recipe") from exc
+            raise RecipeError(name_or_path, f"is not valid TOML ({exc})", "Correct the recipe") from exc
         base = table.pop("base", None)
         if base is None:
             return table
         if not isinstance(base, str):
-            raise RecipeError(name_or_path, "`base` is no text", "Give the name or the file of a recipe")
+            raise RecipeError(name_or_path, "`base` is not text", "Give the name or the file of a recipe")
         return _merged(self._table(base, (*derived, name_or_path)), table)
 
     def _text(self, name_or_path: str) -> str:
@@ -81,11 +81,11 @@ class RecipeBook(Generic[R]):
             return Path(name_or_path).read_text(encoding="utf-8")
         except (OSError, ValueError) as exc:  # a path with a null byte is a ValueError
             remedy = f"Give a TOML file or one of {', '.join(self.names())}"
-            raise RecipeError(name_or_path, "is no recipe that can be read", remedy) from exc
+            raise RecipeError(name_or_path, "is not a readable recipe", remedy) from exc
 
 
 def _merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The table with the changes, sections field by field."""
+    """The table with the changes, sections merged field by field."""
     merged = dict(table)
     for key, value in changes.items():
         both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
@@ -98,7 +98,9 @@ def _override(text: str) -> dict[str, Any]:
     field, equals, value = text.partition("=")
     keys = [key.strip() for key in field.split(".")]
     if not equals or not all(keys):
-        raise RecipeError(text, "names no field and value", "Give `section.field=value`, such as optimisation.epochs=3")
+        raise RecipeError(
+            text, "is not a field and its value", "Give `section.field=value`, such as optimisation.epochs=3"
+        )
     nested: Any = _value(value.strip())
     for key in reversed(keys):
         nested = {key: nested}
@@ -106,7 +108,7 @@ def _override(text: str) -> dict[str, Any]:
     return changes
 
 
-def _value(text: str) -> Any:  # noqa: ANN401 - whatever TOML can say
+def _value(text: str) -> Any:  # noqa: ANN401 - any TOML value
     try:
         table = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""The sections of a recipe. Each choice by name says where it comes from."""
+"""Sections of the recipes; each named method cites its source."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from triovision.inference.preprocessing import Preprocessing
 
 
 class Section(BaseModel):
-    """A part of a recipe: immutable, and a field that it does not know is an error."""
+    """A section of a recipe: immutable; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Data(Section):
-    """Which photos are learnt from, and how often each is drawn.
+class CountryDataSection(Section):
+    """The training photos and how often an epoch draws each.
 
     Attributes:
-        min_photos: Countries with fewer training photos get no label; their photos teach the network to be unsure.
-        validation_splits: Columns of the manifest; `val` in any of them keeps a photo out of training.
-        sampler: Which photos an epoch draws. `tempered`: with replacement, see the two powers; between natural and
-            balanced draws, "Exploring the Limits of Weakly Supervised Pretraining" (Mahajan et al., 2018) takes the
-            square root. `natural`: each photo once. `oversample`: each photo once, or as `oversampling` says.
-        oversampling: Pairs of a number of training photos and a number of draws an epoch: the first pair whose
-            first number is above a country's photos holds for it; a country beyond all of them is drawn once. Photos
-            of countries without a label are always drawn once.
-        country_power: A country of n photos is drawn in proportion to n**power: 1 natural, 0 class-balanced.
-        place_power: The same for the places within a country, so that one postcard does not stand for all of it.
+        min_photos: Countries with fewer training photos are no label; the target of their photos is uniform.
+        validation_splits: Columns of the manifest; a photo with `val` in any of them is held out.
+        sampler: Photos that an epoch draws. `tempered`: with replacement and the two powers below; the square root
+            is that of "Exploring the Limits of Weakly Supervised Pretraining" (Mahajan et al., 2018). `natural`: each
+            photo once. `oversample`: each photo once or more, see `oversampling`.
+        oversampling: Pairs of a number of training photos and a number of draws per epoch. The first pair whose
+            first number exceeds the photos of a country applies to it; other photos are drawn once, as are those of
+            countries without a label.
+        country_power: A country with n photos is drawn in proportion to n**power: 1 natural, 0 class-balanced.
+        place_power: The same for the places within a country, so that no single place dominates it.
     """
 
     min_photos: int = Field(default=20, ge=2)
@@ -40,34 +40,34 @@ class Data(Section):
 
 
 class Augmentation(Section):
-    """Random changes, chosen so that the network learns places and not the habits of a source.
+    """Data augmentation of the training photos.
 
     Attributes:
-        policy: `source_blind`: crops, resolution, JPEG, blur, colour, grey and erasing by the fields below. `standard`:
-            the picture as the finished model sees it, or its mirror image. `crop_rotate_jitter`: random crop,
-            rotation, mirror image, colour jitter. `randaugment`: random crop, rotation and mirror image, then
-            RandAugment (Cubuk et al., 2020). `autoaugment`: the same with AutoAugment's policy for ImageNet (Cubuk et
-            al., 2019).
-        rare_below: Photos of countries with fewer training photos than this have `crop_rotate_jitter` instead of the
-            policy; 0 for no such countries.
-        train_size: Side of the training crops in pixels. Smaller than the input at test time, because random
-            crops magnify: "Fixing the train-test resolution discrepancy" (Touvron et al., 2019).
-        min_area: Smallest share of the picture that a crop keeps.
-        max_aspect: Largest aspect ratio of a crop, either way.
-        min_resolution: A picture is shrunk to between this share of its size and all of it, then magnified again.
+        policy: `source_blind`: crops, resolution, JPEG, blur, colour, grey and erasing by the fields below, against
+            learning the artefacts of a source. `standard`: the preprocessing of the model and a random horizontal
+            flip. `crop_rotate_jitter`: random crop, rotation, horizontal flip and colour jitter. `randaugment`:
+            random crop, rotation and flip, then RandAugment (Cubuk et al., 2020). `autoaugment`: the same with
+            AutoAugment's policy for ImageNet (Cubuk et al., 2019).
+        rare_below: Photos of countries with fewer training photos are augmented by `crop_rotate_jitter` instead of
+            the policy; 0: none.
+        train_size: Side of the training crops in pixels; smaller than the input at test time, because random crops
+            enlarge objects: "Fixing the train-test resolution discrepancy" (Touvron et al., 2019).
+        min_area: Smallest fraction of the image area that a crop keeps.
+        max_aspect: Largest aspect ratio of a crop, and the inverse of the smallest.
+        min_resolution: Smallest scale to which an image is reduced before it is enlarged again.
         resolution_p: Probability of that loss of resolution.
         jpeg_quality: Lowest and highest quality of a JPEG round trip.
         jpeg_p: Probability of that round trip.
         blur_p: Probability of a Gaussian blur.
-        rotation: Largest angle in degrees, either way.
+        rotation: Largest angle in degrees, in both directions.
         colour: Strength of brightness, contrast and saturation jitter.
         hue: Strength of hue jitter, in turns.
-        grey_p: Probability of losing all colour.
+        grey_p: Probability of a conversion to grey.
         erase_p: Probability of erasing a rectangle.
-        clean_p: Probability of none of this: the picture as the finished model sees it, or its mirror image.
-        mixup_alpha: Two pictures and their targets are blended by a share of Beta(alpha, alpha), 0 for never: "mixup:
-            Beyond Empirical Risk Minimization" (Zhang et al., 2018). With `cutmix_alpha` too, either at even odds.
-        cutmix_alpha: A rectangle of one picture is put into another, 0 for never: "CutMix: Regularization Strategy to
+        clean_p: Probability of the policy `standard` instead.
+        mixup_alpha: Two images and their targets are mixed in a ratio drawn from Beta(alpha, alpha), 0: never; "mixup:
+            Beyond Empirical Risk Minimization" (Zhang et al., 2018). With `cutmix_alpha`, one of both at equal odds.
+        cutmix_alpha: A rectangle of one image replaces that of another, 0: never; "CutMix: Regularization Strategy to
             Train Strong Classifiers with Localizable Features" (Yun et al., 2019).
     """
 
@@ -91,21 +91,20 @@ class Augmentation(Section):
     cutmix_alpha: float = Field(default=0.0, ge=0)
 
 
-class Loss(Section):
-    """What is made small. Label smoothing is a field of the optimisation and holds for every loss.
+class CountryLossSection(Section):
+    """The loss of a country run; label smoothing, a field of the optimisation, applies to each.
 
     Attributes:
-        name: `cross_entropy`. `focal`: well-recognised photos count less, "Focal Loss for Dense Object Detection" (Lin
-            et al., 2017), here over a softmax. `binary_cross_entropy`: with logits, each country for itself, "ResNet
-            strikes back" (Wightman et al., 2021). `logit_adjustment`: the logits learn what speaks for a country
-            beyond its frequency, "Long-tail learning via logit adjustment" (Menon et al., 2021).
-        class_weights: `balanced` weighs a country by n / (labels · its training photos), "Logistic Regression in Rare
-            Events Data" (King and Zeng, 2001): with `cross_entropy`, the weighted cross entropy.
-        focal_gamma: Exponent of the focal loss; 0 is the cross entropy.
-        adjustment: Factor of the logarithm of a country's share of the draws, in the logit adjustment.
+        name: A loss registered in `triovision.train.losses.country`: `cross_entropy`; `focal`, "Focal Loss for Dense
+            Object Detection" (Lin et al., 2017), over a softmax; `binary_cross_entropy`, "ResNet strikes back"
+            (Wightman et al., 2021); `logit_adjustment`, "Long-tail learning via logit adjustment" (Menon et al., 2021).
+        class_weights: `balanced` weights a country by n / (labels · its training photos), "Logistic Regression in Rare
+            Events Data" (King and Zeng, 2001).
+        focal_gamma: Exponent of `focal`; 0 gives the cross entropy.
+        adjustment: Factor of the log frequencies in `logit_adjustment`.
     """
 
-    name: Literal["cross_entropy", "focal", "binary_cross_entropy", "logit_adjustment"] = "cross_entropy"
+    name: str = "cross_entropy"
     class_weights: Literal["none", "balanced"] = "none"
     focal_gamma: float = Field(default=2.0, ge=0)
     adjustment: float = Field(default=1.0, gt=0)
@@ -118,15 +117,15 @@ class Loss(Section):
 
 
 class Schedule(Section):
-    """How the learning rate changes.
+    """Learning-rate schedule.
 
     Attributes:
-        name: `cosine`: linear warm-up, then half a cosine down to nothing a step, "SGDR" (Loshchilov and Hutter, 2017)
-            without restarts. `step`: torch's StepLR. `plateau`: torch's ReduceLROnPlateau on the validation loss.
-        step_epochs: `step` multiplies the rate by `factor` each time that so many epochs are over.
+        name: `cosine`: linear warm-up, then cosine decay to 0 per step, "SGDR" (Loshchilov and Hutter, 2017) without
+            restarts. `step`: torch's StepLR. `plateau`: torch's ReduceLROnPlateau on the validation loss.
+        step_epochs: `step` multiplies the rate by `factor` after every so many epochs.
         factor: See `step_epochs` and `patience`.
-        patience: `plateau` multiplies the rate by `factor` after more epochs than this without a better loss.
-        floor: `plateau` never goes below this rate.
+        patience: `plateau` multiplies the rate by `factor` after more than this number of epochs without improvement.
+        floor: Smallest rate of `plateau`.
     """
 
     name: Literal["cosine", "step", "plateau"] = "cosine"
@@ -137,25 +136,25 @@ class Schedule(Section):
 
 
 class SharedOptimisation(Section):
-    """How the weights are moved, and for how long, whatever is learnt.
+    """Optimiser and length of any training run.
 
     Attributes:
         epochs: Largest number of epochs.
-        min_epochs: Smallest number of epochs, whatever the validation loss does.
-        patience: Epochs without a better validation loss before the run stops.
-        batch_size: Photos a batch, over all devices: each of n has an n-th of it. The mean that class weights and
-            the statistics that batch normalisation take over a batch, each device takes over its own part.
-        accumulation: Batches whose gradients are added up to one step.
+        min_epochs: Number of epochs before early stopping may end the run.
+        patience: Epochs without a smaller validation loss before the run stops.
+        batch_size: Photos per batch over all devices. Batch normalisation and the mean of class weights are computed
+            per device.
+        accumulation: Number of batches whose gradients are accumulated per step.
         optimiser: `adam` (Kingma and Ba, 2015), `adamw` ("Decoupled Weight Decay Regularization", Loshchilov and
             Hutter, 2019) or `sgd` with momentum, in torch's implementations.
-        momentum: Of `sgd`.
+        momentum: Momentum of `sgd`.
         learning_rate: Peak rate of the last layer.
         warmup_epochs: Length of the linear warm-up before the `cosine` schedule.
-        weight_decay: On matrices only; decoupled in `adamw`, a penalty in the others.
-        clip_norm: Largest norm of the gradient; 0 for any.
-        ema_decay: Decay a step of the weights' moving average that is validated and exported, less in the first steps;
-            0 for none.
-        precision: Lightning's name of the number format.
+        weight_decay: Weight decay of matrices and kernels, not of biases and norms; decoupled in `adamw`.
+        clip_norm: Largest norm of the gradient; 0: no clipping.
+        ema_decay: Decay per step of the moving average of the weights that is validated and exported, smaller in the
+            first steps; 0: no average.
+        precision: Precision of Lightning's `Trainer`.
     """
 
     epochs: int = Field(default=10, ge=1)
@@ -173,23 +172,23 @@ class SharedOptimisation(Section):
     precision: str = "bf16-mixed"
 
     @model_validator(mode="after")
-    def _no_shorter_than_its_least(self) -> Self:
+    def _min_epochs_within_epochs(self) -> Self:
         if self.min_epochs > self.epochs:
             raise ValueError(f"`min_epochs` is {self.min_epochs}, more than `epochs`, {self.epochs}")
         return self
 
 
 class Optimisation(SharedOptimisation):
-    """How the weights of a country classifier are moved, and for how long: `SharedOptimisation` and what follows.
+    """Optimiser and length of a country run.
 
     Attributes:
-        layer_decay: Each layer, counted from the last, learns this much slower than the one behind it: ELECTRA
-            (Clark et al., 2020). 1 for one rate.
-        freeze_norm: Keep the statistics of batch normalisation as they were when training began.
-        label_smoothing: Share of the target spread evenly over all labels: "Rethinking the Inception Architecture"
+        layer_decay: Ratio of the learning rate of a layer to that of the layer after it, ELECTRA (Clark et al., 2020);
+            1: one rate.
+        freeze_norm: Keep the initial statistics of batch normalisation.
+        label_smoothing: Fraction of the target spread evenly over all labels: "Rethinking the Inception Architecture"
             (Szegedy et al., 2016).
-        start_share: Share of the starting weights in the finished ones, which are the mean of both: "Robust
-            Fine-Tuning of Zero-Shot Models" (Wortsman et al., 2022). Wants a start whose last layer is of use.
+        start_share: Fraction of the initial weights in the final ones, which interpolate both: "Robust Fine-Tuning of
+            Zero-Shot Models" (Wortsman et al., 2022). The initial last layer has to be trained or fitted.
     """
 
     layer_decay: float = Field(default=1.0, gt=0, le=1)
@@ -199,15 +198,15 @@ class Optimisation(SharedOptimisation):
 
 
 class LastLayer(Section):
-    """When the last layer is a logistic regression on the features of unchanged training photos, and which.
+    """Logistic regression as last layer, fitted on the features of training photos without augmentation.
 
     Attributes:
-        at_start: Begin with it, not with a random layer: "Fine-Tuning can Distort Pretrained Features" (Kumar et al.,
+        at_start: Initialise the last layer with it: "Fine-Tuning can Distort Pretrained Features" (Kumar et al.,
             2022).
-        at_end: Fit it anew when the other layers are finished: "Decoupling Representation and Classifier for
+        at_end: Fit it again after training: "Decoupling Representation and Classifier for
             Long-Tailed Recognition" (Kang et al., 2020).
-        strength: Inverse strength of its regularisation, on standardised features.
-        outlier_share: Share, of all that it learns from, of pictures of no place that are made from training photos.
+        strength: Inverse regularisation strength C, on standardised features.
+        outlier_share: Fraction of outlier images, generated from training photos, among those that it is fitted on.
     """
 
     at_start: bool = False
@@ -217,17 +216,17 @@ class LastLayer(Section):
 
 
 class RunRecipe(Section):
-    """What the recipe of any run says, whatever is learnt.
+    """Fields of every recipe.
 
     Attributes:
-        name: Short name; also that of the run.
-        description: One line for people.
+        name: Short name of the recipe and of its runs.
+        description: One line.
         architecture: Name of a timm architecture.
-        starting_weights: `none`: random. `hub`: timm's ImageNet weights, unless a file is given. `file`: a file
-            (safetensors) has to be given.
-        seed: Seed of everything random.
-        preprocessing: What the network sees when it is used.
-        optimisation: How the weights are moved, and for how long.
+        starting_weights: Initial weights. `none`: random. `hub`: those of timm, trained on ImageNet, unless a file is
+            given. `file`: a safetensors file has to be given.
+        seed: Seed of all random numbers.
+        preprocessing: Preprocessing of the exported model.
+        optimisation: See `SharedOptimisation`.
         schedule: See `Schedule`.
     """
 
@@ -241,5 +240,5 @@ class RunRecipe(Section):
     schedule: Schedule = Schedule()
 
     def timm_arguments(self) -> dict[str, Any]:
-        """What `timm.create_model` is told beside the architecture to make what the starting weights fit."""
+        """Arguments of `timm.create_model` beside the architecture that the initial weights require."""
         return {}

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, FiniteFloat, JsonValue, ValidationError
 
 from triovision.errors import RecipeError, faults
 from triovision.train.recipes.country_recipe import RECIPES
-from triovision.train.recipes.reader import RecipeBook
+from triovision.train.recipes.reader import RecipeReader
 from triovision.train.recipes.sections import Section
 
 Point = Mapping[str, Any]
@@ -55,7 +55,7 @@ class SearchSpace:
     distributions: dict[str, BaseDistribution]
 
     def overrides(self, point: Point) -> list[str]:
-        """A point as overrides for `RecipeBook.read`."""
+        """A point as overrides for `RecipeReader.read`."""
         return [f"{field}={json.dumps(self._recipe_value(field, value))}" for field, value in point.items()]
 
     def config(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class SearchSpace:
 
 
 def read_space(
-    path: Path, recipe_name: str, overrides: Sequence[str] = (), book: RecipeBook[Any] = RECIPES
+    path: Path, recipe_name: str, overrides: Sequence[str] = (), book: RecipeReader[Any] = RECIPES
 ) -> SearchSpace:
     """Read a space, and check every bound and choice against the recipe.
 

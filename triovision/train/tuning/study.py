@@ -26,7 +26,7 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.engine.run import CACHE, train_country, train_position
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.position_recipe import PositionRecipe
-from triovision.train.recipes.reader import RecipeBook
+from triovision.train.recipes.reader import RecipeReader
 from triovision.train.tuning.search_space import Point, SearchSpace, value_at
 
 JOURNAL, BEST, TRIALS = "study.journal", "best.toml", "trials.csv"
@@ -59,7 +59,7 @@ class StudyPlan:
             their trials share one in the study's folder.
     """
 
-    book: RecipeBook[Recipe] | RecipeBook[PositionRecipe]
+    book: RecipeReader[Recipe] | RecipeReader[PositionRecipe]
     recipe_name: str
     overrides: tuple[str, ...]
     space: SearchSpace

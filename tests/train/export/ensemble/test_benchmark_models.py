@@ -21,13 +21,13 @@ pytestmark = pytest.mark.usefixtures("exact")
 
 
 def report(study: Study, *arguments: str) -> Result:
-    command = ["train", "engines", "--manifest", str(study.folder / "manifest.csv"), "--device", "cpu"]
+    command = ["train", "benchmark", "models", "--manifest", str(study.folder / "manifest.csv"), "--device", "cpu"]
     return CliRunner().invoke(main, [*command, "--timed", "3", *arguments])
 
 
 def test_every_engine_is_measured_on_the_same_photos(study: Study) -> None:
     assert train_ensemble(study).exit_code == 0
-    out = study.folder / "engines.json"
+    out = study.folder / "benchmark.json"
     result = report(study, "--markdown", "--out", str(out))
     assert result.exit_code == 0, result.output
     rows = {(row["split"], row["model"]): row for row in json.loads(out.read_text())}
@@ -86,7 +86,7 @@ def test_unreadable_photos_are_named_once(study: Study) -> None:
     [
         (("--split", "split_by_moon"), "split_by_moon"),
         (("--split", "place"), "hold out no photo"),
-        (("--out", "engines.txt"), "engines.txt"),
+        (("--out", "benchmark.txt"), "benchmark.txt"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_measured(
