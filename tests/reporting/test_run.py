@@ -135,7 +135,7 @@ def test_every_photo_is_measured_or_fitted_on_and_none_is_both(measured: Path) -
     photos = sum(s.scores.photos + s.scores.without_label for s in found.splits.values())
     seen = sum(s.measured for s in found.splits.values())
     assert photos == 76
-    assert f"fitted on {photos - seen} photos" in found.calibration
+    assert f"fitted on {photos - seen} held-out photos" in found.calibration
     for split in found.splits.values():
         assert split.before is not None
         assert sum(b.photos for b in split.before.bins) == split.measured

@@ -78,8 +78,8 @@ def test_the_report_takes_it_and_the_ensemble(ensemble: str, some_photos: list[t
     found = [
         one for name in ("geoclip.mp16", ensemble) for one in run_benchmark(load_model(name, "cpu"), measured, int)
     ]
-    assert [one.learnt for one in found] == [None, None]
+    assert [one.training_photos for one in found] == [None, None]
     assert all(one.evaluation.metrics["photos"] == 3 and one.photo_ms > 0 for one in found)
-    assert "whether it learnt from some of these photos: geoclip.mp16, ensemble.both" in benchmark_tables(
+    assert "Possibly trained on some of these photos: geoclip.mp16, ensemble.both" in benchmark_tables(
         found, 3, markdown=True
     )

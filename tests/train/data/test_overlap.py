@@ -20,7 +20,7 @@ from triovision.inference.card import Provenance
 from triovision.train.data.build.duplicates import MAX_DISTANCE, perceptual_hash
 from triovision.train.data.manifest import Manifest, read_manifest
 from triovision.train.data.overlap import divided_groups, hash_photos, held_out_by_all, leaking_pairs, learnt_rows
-from triovision.train.evaluation.benchmark import learnt_of
+from triovision.train.evaluation.benchmark import count_training_photos
 
 MakeCard = Callable[..., ModelCard]
 NEW, KNOWN = "split_new_places", "split_known_places"
@@ -57,9 +57,9 @@ def test_the_card_tells_what_a_model_learnt_from(make_card: MakeCard, manifest: 
 def test_photos_that_any_of_several_learnt_from_are_counted(make_card: MakeCard, manifest: Manifest) -> None:
     both, known, foreign = make_card("x.both", NEW, KNOWN), make_card("x.known", KNOWN), make_card("x.f", told=False)
     new_places = manifest.where(manifest.table[NEW] == "val")
-    assert learnt_of([both], manifest, new_places) == 0
-    assert learnt_of([known, both], manifest, new_places) == 1
-    assert learnt_of([known, foreign], manifest, new_places) is None
+    assert count_training_photos([both], manifest, new_places) == 0
+    assert count_training_photos([known, both], manifest, new_places) == 1
+    assert count_training_photos([known, foreign], manifest, new_places) is None
 
 
 def test_only_splits_that_all_members_held_out_are_used(make_card: MakeCard, manifest: Manifest) -> None:

@@ -24,15 +24,15 @@ METRICS = {
 }
 
 
-def standing(split: str, model: str, learnt: int | None) -> BenchmarkResult:
-    return BenchmarkResult(split, Evaluation(model, METRICS, ()), learnt, 12.34)
+def result(split: str, model: str, training_photos: int | None) -> BenchmarkResult:
+    return BenchmarkResult(split, Evaluation(model, METRICS, ()), training_photos, 12.34)
 
 
-FOUND = [standing("new_places", "x.a", 0), standing("known_places", "x.a", 7), standing("new_places", "x.bcd", None)]
+RESULTS = [result("new_places", "x.a", 0), result("known_places", "x.a", 7), result("new_places", "x.bcd", None)]
 
 
 def test_the_tables_by_hand() -> None:
-    markdown = benchmark_tables(FOUND, 100, markdown=True)
+    markdown = benchmark_tables(RESULTS, 100, markdown=True)
     row = "1,200 | 36.3% | 50.0% | 1,352 | 1.0% | 8.5% | 14.0% | \N{EN DASH} | 100.0% | 2,082 | 8.1% | 12.3 |"
     lines = markdown.splitlines()
     assert lines[0] == "new places:"
@@ -41,27 +41,27 @@ def test_the_tables_by_hand() -> None:
     assert lines[4:6] == [f"| x.a | {row}", f"| x.bcd† | {row}"]
     assert f"known places:\n\n{lines[2]}\n{lines[3]}\n| x.a† | {row}" in markdown
     assert "100 photos one at a time" in markdown
-    assert "† Too good: it learnt from some of these photos (x.a, known places: 7)." in markdown
-    assert "† It cannot be told whether it learnt from some of these photos: x.bcd." in markdown
+    assert "† Too good: trained on some of these photos (x.a, known places: 7)." in markdown
+    assert "† Possibly trained on some of these photos: x.bcd." in markdown
 
 
 def test_the_terminal_has_columns() -> None:
-    lines = benchmark_tables(FOUND, 100, markdown=False).splitlines()
+    lines = benchmark_tables(RESULTS, 100, markdown=False).splitlines()
     assert lines[0] == "new places"
     assert len({len(line) for line in lines[1:4]}) == 1
     assert lines[3].split()[:3] == ["x.bcd†", "1,200", "36.3%"]
 
 
 def test_without_marks_nothing_is_explained_about_them() -> None:
-    assert "†" not in benchmark_tables(FOUND[:1], 100, markdown=True)
+    assert "†" not in benchmark_tables(RESULTS[:1], 100, markdown=True)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv"])
 def test_all_figures_are_written(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"engines{suffix}"
-    write_results(FOUND, path)
+    write_results(RESULTS, path)
     rows = json.loads(path.read_text()) if suffix == ".json" else pd.read_csv(path).to_dict("records")
-    assert [(row["split"], row["model"]) for row in rows] == [(one.split, one.evaluation.model) for one in FOUND]
-    assert rows[1]["learnt"] == 7
+    assert [(row["split"], row["model"]) for row in rows] == [(one.split, one.evaluation.model) for one in RESULTS]
+    assert rows[1]["training_photos"] == 7
     assert rows[0]["median_km"] == 1352.3
     assert rows[0]["photo_ms"] == 12.34

@@ -14,7 +14,7 @@ def test_each_split_counts_alike_in_calibration() -> None:
     logits = np.tile(np.array([[4.0, 0.0]], dtype=np.float32), (220, 1))
     target = np.array([0] * 200 + [0, 1] * 10)
     nowhere = np.full((220, 2), np.nan)
-    calibration = fit_calibration(HeldOut(names, names, logits, target, nowhere), wanted_accuracy=0.7)
+    calibration = fit_calibration(HeldOut(names, names, logits, target, nowhere), target_accuracy=0.7)
     calibrated = 1 / (1 + np.exp(-4 / calibration.temperature))
     assert calibrated == pytest.approx(0.75, abs=0.01)
 

@@ -1,4 +1,4 @@
-"""Photos whose city nobody knows, with a regressor whose answers are known."""
+"""Positions with candidate cities, of a regressor with fixed predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from triovision.geo.city_queries import CityQueries
 from triovision.inference.regressor import Regressor
-from triovision.train.evaluation.candidate_cities import SCALES_KM, best_scale, cross_fitted, guess
+from triovision.train.evaluation.candidate_cities import SCALES_KM, best_scale, cross_fitted, predict_positions
 from triovision.train.recipes.position_recipe import Candidates
 
 CITIES = CityQueries(("FR", "JP"), per_country=3)
@@ -31,7 +31,7 @@ def answering(*answers: tuple[float, float]) -> Regressor:
 def test_the_answer_that_agrees_with_its_city_is_taken() -> None:
     # Asked about three French cities, it is right for the first, and some 1,500 km off the others.
     regressor = answering(PARIS, (30.0, 5.0), (30.0, 5.0))
-    found = guess(
+    found = predict_positions(
         regressor, np.zeros((1, 4), np.float32), np.array([[1.0, 0.0]]), CITIES, Candidates(countries=1, per_country=3)
     )
     assert found.by_scale.shape == (len(SCALES_KM), 1, 2)
@@ -44,7 +44,7 @@ def test_each_photo_has_its_own_answers() -> None:
     # More photos than are asked at once, each moved north by its own feature.
     north = np.linspace(0, 1, 150, dtype=np.float32)
     probability = np.tile([0.6, 0.4], (150, 1))
-    found = guess(
+    found = predict_positions(
         answering(*[(10.0, 20.0)] * 6), north[:, None], probability, CITIES, Candidates(countries=2, per_country=3)
     )
     np.testing.assert_allclose(found.by_scale[0], np.column_stack([10 + north, np.full(150, 20.0)]), rtol=1e-6)

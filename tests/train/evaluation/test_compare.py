@@ -112,9 +112,9 @@ def test_other_labels_splits_and_photos_are_marked() -> None:
     other = metrics(0.5).model_copy(update={"splits": {"new": larger}})
     found = comparison.warnings({"a": metrics(0.5), "b": fewer, "c": longer, "d": other})
     assert found == [
-        "b knows 1 countries and a 2, not the same ones: their scores are over different photos.",
-        "a held no photos out for known.",
-        "d and a held different photos out for new (30 and 20).",
+        "b has 1 labels and a 2, which differ: their metrics are of different photos.",
+        "a has no held-out photos for known.",
+        "d and a have different held-out photos for new (30 and 20).",
     ]
 
 

@@ -54,8 +54,8 @@ def test_a_log_that_is_no_log_is_named(tmp_path: Path, text: str) -> None:
         read_curves(tmp_path)
 
 
-def test_a_run_without_a_log_is_an_error_in_words(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="holds no logs"):
+def test_a_run_without_a_log_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="has no logs"):
         read_curves(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_the_verdict_follows_the_gap_and_the_number_of_photos(validation: float,
     assert gap.verdict == verdict
     assert gap.gap == pytest.approx(0.8 - validation)
     assert gap.low < gap.gap < gap.high
-    assert f"the run {verdict}: it is right on 80.0% of 10000 training photos" in found.verdict
+    assert f"the run {verdict}: its accuracy is 80.0% on 10000 training photos" in found.verdict
 
 
 def test_the_interval_is_that_of_agresti_and_caffo() -> None:
@@ -87,12 +87,15 @@ def test_the_interval_is_that_of_agresti_and_caffo() -> None:
 def test_photos_without_a_label_allow_no_verdict() -> None:
     found = overfitting(scores(0.8, 10), {"new": scores(None, 0)}, ())
     assert found.gaps == ()
-    assert "nothing can be said" in found.verdict
+    assert "cannot be measured" in found.verdict
 
 
-def test_the_loss_is_told_from_its_lowest_point() -> None:
+def test_the_verdict_names_the_epoch_with_the_smallest_loss() -> None:
     epochs = [Epoch(epoch=n, values={"val/loss": loss}) for n, loss in enumerate((3.0, 2.0, None, 2.25), start=1)]
     assert best_epoch(epochs) == 2
-    told = overfitting(scores(0.8, 10), {"new": scores(0.8, 10)}, epochs).verdict
-    assert "lowest, 2.000, after epoch 2 of 4, and 0.250 higher after the last." in told
-    assert "had not risen" in overfitting(scores(0.8, 10), {"new": scores(0.8, 10)}, epochs[:2]).verdict
+    verdict = overfitting(scores(0.8, 10), {"new": scores(0.8, 10)}, epochs).verdict
+    assert "smallest, 2.000, after epoch 2 of 4, and 0.250 larger after the last epoch." in verdict
+    assert (
+        "after epoch 2 of 2, the last one."
+        in overfitting(scores(0.8, 10), {"new": scores(0.8, 10)}, epochs[:2]).verdict
+    )

@@ -75,7 +75,7 @@ def test_one_model_answers_as_both_runs_do(runs: Path, towns: Path, train: Train
     engine = open_model(tmp_path / "resnetgps_v1.towns", torch.device("cpu"))
     assert isinstance(engine, ResNetGpsEngine)
     assert engine.card.provenance.recipe["position"]["version"] == "v1"
-    assert "16 that have a position" in engine.card.calibration.fitted_on
+    assert "all 16 photos with a position" in engine.card.calibration.fitted_on
     photo = read_photo((towns / "JP20.png").read_bytes(), "JP20.png")
     batch_nchw, city_nm = engine.preprocess([photo]), torch.zeros(1, 4)
     with torch.inference_mode():

@@ -234,13 +234,13 @@ def _feature_sections(
     from triovision.viz.dataset_figures import embedding_scatter  # noqa: PLC0415
 
     if Path(features).suffix == ".safetensors":
-        network, preprocessing = e.starting_network(read_recipe(recipe_name), Path(features))
+        network, preprocessing = e.initial_network(read_recipe(recipe_name), Path(features))
     else:
         network, preprocessing = e.model_network(features)
     drawn = photos.table.sample(min(sample, len(photos)), random_state=seed).sort_index()
     chosen = photos.where(photos.table.index.isin(drawn.index))
     with tqdm(total=len(chosen), unit="photo", desc="features", disable=None) as bar:
-        vectors, read = e.pooled_features(network, preprocessing, chosen.paths, bar.update)
+        vectors, read = e.sample_features(network, preprocessing, chosen.paths, bar.update)
     shown = chosen.table.iloc[read][["file", "country"]]
     sections = []
     for name, method, layout in (("tsne", "t-SNE", e.tsne_layout), ("umap", "UMAP", e.umap_layout)):

@@ -211,9 +211,10 @@ def evaluate(
     run = read_country_run(run_folder)
     every, photos = photos_where(manifest, root, where)
     evaluation = evaluate_run(run, every, photos, workers)
-    if evaluation.learnt:
+    if evaluation.training_photos:
         click.echo(
-            f"Take care: {evaluation.learnt} of these {len(photos)} photos were training photos of the run.", err=True
+            f"Take care: {evaluation.training_photos} of these {len(photos)} photos were training photos of the run.",
+            err=True,
         )
     if evaluation.without_label:
         listed = ", ".join(f"{country} ({n})" for country, n in evaluation.without_label.items())

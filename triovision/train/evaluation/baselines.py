@@ -1,4 +1,4 @@
-"""What a model has to beat: the most frequent country, and a linear model on the frozen starting features."""
+"""Baselines: the most frequent country, and a logistic regression on frozen initial features."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import Splits
 from triovision.train.evaluation.metrics import accuracy, in_top_k
 
-#: Inverse strengths of the regularisation to choose from.
+#: Candidates of the inverse regularisation strength.
 _STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
-#: The one to take when there are too few photos to choose by.
-_UNCHOSEN = 0.1
+#: The strength used when there are too few photos to choose one.
+_DEFAULT_STRENGTH = 0.1
 
-#: A place of this many photos is one that new photos can be held out of.
-_SEVERAL = 8
+#: Photos of a place from which single photos are held out.
+_LARGE_PLACE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,48 +39,48 @@ class Score:
     macro_recall: float | None
 
 
-def score(name: str, split_name: str, ranks: NDArray[np.floating], target: NDArray[np.int64]) -> Score:
+def score(name: str, split_name: str, scores: NDArray[np.floating], target: NDArray[np.int64]) -> Score:
     """Score a classifier.
 
     Args:
         name: Name of the classifier.
         split_name: Name of the split.
-        ranks: Anything that is higher for a more probable label, `(n, n_labels)`.
-        target: True labels `(n,)`, `NO_LABEL` where there is none.
+        scores: Higher for a more probable label, shape `(n, n_labels)`.
+        target: True labels, shape `(n,)`; `NO_LABEL` where there is none.
     """
     known = target != NO_LABEL
-    ranks, target = ranks[known], target[known]
-    return Score(name, split_name, len(target), **accuracy(target, ranks.argmax(axis=1), in_top_k(ranks, target, 5)))
+    scores, target = scores[known], target[known]
+    return Score(name, split_name, len(target), **accuracy(target, scores.argmax(axis=1), in_top_k(scores, target, 5)))
 
 
 def fit_logistic(features: NDArray[np.float32], target: NDArray[np.int64], strength: float) -> Pipeline:
-    """Class-balanced logistic regression on standardised features; photos without a label are left out."""
+    """Fit a class-balanced logistic regression on standardised features; photos without a label are left out."""
     known = target != NO_LABEL
     model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000, class_weight="balanced"))
     return model.fit(features[known], target[known])
 
 
 def choose_strength(training: Manifest, labels: Sequence[str], features: NDArray[np.float32], seed: int) -> float:
-    """The inverse regularisation that is best on training photos held out for it.
+    """Choose the inverse regularisation strength on held-out training photos: a baseline has to be tuned as well.
 
-    Those are a fifth of the places, and a sixth of the photos of the larger places that stay; what counts is the mean
-    of the two accuracies. A baseline that is not tuned makes any model look good.
+    Held out are a fifth of the places, and a sixth of the photos of the other large places; the strength with the
+    largest mean of both accuracies is chosen.
 
     Args:
         training: Training photos.
-        labels: Their countries with a label.
+        labels: Countries with a label.
         features: Their frozen features.
         seed: Seed of the held-out photos.
     """
     target = targets(training, labels)
     new_places = fifth_of_places(training, seed)
     places = training.table["place"]
-    several = places.map(Counter(places)).to_numpy() >= _SEVERAL
-    new_photos = several & ~new_places & (np.random.default_rng(seed).random(len(training)) < 1 / 6)
+    large = places.map(Counter(places)).to_numpy() >= _LARGE_PLACE
+    new_photos = large & ~new_places & (np.random.default_rng(seed).random(len(training)) < 1 / 6)
     fitted = ~new_places & ~new_photos
     parts = [held & (target != NO_LABEL) for held in (new_places, new_photos)]
     if not any(part.any() for part in parts) or len(np.unique(target[fitted & (target != NO_LABEL)])) < 2:
-        return _UNCHOSEN
+        return _DEFAULT_STRENGTH
 
     def accuracy(strength: float) -> float:
         linear = fit_logistic(features[fitted], target[fitted], strength)
@@ -90,12 +90,12 @@ def choose_strength(training: Manifest, labels: Sequence[str], features: NDArray
 
 
 def baseline_scores(splits: Splits, features: dict[str, NDArray[np.float32]], strength: float) -> list[Score]:
-    """Both baselines on every validation split.
+    """Evaluate both baselines on every validation split.
 
     Args:
         splits: Training and validation photos.
         features: Frozen features of the `"training"` photos and of each split.
-        strength: Inverse regularisation of the logistic regression.
+        strength: Inverse regularisation strength.
     """
     labels = splits.labels
     target = targets(splits.training, labels)
@@ -111,26 +111,26 @@ def baseline_scores(splits: Splits, features: dict[str, NDArray[np.float32]], st
 
 
 def rare_country_recall(
-    training: Manifest, features: NDArray[np.float32], least: Sequence[int], strength: float, seed: int
+    training: Manifest, features: NDArray[np.float32], min_photos: Sequence[int], strength: float, seed: int
 ) -> list[tuple[int, int, float, float]]:
-    """How well countries with few photos are learnt: the measurement behind `data.min_photos`.
+    """Measure the recall of countries with few photos, from which the default of `data.min_photos` follows.
 
-    A fifth of the training places is held out and the linear baseline fitted on the others.
+    The logistic regression is fitted on four fifths of the training places and evaluated on the others.
 
     Args:
         training: Training photos.
         features: Their frozen features.
-        least: Values of `min_photos` to try.
-        strength: Inverse regularisation of the logistic regression.
+        min_photos: Values of `data.min_photos`, in ascending order.
+        strength: Inverse regularisation strength.
         seed: Seed of the held-out places.
 
     Returns:
-        For each value: itself, the number of labels, the accuracy over the held-out photos of all countries (those
-        without a label are misses), and the mean recall of the countries that the next larger value would drop.
+        Per value: the value, the number of labels, the accuracy over the held-out photos of all countries (photos
+        without a label count as wrong), and the mean recall of the countries that the next value would drop.
     """
     held = fifth_of_places(training, seed)
     rows = []
-    for low, high in zip(least, [*least[1:], len(training)], strict=True):
+    for low, high in zip(min_photos, [*min_photos[1:], len(training)], strict=True):
         labels = choose_labels(training, low)
         rarest = set(labels) - set(choose_labels(training, high))
         target = targets(training, labels)
@@ -143,7 +143,7 @@ def rare_country_recall(
 
 
 def fifth_of_places(training: Manifest, seed: int) -> NDArray[np.bool_]:
-    """True for the photos of a random fifth of the places."""
+    """Mask of the photos of a random fifth of the places."""
     places = training.table["place"].to_numpy()
     names = np.unique(places)
     return np.isin(places, np.random.default_rng(seed).choice(names, max(1, len(names) // 5), replace=False))

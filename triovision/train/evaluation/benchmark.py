@@ -27,12 +27,12 @@ from triovision.train.evaluation.predict import Evaluation, evaluate
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Benchmark:
-    """The photos that all engines are measured on.
+    """The photos that all models are evaluated on.
 
     Attributes:
         manifest: All photos.
-        parts: Held-out photos by the name of their split, of places that no calibration was fitted on.
-        timed: Decoded photos to take the time of.
+        parts: Held-out photos by split, of places that no calibration was fitted on.
+        timed: Decoded photos for the timing.
     """
 
     manifest: Manifest
@@ -42,75 +42,77 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """One engine on one split.
+    """Results of one model on one split.
 
     Attributes:
         split: Name of the split.
-        evaluation: Its figures.
-        learnt: Photos of the split that it, or a member of it, learnt from; None where that cannot be told.
-        photo_ms: Median time of a photo that is asked about alone, from pixels to answer.
+        evaluation: Metrics.
+        training_photos: Photos of the split that the model, or a member of it, was trained on; None if unknown.
+        photo_ms: Median time from the pixels of one photo to its prediction, in ms.
     """
 
     split: str
     evaluation: Evaluation
-    learnt: int | None
+    training_photos: int | None
     photo_ms: float
 
 
 def build_benchmark(manifest: Manifest, columns: Sequence[str], timed: int) -> Benchmark:
-    """Gather the photos to measure on.
-
-    The half of the places is left out that `train export` and `train ensemble` fit calibrations on.
+    """Select the held-out photos of a benchmark, without the places that `train export` and `train ensemble` fit on.
 
     Args:
         manifest: All photos.
-        columns: Columns of the splits, in their order.
-        timed: Number of photos to take the time of, evenly among the others.
+        columns: Columns of the splits, in order.
+        timed: Number of photos for the timing, evenly spaced.
 
     Raises:
-        RecipeError: If no photo is left, or none of those for the time can be read.
+        RecipeError: If no photo is left, or no photo for the timing can be read.
     """
     _, marked = marked_rows(manifest, columns)
     free = ~fit_half(manifest.table["place"])
     parts = {name: manifest.where(rows & free) for name, rows in marked.items() if (rows & free).any()}
     if not parts:
-        raise RecipeError(", ".join(columns), "hold out no photo of the places to measure on", "Hold more places out")
+        raise RecipeError(
+            ", ".join(columns), "have no held-out photo of a place for evaluation", "Hold more places out"
+        )
     paths = [path for part in parts.values() for path in part.paths]
     chosen = np.unique(np.linspace(0, len(paths) - 1, timed).round().astype(int)).tolist()
     photos = tuple(photo for i in chosen if (photo := _read(paths[i])) is not None)
     if not photos:
-        raise RecipeError(str(manifest.root), "holds not one readable photo among those to time", "Check --root")
+        raise RecipeError(str(manifest.root), "has no readable photo among those for the timing", "Check --root")
     return Benchmark(manifest, parts, photos)
 
 
 def run_benchmark(model: GeoModel, photos: Benchmark, on_photo: Callable[[], object]) -> list[BenchmarkResult]:
-    """Measure an engine on every split.
+    """Evaluate a model on every split.
 
     Args:
-        model: Any engine.
+        model: Any model.
         photos: See `Benchmark`.
-        on_photo: Called after each photo that is not only timed.
+        on_photo: Called after each evaluated photo.
     """
     photo_ms = _photo_ms(model, photos.timed)
     cards = [member.card for member in model.members] if isinstance(model, EnsembleEngine) else [model.card]
     return [
-        BenchmarkResult(name, evaluate(model, part, on_photo), learnt_of(cards, photos.manifest, part), photo_ms)
+        BenchmarkResult(
+            name, evaluate(model, part, on_photo), count_training_photos(cards, photos.manifest, part), photo_ms
+        )
         for name, part in photos.parts.items()
     ]
 
 
-def learnt_of(cards: Sequence[ModelCard], manifest: Manifest, part: Manifest) -> int | None:
-    """Photos of a part of a manifest that some models learnt from; None where that cannot be told of one of them."""
-    learnt = np.zeros(len(manifest), np.bool_)
+def count_training_photos(cards: Sequence[ModelCard], manifest: Manifest, part: Manifest) -> int | None:
+    """Number of photos of a part that any of some models was trained on; None if unknown for one of them."""
+    seen = np.zeros(len(manifest), np.bool_)
     for card in cards:
         if (rows := learnt_rows(card, manifest)) is None:
             return None
-        learnt |= rows
-    return int(part.table["file"].isin(manifest.table["file"][learnt]).sum())
+        seen |= rows
+    return int(part.table["file"].isin(manifest.table["file"][seen]).sum())
 
 
 def _photo_ms(model: GeoModel, photos: Sequence[Photo]) -> float:
-    model.predict(photos[:1])  # the first photo pays for what is only done once
+    model.predict(photos[:1])  # warm-up
     return median(model.predict([photo])[0].elapsed_ms for photo in photos)
 
 
@@ -124,7 +126,7 @@ def _read(path: Path) -> Photo | None:
 _UNKNOWN: Final = "\N{EN DASH}"
 _MARK: Final = "\N{DAGGER}"
 
-#: Columns of the table: heading, name of the figure, and how it is written.
+#: Columns of the table: heading, name of the metric, and format.
 _COLUMNS: Final = (
     ("photos", "photos", "{:,.0f}"),
     ("top-1", "country_top1", "{:.1%}"),
@@ -140,41 +142,46 @@ _COLUMNS: Final = (
 )
 
 
-def benchmark_tables(found: Sequence[BenchmarkResult], timed: int, *, markdown: bool) -> str:
-    """One table a split, and under all of them what the columns mean and which figures are too good.
+def benchmark_tables(results: Sequence[BenchmarkResult], timed: int, *, markdown: bool) -> str:
+    """One table per split, then notes on the columns and on metrics that are too good.
 
     Args:
-        found: All engines on all splits.
-        timed: Number of photos that the times are of.
-        markdown: For a document, not for the terminal.
+        results: Results of all models on all splits.
+        timed: Number of photos of the timing.
+        markdown: Markdown tables instead of plain text.
     """
     tables = [
-        _table(name, [one for one in found if one.split == name], markdown=markdown)
-        for name in dict.fromkeys(one.split for one in found)
+        _table(name, [result for result in results if result.split == name], markdown=markdown)
+        for name in dict.fromkeys(result.split for result in results)
     ]
-    return "\n\n".join([*tables, *_notes(found, timed)])
+    return "\n\n".join([*tables, *_notes(results, timed)])
 
 
 def check_out(path: Path) -> None:
-    """Refuse a name that `write_results` cannot write to.
+    """Check that `write_results` supports the suffix of a file.
 
     Raises:
-        ManifestError: If it is that of no JSON, CSV or Parquet file.
+        ManifestError: If it is not JSON, CSV or Parquet.
     """
     if path.suffix.lower() != ".json":
         check_suffix(path)
 
 
-def write_results(found: Sequence[BenchmarkResult], path: Path) -> None:
-    """Write all figures, one record for each engine and split, as JSON, CSV or Parquet, told by the suffix.
+def write_results(results: Sequence[BenchmarkResult], path: Path) -> None:
+    """Write all metrics, one record per model and split, as JSON, CSV or Parquet according to the suffix.
 
     Raises:
         ManifestError: If the file cannot be written.
     """
     records: list[dict[str, Any]] = [
-        {"split": one.split, "model": one.evaluation.model, "learnt": one.learnt, "photo_ms": one.photo_ms}
-        | one.evaluation.metrics
-        for one in found
+        {
+            "split": result.split,
+            "model": result.evaluation.model,
+            "training_photos": result.training_photos,
+            "photo_ms": result.photo_ms,
+        }
+        | result.evaluation.metrics
+        for result in results
     ]
     if path.suffix.lower() == ".json":
         atomic_write(path, json.dumps(records, indent=1).encode())
@@ -182,42 +189,42 @@ def write_results(found: Sequence[BenchmarkResult], path: Path) -> None:
         write_table(pd.DataFrame(records), path)
 
 
-def _table(split: str, found: Sequence[BenchmarkResult], *, markdown: bool) -> str:
-    rows = [["model", *(heading for heading, _, _ in _COLUMNS), "ms"], *(_cells(one) for one in found)]
+def _table(split: str, results: Sequence[BenchmarkResult], *, markdown: bool) -> str:
+    rows = [["model", *(heading for heading, _, _ in _COLUMNS), "ms"], *(_cells(result) for result in results)]
     if markdown:
         rows.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
-        return "\n".join([f"{_words(split)}:", "", *(f"| {' | '.join(row)} |" for row in rows)])
+        return "\n".join([f"{_title(split)}:", "", *(f"| {' | '.join(row)} |" for row in rows)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
         for row in rows
     ]
-    return "\n".join([_words(split), *lines])
+    return "\n".join([_title(split), *lines])
 
 
-def _cells(one: BenchmarkResult) -> list[str]:
-    figures = [(one.evaluation.metrics[name], form) for _, name, form in _COLUMNS]
-    mark = "" if one.learnt == 0 else _MARK
-    shown = [_UNKNOWN if value is None else form.format(value) for value, form in figures]
-    return [f"{one.evaluation.model}{mark}", *shown, f"{one.photo_ms:,.1f}"]
+def _cells(result: BenchmarkResult) -> list[str]:
+    metrics = [(result.evaluation.metrics[name], form) for _, name, form in _COLUMNS]
+    mark = "" if result.training_photos == 0 else _MARK
+    cells = [_UNKNOWN if value is None else form.format(value) for value, form in metrics]
+    return [f"{result.evaluation.model}{mark}", *cells, f"{result.photo_ms:,.1f}"]
 
 
-def _notes(found: Sequence[BenchmarkResult], timed: int) -> list[str]:
-    """What a reader must know, one paragraph each."""
+def _notes(results: Sequence[BenchmarkResult], timed: int) -> list[str]:
+    """Notes on the tables, one paragraph each."""
     notes = [
-        "No photo is of a place that thresholds or the weights of members were fitted on; the one scale of a "
-        "ResNetGPS was chosen on all held-out places. Top-1 and top-5 are over all of them, distances over those whose "
-        "position is known; under 1 to 2500 km stands the share within that distance. "
+        "No photo is of a place that thresholds or weights of members were fitted on; the scale of a ResNetGPS was "
+        "chosen on all held-out places. Top-1 and top-5 are over all photos, distances over those with a position; "
+        "the columns 1 km to 2500 km are the fractions of photos within that distance. "
         "ECE: expected calibration error of the most probable country, 15 bins. "
-        f"ms: median time of a photo from pixels to answer, {timed} photos one at a time, reading the file not counted."
+        f"ms: median time from the pixels of a photo to its prediction, {timed} photos one at a time."
     ]
-    if told := [one for one in found if one.learnt]:
-        listed = "; ".join(f"{one.evaluation.model}, {_words(one.split)}: {one.learnt}" for one in told)
-        notes.append(f"{_MARK} Too good: it learnt from some of these photos ({listed}).")
-    if untold := dict.fromkeys(one.evaluation.model for one in found if one.learnt is None):
-        notes.append(f"{_MARK} It cannot be told whether it learnt from some of these photos: {', '.join(untold)}.")
+    if seen := [result for result in results if result.training_photos]:
+        listed = "; ".join(f"{r.evaluation.model}, {_title(r.split)}: {r.training_photos}" for r in seen)
+        notes.append(f"{_MARK} Too good: trained on some of these photos ({listed}).")
+    if unknown := dict.fromkeys(r.evaluation.model for r in results if r.training_photos is None):
+        notes.append(f"{_MARK} Possibly trained on some of these photos: {', '.join(unknown)}.")
     return notes
 
 
-def _words(split: str) -> str:
+def _title(split: str) -> str:
     return split.replace("_", " ")

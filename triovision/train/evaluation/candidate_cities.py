@@ -1,4 +1,4 @@
-"""Positions of photos whose city nobody knows: what the app can say, and how its one number is fitted."""
+"""Positions of a regressor with the metadata of candidate cities, and the scale of its evidence."""
 
 from __future__ import annotations
 
@@ -14,55 +14,54 @@ from triovision.inference.regressor import Regressor
 from triovision.train.recipes.position_recipe import Candidates
 
 Floats = NDArray[np.float64]
-#: Scales of the evidence_probability to choose from, in km.
+#: Candidates of the scale of `evidence_probability`, in km.
 SCALES_KM = (25.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0)
-_PHOTOS = 64
+_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Guesses:
-    """Positions of some photos, latitude and longitude in degrees.
+class CandidatePositions:
+    """Predicted positions: latitude and longitude in degrees.
 
     Attributes:
-        by_scale: With the regressor, for each of `SCALES_KM`, shape `(n_scales, n, 2)`.
-        countries_alone: Without it, shape `(n, 2)`.
+        by_scale: Positions with the regressor at each of `SCALES_KM`, shape `(n_scales, n, 2)`.
+        countries_alone: Positions from the country probabilities alone, shape `(n, 2)`.
     """
 
     by_scale: Floats
     countries_alone: Floats
 
 
-def guess(
+def predict_positions(
     regressor: Regressor,
     features: NDArray[np.float32],
     probability: Floats,
     cities: CityQueries,
     candidates: Candidates,
-) -> Guesses:
-    """Ask a regressor about candidate cities and answer with the best point of each weighted set.
+) -> CandidatePositions:
+    """Predict positions with the metadata of candidate cities.
 
-    The best point is, of those that belong to the most probable countries, the one with the least expected distance
-    to the whole set.
+    The prediction is the point of a candidate city with the smallest expected distance to all weighted points.
 
     Args:
         regressor: See `Regressor`.
         features: Image features, shape `(n, n_features)`.
-        probability: Probability of each of the cities' countries, shape `(n, n_countries)`.
+        probability: Probability of each country of `cities`, shape `(n, n_countries)`.
         cities: Candidate cities.
-        candidates: How many countries are asked about.
+        candidates: Number of countries.
     """
-    asked = [cities.select(row, candidates.countries) for row in probability]
+    selected = [cities.select(row, candidates.countries) for row in probability]
     with_photo = np.empty((len(SCALES_KM), len(features), 2))
     alone = np.empty((len(features), 2))
-    for number, answers in enumerate(_answers(regressor, features, asked, cities)):
-        mine, row = asked[number], probability[number]
-        lat_deg, lon_deg = answers.T
-        weights = np.stack([cities.weights(row, mine, lat_deg, lon_deg, scale) for scale in SCALES_KM])
-        with_photo[:, number] = _best_points(*cities.points(mine, lat_deg, lon_deg), weights, mine)
-        # Asked about nothing, the cities share by population.
-        nothing = cities.weights(row, mine[:0], lat_deg[:0], lon_deg[:0], 1.0)[None]
-        alone[number] = _best_points(cities.cities.lat_deg, cities.cities.lon_deg, nothing, mine)[0]
-    return Guesses(with_photo, alone)
+    for i, positions in enumerate(_regressed(regressor, features, selected, cities)):
+        rows, row_probability = selected[i], probability[i]
+        lat_deg, lon_deg = positions.T
+        weights = np.stack([cities.weights(row_probability, rows, lat_deg, lon_deg, scale) for scale in SCALES_KM])
+        with_photo[:, i] = _best_points(*cities.points(rows, lat_deg, lon_deg), weights, rows)
+        # Without positions, the cities of a country are weighted by population.
+        prior = cities.weights(row_probability, rows[:0], lat_deg[:0], lon_deg[:0], 1.0)[None]
+        alone[i] = _best_points(cities.cities.lat_deg, cities.cities.lon_deg, prior, rows)[0]
+    return CandidatePositions(with_photo, alone)
 
 
 def cross_fitted(error_km: Floats, half: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -70,34 +69,34 @@ def cross_fitted(error_km: Floats, half: NDArray[np.bool_]) -> NDArray[np.intp]:
 
     Args:
         error_km: Error with each scale, shape `(n_scales, n)`.
-        half: Which half each photo's place belongs to, shape `(n,)`. With an empty half, all photos have the scale
-            that is best on themselves.
+        half: Half of the places that each photo belongs to, shape `(n,)`. If one half is empty, the scale is chosen
+            on all photos.
     """
     chosen = np.empty(len(half), np.intp)
-    for side in (True, False):
-        other = half != side
-        chosen[half == side] = best_scale(error_km[:, other if other.any() else ~other])
+    for value in (True, False):
+        other = half != value
+        chosen[half == value] = best_scale(error_km[:, other if other.any() else ~other])
     return chosen
 
 
 def best_scale(error_km: Floats) -> int:
-    """Index of the scale with the smallest median error; the first of equals."""
+    """Index of the scale with the smallest median error; the first of equal ones."""
     return int(np.argmin(np.median(error_km, axis=1)))
 
 
-def _answers(
-    regressor: Regressor, features: NDArray[np.float32], asked: list[NDArray[np.intp]], cities: CityQueries
+def _regressed(
+    regressor: Regressor, features: NDArray[np.float32], selected: list[NDArray[np.intp]], cities: CityQueries
 ) -> Iterator[Floats]:
-    """The regressor's positions for the cities of each photo, `(n_asked, 2)`; several photos are asked at once."""
-    for start in range(0, len(asked), _PHOTOS):
-        some = asked[start : start + _PHOTOS]
-        photo = np.repeat(np.arange(start, start + len(some)), [len(rows) for rows in some])
-        positions = regressor.positions(features[photo], cities.metadata[np.concatenate(some)])
-        yield from np.split(positions, np.cumsum([len(rows) for rows in some])[:-1])
+    """Positions for the candidate cities of each photo, `(n_cities, 2)`, computed in batches of photos."""
+    for start in range(0, len(selected), _BATCH_SIZE):
+        batch = selected[start : start + _BATCH_SIZE]
+        photo = np.repeat(np.arange(start, start + len(batch)), [len(rows) for rows in batch])
+        positions = regressor.positions(features[photo], cities.metadata[np.concatenate(batch)])
+        yield from np.split(positions, np.cumsum([len(rows) for rows in batch])[:-1])
 
 
 def _best_points(lat_deg: Floats, lon_deg: Floats, weights: Floats, among: NDArray[np.intp]) -> Floats:
-    """For each row of `weights`, the point of `among` with the least expected distance, shape `(n_weights, 2)`."""
+    """For each row of `weights`, the point of `among` with the smallest expected distance, shape `(n_weights, 2)`."""
     away_km = distance_km(lat_deg[among, None], lon_deg[among, None], lat_deg, lon_deg)
     best = among[np.argmin(away_km @ weights.T, axis=0)]
     return np.column_stack([lat_deg[best], lon_deg[best]])

@@ -1,4 +1,4 @@
-"""Finished runs side by side, from their `metrics.json` alone: no network and no photo is needed."""
+"""Comparison tables of finished runs, from their `metrics.json` alone."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from triovision.metrics.country import RunMetrics, read_metrics
 
 TABLE = "comparison.csv"
 
-_SHARES = ("top-1", "top-5", "macro recall", "ECE")
+_PERCENTAGES = ("top-1", "top-5", "macro recall", "ECE")
 
 
 def read_runs(folders: Sequence[Path]) -> dict[str, RunMetrics]:
-    """Figures of finished runs by the name of their folder; folders of one name go by their whole path.
+    """Read the metrics of finished runs by the name of their folder; folders with the same name by their path.
 
     Raises:
-        RecipeError: If fewer than two runs are given, one is given twice, one holds no `metrics.json`, or they were
-            trained on different manifests: accuracies on different photos do not compare.
+        RecipeError: If fewer than two runs are given, one is given twice, one has no `metrics.json`, or they were
+            trained on different manifests: accuracies on different photos cannot be compared.
     """
     if len({folder.resolve() for folder in folders}) != len(folders) or len(folders) < 2:
         raise RecipeError("compare", f"got {', '.join(map(str, folders))}", "Give two or more different runs")
@@ -39,27 +39,29 @@ def read_runs(folders: Sequence[Path]) -> dict[str, RunMetrics]:
 
 
 def warnings(runs: Mapping[str, RunMetrics]) -> list[str]:
-    """What makes runs of one manifest hard to compare, in words."""
+    """Reasons why metrics of runs of one manifest cannot be compared."""
     (first, reference), *others = runs.items()
-    found = []
+    messages = []
     for name, run in others:
         if run.labels != reference.labels:
-            found.append(
-                f"{name} knows {len(run.labels)} countries and {first} {len(reference.labels)}, not the same ones: "
-                "their scores are over different photos."
+            messages.append(
+                f"{name} has {len(run.labels)} labels and {first} {len(reference.labels)}, which differ: "
+                "their metrics are of different photos."
             )
         for split in sorted(run.splits.keys() ^ reference.splits.keys()):
             without = first if split in run.splits else name
-            found.append(f"{without} held no photos out for {split}.")
+            messages.append(f"{without} has no held-out photos for {split}.")
         for split in sorted(run.splits.keys() & reference.splits.keys()):
             photos, of_reference = (_held_out(r, split) for r in (run, reference))
             if photos != of_reference:
-                found.append(f"{name} and {first} held different photos out for {split} ({photos} and {of_reference}).")
-    return found
+                messages.append(
+                    f"{name} and {first} have different held-out photos for {split} ({photos} and {of_reference})."
+                )
+    return messages
 
 
 def run_table(runs: Mapping[str, RunMetrics]) -> pd.DataFrame:
-    """One row a run: recipe, architecture, cost, and each split's figures as shares; NaN where there is none."""
+    """One row per run: recipe, architecture, cost and the metrics of each split as fractions; NaN where missing."""
     rows = []
     for name, run in runs.items():
         row: dict[str, Any] = {
@@ -73,22 +75,22 @@ def run_table(runs: Mapping[str, RunMetrics]) -> pd.DataFrame:
             "training_s": run.cost.training_s,
             "photos_per_s": run.cost.photos_per_s,
         }
-        for split, found in run.splits.items():
+        for split, metrics in run.splits.items():
             row |= {
-                f"{split} photos": found.scores.photos,
-                f"{split} top-1": found.scores.top1,
-                f"{split} top-5": found.scores.top5,
-                f"{split} macro recall": found.scores.macro_recall,
-                f"{split} ECE": found.after.expected_calibration_error if found.after else None,
+                f"{split} photos": metrics.scores.photos,
+                f"{split} top-1": metrics.scores.top1,
+                f"{split} top-5": metrics.scores.top5,
+                f"{split} macro recall": metrics.scores.macro_recall,
+                f"{split} ECE": metrics.after.expected_calibration_error if metrics.after else None,
             }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def seed_groups(runs: Mapping[str, RunMetrics]) -> dict[str, list[str]]:
-    """Names of the runs whose recipes differ in their seed alone, by the recipe's name.
+    """Names of the runs whose recipes differ only in the seed, by the name of the recipe.
 
-    Different recipes of one name are told apart by their first run.
+    Different recipes with the same name are distinguished by their first run.
     """
     by_recipe: dict[str, list[str]] = {}
     for name, run in runs.items():
@@ -102,26 +104,26 @@ def seed_groups(runs: Mapping[str, RunMetrics]) -> dict[str, list[str]]:
 
 
 def group_table(table: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Mean and standard deviation (over seeds, n - 1) of every share, one row a recipe; NaN for a single run."""
-    columns = [column for column in table if column.endswith(_SHARES)]
+    """Mean and standard deviation (over seeds, n - 1) of every fraction, one row per recipe; NaN for a single run."""
+    columns = [column for column in table if column.endswith(_PERCENTAGES)]
     rows = []
     for recipe, members in groups.items():
-        of_it = table[table["run"].isin(members)][columns].astype(float)
-        row: dict[str, Any] = {"recipe": recipe, "runs": len(of_it)}
+        values = table[table["run"].isin(members)][columns].astype(float)
+        row: dict[str, Any] = {"recipe": recipe, "runs": len(values)}
         for column in columns:
-            row |= {f"{column} mean": of_it[column].mean(), f"{column} sd": of_it[column].std(ddof=1)}
+            row |= {f"{column} mean": values[column].mean(), f"{column} sd": values[column].std(ddof=1)}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def table_text(table: pd.DataFrame) -> str:
-    """A table for the terminal: one line a figure, since runs are fewer than figures; shares in per cent."""
+    """A table for the terminal, transposed: one line per metric; fractions in per cent."""
     shown = pd.DataFrame({column: [cell_text(column, value) for value in table[column]] for column in table})
     return str(shown.set_index(shown.columns[0]).rename_axis(index=None).T.to_string())
 
 
 def write_comparison(table: pd.DataFrame, out: Path) -> None:
-    """Write the table of `run_table` to `comparison.csv` in a folder, which is created if needed."""
+    """Write the table of `run_table` to `comparison.csv` in a folder, created if needed."""
     atomic_write(out / TABLE, table.to_csv(index=False))
 
 
@@ -131,15 +133,14 @@ def _held_out(run: RunMetrics, split: str) -> int:
 
 
 def cell_text(column: str, value: Any) -> str:  # noqa: ANN401 - a cell of a table
-    """A cell of `run_table` or `group_table` as text, without control codes from untrusted names."""
+    """A cell of `run_table` or `group_table` as text, without control characters of untrusted names."""
     if pd.isna(value):
         return "\N{EN DASH}"
-    if column.removesuffix(" mean").removesuffix(" sd").endswith(_SHARES):
+    if column.removesuffix(" mean").removesuffix(" sd").endswith(_PERCENTAGES):
         return f"{value:.1%}"
     if column == "training_s":
         return duration(value)
     if isinstance(value, str):
-        # A name from outside must not write control codes to the terminal.
         return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value)
     return f"{value:,.1f}" if isinstance(value, float) and not value.is_integer() else f"{value:,.0f}"
 

@@ -1,4 +1,4 @@
-"""Figures of a finished run on any photos, by the code that measures a run on the photos that it held out."""
+"""Evaluation of a country run, on its held-out photos or on any others."""
 
 from __future__ import annotations
 
@@ -27,60 +27,62 @@ from triovision.train.evaluation.learning_curves import best_epoch, overfitting,
 from triovision.train.evaluation.split_metrics import SplitLogits, scores, split_metrics
 from triovision.train.models.forward import network_outputs
 
-#: Calibration needs a few right and wrong answers; with fewer photos it would fit noise.
-_FEWEST_FITTED = 20
-_MOST_TRAINING = 5000
+#: Smallest number of photos with a label that calibration is fitted on.
+_MIN_CALIBRATION_PHOTOS = 20
+#: Largest number of training photos that overfitting is measured on.
+_MAX_TRAINING_PHOTOS = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class RunEvaluation:
-    """What a run is worth on some photos.
+    """Evaluation of a run on photos of a manifest.
 
     Attributes:
-        metrics: All figures of these photos; nothing is calibrated on them.
-        without_label: Number of photos by country that the run has no label for.
-        learnt: Photos among these that the run learnt from, as far as its own manifest was given; else 0.
+        metrics: All metrics; nothing is calibrated on these photos.
+        without_label: Number of photos by country without a label.
+        training_photos: Number of these photos that the run was trained on, if the manifest is that of the run;
+            otherwise 0.
     """
 
     metrics: SplitMetrics
     without_label: dict[str, int]
-    learnt: int
+    training_photos: int
 
 
 def evaluate_run(run: CountryRun, manifest: Manifest, photos: Manifest, workers: int) -> RunEvaluation:
-    """Measure a run on photos.
+    """Evaluate a run on photos.
 
     Args:
         run: See `read_country_run`.
-        manifest: The whole manifest, which tells what the run learnt from if it is its own.
-        photos: Those of its photos to measure on.
+        manifest: The whole manifest; if it is that of the run, its training photos are counted.
+        photos: Photos of the manifest to evaluate.
         workers: Processes that decode photos.
 
     Raises:
         RecipeError: If a photo cannot be read.
     """
     truth = photos.table["country"].to_numpy(dtype=str)
-    answers = SplitLogits(
+    outputs = SplitLogits(
         file=photos.table["file"].to_numpy(dtype=str),
         truth=truth,
         logits=network_outputs(run.network, photos, run.recipe, workers),
         target=targets(photos, run.labels),
         fitted=np.zeros(len(photos), dtype=bool),
     )
-    learnt, training_photos = 0, Counter[str]()
+    overlap, training_photos = 0, Counter[str]()
     if manifest.sha256 == run.manifest_sha256:
         training = split(manifest, run.recipe.data).training.table
-        learnt = int(photos.table["file"].isin(training["file"]).sum())
+        overlap = int(photos.table["file"].isin(training["file"]).sum())
         training_photos.update(training["country"])
     return RunEvaluation(
-        metrics=split_metrics(answers, run.labels, training_photos, None),
+        metrics=split_metrics(outputs, run.labels, training_photos, None),
         without_label=dict(sorted(Counter(truth[~np.isin(truth, run.labels)].tolist()).items())),
-        learnt=learnt,
+        training_photos=overlap,
     )
 
 
 def scalar_metrics(metrics: SplitMetrics) -> dict[str, float | None]:
-    """The figures of a split that are single numbers, by name; None where the photos allow none."""
+    """The scalar metrics of a split by name; None where undefined."""
     scores, before, after, at = metrics.scores, metrics.before, metrics.after, metrics.at_threshold
     return {
         "top1": scores.top1,
@@ -96,43 +98,43 @@ def scalar_metrics(metrics: SplitMetrics) -> dict[str, float | None]:
 
 
 def write_run_metrics(run: CountryRun, manifest: Manifest, target_accuracy: float, workers: int) -> RunMetrics:
-    """Measure a run and write `metrics.json` into its folder; see `measure_run`."""
+    """Evaluate a run and write `metrics.json` into its folder; see `measure_run`."""
     metrics = measure_run(run, manifest, target_accuracy, workers)
     atomic_write(run.folder / METRICS, metrics.model_dump_json(indent=1) + "\n")
     return metrics
 
 
 def measure_run(run: CountryRun, manifest: Manifest, target_accuracy: float, workers: int) -> RunMetrics:
-    """Measure a run on its validation photos and on a sample of its training photos.
+    """Evaluate a run on its validation photos and on a sample of its training photos.
 
     Args:
         run: See `read_country_run`.
         manifest: The manifest that it was trained on.
-        target_accuracy: Wanted share of right answers among those that are not abstained.
+        target_accuracy: Accuracy that the predictions above the abstention threshold should have.
         workers: Processes that decode photos.
 
     Raises:
-        RecipeError: If it was trained on another manifest, held no photos out, logged nothing, or a photo that it
-            held out cannot be read.
+        RecipeError: If the run was trained on another manifest, has no held-out photos or no log, or a held-out photo
+            cannot be read.
     """
     epochs = read_curves(run.folder)
     start = time.perf_counter()
-    seen = held_out(run, manifest, workers)
-    speed = len(seen.target) / (time.perf_counter() - start)
+    outputs = held_out(run, manifest, workers)
+    speed = len(outputs.target) / (time.perf_counter() - start)
     splits = split(manifest, run.recipe.data)
     # The order of `held_out`.
     table = pd.concat([part.table for part in splits.validation.values() if len(part)])
-    half = fit_half(seen.place)
-    calibration, fitted_on = _calibration(seen, half, target_accuracy)
+    half = fit_half(outputs.place)
+    calibration, fitted_on = _calibration(outputs, half, target_accuracy)
     fitted = half if calibration is not None else np.zeros(len(half), dtype=bool)
     files, truth = table["file"].to_numpy(dtype=str), table["country"].to_numpy(dtype=str)
-    learnt = Counter(splits.training.table["country"])
-    found = {}
-    for name in dict.fromkeys(seen.split.tolist()):
-        rows = seen.split == name
-        answers = SplitLogits(files[rows], truth[rows], seen.logits[rows], seen.target[rows], fitted[rows])
-        found[name] = split_metrics(answers, run.labels, learnt, calibration)
-    sample = _training_sample(splits, run, len(seen.target))
+    training_photos = Counter(splits.training.table["country"])
+    metrics = {}
+    for name in dict.fromkeys(outputs.split.tolist()):
+        rows = outputs.split == name
+        part = SplitLogits(files[rows], truth[rows], outputs.logits[rows], outputs.target[rows], fitted[rows])
+        metrics[name] = split_metrics(part, run.labels, training_photos, calibration)
+    sample = _training_sample(splits, run, len(outputs.target))
     training = scores(network_outputs(run.network, sample, run.recipe, workers), targets(sample, run.labels))
     return RunMetrics(
         recipe=run.recipe.model_dump(mode="json"),
@@ -143,28 +145,28 @@ def measure_run(run: CountryRun, manifest: Manifest, target_accuracy: float, wor
         versions={"triovision": triovision.__version__, "python": platform.python_version()}
         | {name: version(name) for name in ("torch", "torchvision", "timm", "lightning", "numpy")},
         epochs=epochs,
-        overfitting=overfitting(training, {name: part.scores for name, part in found.items()}, epochs),
+        overfitting=overfitting(training, {name: part.scores for name, part in metrics.items()}, epochs),
         calibration=fitted_on,
-        splits=found,
+        splits=metrics,
     )
 
 
-def _calibration(seen: HeldOut, half: NDArray[np.bool_], target_accuracy: float) -> tuple[Calibration | None, str]:
-    """Calibration fitted on one half of the places, and what it was fitted on in words."""
-    photos = seen.where(half)
-    if (photos.target != NO_LABEL).sum() < _FEWEST_FITTED or half.all():
-        return None, f"Not calibrated: it takes {_FEWEST_FITTED} photos with a label, of several places."
+def _calibration(outputs: HeldOut, half: NDArray[np.bool_], target_accuracy: float) -> tuple[Calibration | None, str]:
+    """Calibration fitted on one half of the places, and a sentence about it."""
+    photos = outputs.where(half)
+    if (photos.target != NO_LABEL).sum() < _MIN_CALIBRATION_PHOTOS or half.all():
+        return None, f"Not calibrated: this requires {_MIN_CALIBRATION_PHOTOS} photos with a label, of several places."
     calibration = fit_calibration(photos, target_accuracy)
     return calibration, (
-        f"Temperature and threshold (wanted accuracy {target_accuracy:.0%}) fitted on {calibration.fitted_on}; what "
-        "is shown was measured on the other places' photos."
+        f"Temperature and threshold (target accuracy {target_accuracy:.0%}) were fitted on "
+        f"{calibration.fitted_on}; the metrics are of the photos of the other places."
     )
 
 
 def _training_sample(splits: Splits, run: CountryRun, photos: int) -> Manifest:
-    """As many training photos with a label as were held out, at most 5000, drawn with the recipe's seed."""
+    """A random sample of training photos with a label, as many as are held out but at most 5000."""
     known = splits.training.where(splits.training.table["country"].isin(run.labels))
-    size = min(len(known), photos, _MOST_TRAINING)
+    size = min(len(known), photos, _MAX_TRAINING_PHOTOS)
     chosen = np.random.default_rng(run.recipe.seed).choice(len(known), size, replace=False)
     mask = pd.Series(np.isin(np.arange(len(known)), chosen))
     return known.where(mask)
@@ -172,7 +174,7 @@ def _training_sample(splits: Splits, run: CountryRun, photos: int) -> Manifest:
 
 def _cost(run: CountryRun, training_photos: int, epochs: tuple[Epoch, ...], validation_photos_per_s: float) -> Cost:
     last = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True, map_location="cpu", mmap=True)
-    # Lightning's `Timer` callback keeps its time in the checkpoint, over all resumptions; older runs had none.
+    # Lightning's `Timer` callback saves the time of all resumptions in the checkpoint; older runs lack it.
     seconds = last["callbacks"].get("Timer", {}).get("time_elapsed", {}).get("train") or None
     finished = int(last["epoch"]) + 1
     return Cost(
@@ -187,6 +189,6 @@ def _cost(run: CountryRun, training_photos: int, epochs: tuple[Epoch, ...], vali
 
 
 def _hardware() -> str:
-    """Processor and GPU in words; not the host's name, which is nobody's business."""
+    """Platform, CPU cores and GPU, without the name of the host."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores{gpu}"

@@ -1,4 +1,4 @@
-"""Which countries a photo may show, as a classifier says that never saw the held-out photos."""
+"""Country probabilities of held-out photos, by a trained classifier or a linear probe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from triovision.train.models.linear_probe import country_weights, soft_logistic
 from triovision.train.recipes.position_recipe import PositionRecipe
 from triovision.train.recipes.sections import CountryDataSection, LastLayer
 
-#: As the last layer of a country classifier counts its photos.
+#: The same power as in the last layer of country classifiers.
 _COUNTRY_POWER = 0.5
 
 
@@ -36,13 +36,13 @@ class Classifier:
     """A trained country classifier.
 
     Attributes:
-        name: Its name, in words.
-        network: In evaluation mode.
-        preprocessing: What it sees.
-        labels: Countries in the order of its logits.
-        temperature: What its logits are divided by.
-        manifest_sha256: Hash of the table of photos that it was trained on.
-        data: Which of them it learnt from; None where its card does not say.
+        name: Name for messages.
+        network: Network in evaluation mode.
+        preprocessing: Its preprocessing.
+        labels: Countries in the order of the logits.
+        temperature: Temperature of the softmax.
+        manifest_sha256: Hash of the manifest that it was trained on.
+        data: Section of its recipe that defines the training photos; None if the card has none.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountryProbabilities:
-    """Probabilities of countries for the held-out photos of a task.
+    """Country probabilities of the held-out photos of a task.
 
     Attributes:
         labels: Countries.
-        of_split: Probabilities of shape `(n, n_labels)` by the name of the split, in the order of its photos.
-        source: Where they come from, in words.
+        of_split: Probabilities by split, shape `(n, n_labels)`.
+        source: Description of the classifier.
     """
 
     labels: tuple[str, ...]
@@ -70,29 +70,29 @@ class CountryProbabilities:
 
 
 def read_classifier(name: str) -> Classifier:
-    """A finished run of a country classifier, by its folder, or one of the app's models, by its id.
+    """Read a finished country run by its folder, or an installed model by its id.
 
     Raises:
-        RecipeError: If the folder's run is not finished.
+        RecipeError: If the run is not finished.
         ModelError: If there is no such model.
     """
     if (Path(name) / RUN_CONFIG).exists():
         run = read_country_run(Path(name))
         network = run.network.to(choose_device(None))
-        words, recipe = f"run {Path(name).resolve().name}", run.recipe
-        return Classifier(words, network, recipe.preprocessing, run.labels, 1.0, run.manifest_sha256, recipe.data)
+        title, recipe = f"run {Path(name).resolve().name}", run.recipe
+        return Classifier(title, network, recipe.preprocessing, run.labels, 1.0, run.manifest_sha256, recipe.data)
     engine = cast(CountryEngine, load_model(name))
-    card, made = engine.card, engine.card.provenance
+    card, provenance = engine.card, engine.card.provenance
     try:
-        data = CountryDataSection.model_validate(made.recipe["data"])
-    except (KeyError, ValidationError):  # a card that was not made here
+        data = CountryDataSection.model_validate(provenance.recipe["data"])
+    except (KeyError, ValidationError):  # a model that was trained elsewhere
         data = None
     preprocessing, temperature = card.network_input, card.calibration.temperature
-    return Classifier(name, engine.network, preprocessing, card.labels, temperature, made.manifest_sha256, data)
+    return Classifier(name, engine.network, preprocessing, card.labels, temperature, provenance.manifest_sha256, data)
 
 
-def learnt(classifier: Classifier, manifest: Manifest, task: Task) -> int | None:
-    """Held-out photos of a task that a classifier learnt from; None where that cannot be told."""
+def count_training_photos(classifier: Classifier, manifest: Manifest, task: Task) -> int | None:
+    """Number of held-out photos of a task that a classifier was trained on; None if unknown."""
     if classifier.manifest_sha256 != manifest.sha256 or classifier.data is None:
         return None
     files = task.photos.manifest.table["file"].iloc[np.concatenate(list(task.validation.values()))]
@@ -100,29 +100,30 @@ def learnt(classifier: Classifier, manifest: Manifest, task: Task) -> int | None
 
 
 def classify(classifier: Classifier, task: Task, workers: int) -> CountryProbabilities:
-    """What a classifier says of the held-out photos.
+    """Country probabilities of the held-out photos by a classifier.
 
     Raises:
         RecipeError: If a photo cannot be read.
     """
-    found = {}
+    probability = {}
     for name, rows in task.validation.items():
         photos = ValidationPhotos(_part(task, rows), (), classifier.preprocessing)
         logits, _ = readable_outputs(classifier.network, photos, classifier.preprocessing, workers)
         if len(logits) != len(rows):
             remedy = "Restore them (see the warnings above)"
             raise RecipeError(classifier.name, f"{len(rows) - len(logits)} photos of {name} cannot be read", remedy)
-        found[name] = probabilities(logits, classifier.temperature)
-    return CountryProbabilities(classifier.labels, found, classifier.name)
+        probability[name] = probabilities(logits, classifier.temperature)
+    return CountryProbabilities(classifier.labels, probability, classifier.name)
 
 
 def probe(task: Task, features: NDArray[np.float32], recipe: PositionRecipe) -> CountryProbabilities:
-    """What a logistic regression on the backbone's features says, fitted on the photos that the run learnt from.
+    """Country probabilities of the held-out photos by a logistic regression, fitted on the training photos.
 
     Args:
-        task: The run's task.
-        features: Of all photos with a position, shape `(n, n_features)`; those that cannot be read are never looked at.
-        recipe: Says how many photos make a label.
+        task: Task of the run.
+        features: Backbone features of all photos with a position, shape `(n, n_features)`; rows of unreadable photos
+            are not used.
+        recipe: Its `candidates.min_photos` decides which countries are labels.
 
     Raises:
         RecipeError: If fewer than two countries have enough photos.
@@ -135,11 +136,13 @@ def probe(task: Task, features: NDArray[np.float32], recipe: PositionRecipe) -> 
     target, strength = targets(training, labels), LastLayer().strength
     weights = country_weights(target, _COUNTRY_POWER)
     weight, bias = soft_logistic(features[task.training], target, weights, len(labels), strength, 0.0)
-    found = {
+    probability = {
         name: probabilities((torch.from_numpy(features[rows]) @ weight.T + bias).numpy(), 1.0)
         for name, rows in task.validation.items()
     }
-    return CountryProbabilities(labels, found, "logistic regression on the backbone's features of the training photos")
+    return CountryProbabilities(
+        labels, probability, "logistic regression on the backbone's features of the training photos"
+    )
 
 
 def _part(task: Task, rows: Rows) -> Manifest:

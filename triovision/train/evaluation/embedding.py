@@ -1,4 +1,4 @@
-"""Frozen features of a sample of photos, and their layout on a plane."""
+"""Frozen features of a sample of photos, and their two-dimensional layout."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from triovision.train.models.init_weights import init_backbone
 from triovision.train.models.linear_probe import PooledBackbone
 from triovision.train.recipes.country_recipe import Recipe
 
-_BATCH = 32
-_COMPONENTS = 50  # principal components that t-SNE and UMAP start from, as van der Maaten and Hinton (2008) advise
-_FEWEST = 5
+_BATCH_SIZE = 32
+_COMPONENTS = 50  # principal components before t-SNE and UMAP, as van der Maaten and Hinton (2008) advise
+_MIN_PHOTOS = 5
 
 
 def model_network(model_id: str) -> tuple[nn.Module, Preprocessing]:
-    """Network of one of the app's models, and what it sees.
+    """Network and preprocessing of an installed model.
 
     Raises:
         ModelError: If there is no such model.
@@ -43,8 +43,8 @@ def model_network(model_id: str) -> tuple[nn.Module, Preprocessing]:
     return engine.network, preprocessing
 
 
-def starting_network(recipe: Recipe, weights: Path) -> tuple[nn.Module, Preprocessing]:
-    """Network of a recipe with starting weights, and what it sees.
+def initial_network(recipe: Recipe, weights: Path) -> tuple[nn.Module, Preprocessing]:
+    """Network of a recipe with initial weights, and its preprocessing.
 
     Raises:
         RecipeError: If the weights cannot be read or do not fit.
@@ -55,19 +55,19 @@ def starting_network(recipe: Recipe, weights: Path) -> tuple[nn.Module, Preproce
     return network, recipe.preprocessing
 
 
-def pooled_features(
+def sample_features(
     network: nn.Module, preprocessing: Preprocessing, paths: Sequence[Path], on_photo: Callable[[int], object]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """What the network's last layer reads, for every photo that can be read.
+    """Compute the pooled features, the input of the last layer, of all readable photos.
 
     Args:
         network: A timm network in evaluation mode.
-        preprocessing: What it sees.
+        preprocessing: Its preprocessing.
         paths: Files of the photos.
         on_photo: Called with the number of photos done, for a progress bar.
 
     Returns:
-        Features `(n_read, n_features)`, and the numbers of the photos that were read.
+        Features `(n_read, n_features)`, and the indices of the readable photos.
 
     Raises:
         ManifestError: If fewer than five photos can be read.
@@ -76,37 +76,37 @@ def pooled_features(
     rows: list[NDArray[np.float32]] = []
     read: list[int] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, torch.inference_mode():
-        for start in range(0, len(paths), _BATCH):
-            found = list(pool.map(_photo, paths[start : start + _BATCH]))
-            images = [photo.image_hwc for photo in found if photo is not None]
+        for start in range(0, len(paths), _BATCH_SIZE):
+            photos = list(pool.map(_photo, paths[start : start + _BATCH_SIZE]))
+            images = [photo.image_hwc for photo in photos if photo is not None]
             if images:
                 batch_nchw = preprocessing.batch(images).to(device)
                 rows.append(pooled(batch_nchw).float().cpu().numpy())
-            read += [start + number for number, photo in enumerate(found) if photo is not None]
-            on_photo(len(found))
-    if len(read) < _FEWEST:
-        reason = f"{len(read)} photos of the sample can be read, too few to lay out"
+            read += [start + number for number, photo in enumerate(photos) if photo is not None]
+            on_photo(len(photos))
+    if len(read) < _MIN_PHOTOS:
+        reason = f"{len(read)} photos of the sample can be read, too few for a layout"
         raise ManifestError("The features", reason, "Check the folder of the photos, or give --features none")
     return np.concatenate(rows), np.array(read, dtype=np.intp)
 
 
 def tsne_layout(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Positions `(n, 2)` by t-SNE: "Visualizing data using t-SNE" (van der Maaten and Hinton, 2008)."""
+    """Layout `(n, 2)` by t-SNE: "Visualizing data using t-SNE" (van der Maaten and Hinton, 2008)."""
     perplexity = min(30.0, (len(features) - 1) / 3)
     layout = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(_principal(features, seed))
     return np.asarray(layout, dtype=np.float32)
 
 
 def umap_layout(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Positions `(n, 2)` by UMAP (McInnes, Healy and Melville, 2018).
+    """Layout `(n, 2)` by UMAP (McInnes, Healy and Melville, 2018).
 
     Raises:
         ModuleNotFoundError: If the optional package `umap-learn` is not installed.
     """
-    # Optional, and it compiles for seconds when it is imported.
+    # Optional, and its import takes seconds.
     from umap import UMAP  # noqa: PLC0415
 
-    # One job, because several would not give the same layout twice.
+    # Several jobs would make the layout random.
     method = UMAP(n_neighbors=min(15, len(features) - 1), random_state=seed, n_jobs=1)
     return np.asarray(method.fit_transform(_principal(features, seed)), dtype=np.float32)
 

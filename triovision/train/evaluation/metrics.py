@@ -23,13 +23,13 @@ def in_top_k(scores: NDArray[np.floating], target: NDArray[np.int64], k: int) ->
     """Whether the target is among the k highest scores; of equal scores, the label with the lower index comes first.
 
     Args:
-        scores: Anything that is higher for a more probable label, shape `(n, n_labels)`.
+        scores: Higher for a more probable label, shape `(n, n_labels)`.
         target: Index of the true label, shape `(n,)`.
         k: Number of labels.
     """
-    of_target = np.take_along_axis(scores, target[:, None], axis=1)
-    before = (scores == of_target) & (np.arange(scores.shape[1]) < target[:, None])
-    return np.asarray(((scores > of_target) | before).sum(axis=1) < k)
+    target_score = np.take_along_axis(scores, target[:, None], axis=1)
+    before = (scores == target_score) & (np.arange(scores.shape[1]) < target[:, None])
+    return np.asarray(((scores > target_score) | before).sum(axis=1) < k)
 
 
 def accuracy(truth: NDArray[np.generic], predicted: NDArray[np.generic], in_top5: Mask) -> dict[str, float | None]:
@@ -42,7 +42,7 @@ def accuracy(truth: NDArray[np.generic], predicted: NDArray[np.generic], in_top5
     """
     if not len(truth):
         return dict.fromkeys(("top1", "top5", "macro_recall"))
-    # Over the classes that occur: a class that is only predicted has no recall.
+    # A class that is only predicted has no recall.
     recall = recall_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0)
     return {
         "top1": float((truth == predicted).mean()),
@@ -58,7 +58,7 @@ def expected_calibration_error(confidence: Floats, correct: Mask) -> float:
         confidence: Probability of the most probable class, shape `(n,)`, n at least 1.
         correct: Whether that class is the truth, shape `(n,)`.
     """
-    # torchmetrics takes anything above 1 for logits.
+    # torchmetrics takes values above 1 for logits.
     bounded = torch.from_numpy(np.minimum(confidence, 1.0))
     return float(binary_calibration_error(bounded, torch.from_numpy(correct.astype(np.int64)), ECE_BINS))
 
@@ -97,7 +97,7 @@ def risk_coverage(confidence: Floats, correct: Mask) -> tuple[tuple[RiskPoint, .
 
 
 def risk_at(threshold: float, confidence: Floats, correct: Mask) -> RiskPoint:
-    """Coverage and risk of answering at or above one threshold."""
+    """Coverage and risk of the predictions at or above a threshold."""
     answered = confidence >= threshold
     return RiskPoint(
         threshold=threshold,
@@ -107,7 +107,7 @@ def risk_at(threshold: float, confidence: Floats, correct: Mask) -> RiskPoint:
 
 
 def distance_scores(error_km: Floats) -> dict[str, float]:
-    """Median and mean error, shares of photos within each of `THRESHOLDS_KM`, and the mean GeoScore.
+    """Median and mean error, fractions of photos within each of `THRESHOLDS_KM`, and the mean GeoScore.
 
     Args:
         error_km: Great-circle distance from prediction to truth, shape `(n,)`, n at least 1.

@@ -1,4 +1,4 @@
-"""Measure a finished run on its held-out photos and write `metrics.json`."""
+"""Evaluation of a position run on its held-out photos."""
 
 from __future__ import annotations
 
@@ -27,8 +27,20 @@ from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_pho
 from triovision.train.engine.run import CACHE
 from triovision.train.engine.run_folder import PositionRun
 from triovision.train.evaluation.calibration import fit_half
-from triovision.train.evaluation.candidate_cities import SCALES_KM, Guesses, best_scale, cross_fitted, guess
-from triovision.train.evaluation.country_probabilities import Classifier, CountryProbabilities, classify, learnt, probe
+from triovision.train.evaluation.candidate_cities import (
+    SCALES_KM,
+    CandidatePositions,
+    best_scale,
+    cross_fitted,
+    predict_positions,
+)
+from triovision.train.evaluation.country_probabilities import (
+    Classifier,
+    CountryProbabilities,
+    classify,
+    count_training_photos,
+    probe,
+)
 from triovision.train.evaluation.learning_curves import read_curves
 from triovision.train.evaluation.metrics import position_scores
 from triovision.train.models.build import split_frozen_backbone
@@ -40,7 +52,7 @@ Floats = NDArray[np.float64]
 def write_metrics(
     run: PositionRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions
 ) -> PositionMetrics:
-    """Measure a run and write `metrics.json` into its folder; see `measure`."""
+    """Evaluate a run and write `metrics.json` into its folder; see `measure`."""
     metrics = measure(run, manifest, classifier, reading)
     atomic_write(run.folder / METRICS, (metrics.model_dump_json(indent=1) + "\n").encode())
     return metrics
@@ -49,20 +61,20 @@ def write_metrics(
 def measure(
     run: PositionRun, manifest: Manifest, classifier: Classifier | None, reading: ReadOptions
 ) -> PositionMetrics:
-    """Measure a run on its validation photos, with what it was told in training and with what the app can know.
+    """Evaluate a run on its validation photos, with the true city and with candidate cities.
 
     Args:
         run: See `read_position_run`.
         manifest: The manifest that it was trained on.
-        classifier: Says which countries a photo may show; a linear probe on the run's training photos when None.
-        reading: As when it was trained.
+        classifier: Source of the country probabilities; None for a linear probe on the training photos of the run.
+        reading: Options of the training.
 
     Raises:
-        RecipeError: If it was trained on another manifest, logged nothing, or a photo cannot be read.
+        RecipeError: If the run was trained on another manifest or has no log, or a photo cannot be read.
     """
     if manifest.sha256 != run.manifest_sha256:
         raise RecipeError(str(run.folder), "was trained on another manifest", "Give the same --manifest")
-    task, features, unreadable = _seen(run, manifest, reading)
+    task, features, unreadable = _features(run, manifest, reading)
     countries = classify(classifier, task, reading.workers) if classifier else probe(task, features, run.recipe)
     positions, scale_km = _positions(run, task, features, countries)
     return PositionMetrics(
@@ -77,85 +89,88 @@ def measure(
             unreadable=unreadable,
         ),
         countries=countries.source,
-        learnt_by_classifier=learnt(classifier, manifest, task) if classifier else 0,
+        learnt_by_classifier=count_training_photos(classifier, manifest, task) if classifier else 0,
         scale_km=scale_km,
         epochs=read_curves(run.folder),
         splits={
-            name: {way: position_scores(task.position[rows], found) for way, found in positions[name].items()}
+            name: {
+                method: position_scores(task.position[rows], predicted) for method, predicted in positions[name].items()
+            }
             for name, rows in task.validation.items()
         },
     )
 
 
-def _seen(run: PositionRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, NDArray[np.float32], int]:
-    """The run's task without unreadable photos, the image features of all its photos, and how many are unreadable.
+def _features(run: PositionRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, NDArray[np.float32], int]:
+    """The task without unreadable photos, image features of all its photos, and the number of unreadable ones.
 
-    The features of a photo that cannot be read hold no number.
+    The features of an unreadable photo are NaN.
     """
     task = make_task(manifest, run.recipe)
     network, photos = copy.deepcopy(run.network), len(task.photos.manifest)
-    bad = UnreadablePhotos(run.folder / FILE, allowed_photos(reading.max_unreadable, photos))
+    unreadable = UnreadablePhotos(run.folder / FILE, allowed_photos(reading.max_unreadable, photos))
     frozen, cache = split_frozen_backbone(network, run.recipe), reading.cache or run.folder / CACHE
-    store = kept_features(frozen, task.photos, run.recipe, cache, reading.workers, bad)
-    there = np.flatnonzero(store.has(np.arange(photos)))
+    store = kept_features(frozen, task.photos, run.recipe, cache, reading.workers, unreadable)
+    readable = np.flatnonzero(store.has(np.arange(photos)))
     features = np.full((photos, run.network.n_image_features), np.nan, np.float32)
-    features[there] = image_features(network, store, there)
-    return task.readable(store), features, photos - len(there)
+    features[readable] = image_features(network, store, readable)
+    return task.readable(store), features, photos - len(readable)
 
 
 def _positions(
     run: PositionRun, task: Task, features: NDArray[np.float32], countries: CountryProbabilities
 ) -> tuple[dict[str, dict[str, Floats]], float]:
-    """Positions of the held-out photos by the name of the split and the way, and the scale fitted on all of them."""
+    """Positions of the held-out photos by split and method, and the scale fitted on all of them."""
     device = choose_device(None)
-    answers_deg = run.criterion.to(device).positions_deg
-    regressor = Regressor(run.network.to(device), answers_deg, run.city_scaling, device)
-    guesses = _guesses(regressor, task, features, countries, run)
-    chosen, scale_km = _scales(task, guesses)
-    # Trees, because they can learn a city's few numbers by heart as no straight line could.
+    positions_deg = run.criterion.to(device).positions_deg
+    regressor = Regressor(run.network.to(device), positions_deg, run.city_scaling, device)
+    predicted = _candidate_positions(regressor, task, features, countries, run)
+    chosen, scale_km = _scales(task, predicted)
+    # A forest can memorise the metadata of each city, which a linear model cannot.
     forest = RandomForestRegressor(_TREES, random_state=run.recipe.seed)
     forest.fit(task.city[task.training], task.position[task.training])
     return {
         name: {
             "true_city": regressor.positions(features[rows], task.city[rows]),
-            "candidate_cities": guesses[name].by_scale[chosen[name], np.arange(len(rows))],
-            "countries_alone": guesses[name].countries_alone,
+            "candidate_cities": predicted[name].by_scale[chosen[name], np.arange(len(rows))],
+            "countries_alone": predicted[name].countries_alone,
             "metadata_alone": forest.predict(task.city[rows]),
         }
         for name, rows in task.validation.items()
     }, scale_km
 
 
-def _guesses(
+def _candidate_positions(
     regressor: Regressor, task: Task, features: NDArray[np.float32], countries: CountryProbabilities, run: PositionRun
-) -> dict[str, Guesses]:
+) -> dict[str, CandidatePositions]:
     candidates = run.recipe.candidates
     cities = CityQueries(countries.labels, candidates.per_country)
     splits = tqdm(task.validation.items(), "candidate cities", unit="split", disable=None)
     return {
-        name: guess(regressor, features[rows], countries.of_split[name], cities, candidates) for name, rows in splits
+        name: predict_positions(regressor, features[rows], countries.of_split[name], cities, candidates)
+        for name, rows in splits
     }
 
 
-def _scales(task: Task, guesses: dict[str, Guesses]) -> tuple[dict[str, NDArray[np.intp]], float]:
-    """Index of the scale for each photo of each split, fitted on other places, and the scale fitted on all."""
+def _scales(task: Task, predicted: dict[str, CandidatePositions]) -> tuple[dict[str, NDArray[np.intp]], float]:
+    """Index of the scale of each photo by split, fitted on the other half of the places; the scale fitted on all."""
     errors = {
-        name: distance_km(*task.position[rows].T[:, None], *np.moveaxis(guesses[name].by_scale, 2, 0))
+        name: distance_km(*task.position[rows].T[:, None], *np.moveaxis(predicted[name].by_scale, 2, 0))
         for name, rows in task.validation.items()
     }
     places = task.photos.manifest.table["place"]
     half = {name: fit_half(places.iloc[rows]) for name, rows in task.validation.items()}
-    together = np.concatenate(list(errors.values()), axis=1)
-    chosen = cross_fitted(together, np.concatenate(list(half.values())))
+    all_errors = np.concatenate(list(errors.values()), axis=1)
+    chosen = cross_fitted(all_errors, np.concatenate(list(half.values())))
     ends = np.cumsum([len(rows) for rows in task.validation.values()])[:-1]
-    return dict(zip(task.validation, np.split(chosen, ends), strict=True)), SCALES_KM[best_scale(together)]
+    return dict(zip(task.validation, np.split(chosen, ends), strict=True)), SCALES_KM[best_scale(all_errors)]
 
 
 def scores_text(metrics: PositionMetrics) -> str:
-    """The scores for the terminal: a block a split, a line a way."""
+    """The scores as text: one block per split, one line per method."""
     blocks = []
-    for split, ways in metrics.splits.items():
-        lines = {WAYS[way]: scores.model_dump(exclude={"photos"}) for way, scores in ways.items()}
+    for split, methods in metrics.splits.items():
+        lines = {WAYS[method]: scores.model_dump(exclude={"photos"}) for method, scores in methods.items()}
         table = pd.DataFrame.from_dict(lines, orient="index").astype(float)
         shown = table.to_string(
             float_format=lambda value: f"{value:.3g}" if value < 10 else f"{value:.0f}", na_rep="\N{EN DASH}"

@@ -43,7 +43,7 @@ class ManifestPredictions:
     """Predictions of one model for the photos of a manifest.
 
     Attributes:
-        predictions: With all countries, one a readable photo.
+        predictions: Predictions with all countries, one per readable photo.
         table: Rows of the manifest, in the same order.
         unreadable: File and reason of each photo that could not be read.
     """
@@ -53,15 +53,15 @@ class ManifestPredictions:
     unreadable: tuple[tuple[str, str], ...]
 
     def where(self, rows: NDArray[np.bool_]) -> ManifestPredictions:
-        """Some of the photos, by a mask."""
+        """Select photos by a mask."""
         kept = tuple(prediction for prediction, chosen in zip(self.predictions, rows, strict=True) if chosen)
         return replace(self, predictions=kept, table=self.table[rows])
 
 
 def evaluate(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object] | None = None) -> Evaluation:
-    """Predict every photo of a manifest and compare; see `predict_manifest`."""
-    answers = predict_manifest(model, manifest, on_photo)
-    return Evaluation(model.card.id, evaluation_metrics(answers, model.card.labels), answers.unreadable)
+    """Predict every photo of a manifest and compute the metrics; see `predict_manifest`."""
+    predictions = predict_manifest(model, manifest, on_photo)
+    return Evaluation(model.card.id, evaluation_metrics(predictions, model.card.labels), predictions.unreadable)
 
 
 def predict_manifest(
@@ -70,12 +70,12 @@ def predict_manifest(
     """Predict every photo of a manifest.
 
     Args:
-        model: Any engine.
+        model: Any model.
         manifest: Photos with their countries, and positions where known.
         on_photo: Called after each photo, for a progress bar.
 
     Raises:
-        ManifestError: If no photo at all can be read.
+        ManifestError: If no photo can be read.
     """
     predictions: list[Prediction | None] = []
     unreadable: list[tuple[str, str]] = []
@@ -90,33 +90,32 @@ def predict_manifest(
             on_photo()
     read = tuple(prediction for prediction in predictions if prediction is not None)
     if not read:
-        raise ManifestError(str(manifest.root), "holds not one readable photo of the manifest", "Check --root")
+        raise ManifestError(str(manifest.root), "has no readable photo of the manifest", "Check --root")
     table = manifest.table[[prediction is not None for prediction in predictions]]
     return ManifestPredictions(read, table, tuple(unreadable))
 
 
-def evaluation_metrics(answers: ManifestPredictions, labels: Sequence[str]) -> dict[str, float | None]:
+def evaluation_metrics(predictions: ManifestPredictions, labels: Sequence[str]) -> dict[str, float | None]:
     """All metrics of `Evaluation`.
 
     Args:
-        answers: At least one.
-        labels: Countries that the model knows.
+        predictions: One or more predictions.
+        labels: Countries of the model.
     """
     return {
-        "photos": float(len(answers.predictions)),
-        "unreadable": float(len(answers.unreadable)),
-        **country_metrics(answers.predictions, answers.table["country"], labels),
-        **distance_metrics(answers.predictions, answers.table),
+        "photos": float(len(predictions.predictions)),
+        "unreadable": float(len(predictions.unreadable)),
+        **country_metrics(predictions.predictions, predictions.table["country"], labels),
+        **distance_metrics(predictions.predictions, predictions.table),
     }
 
 
 def country_metrics(
     predictions: Sequence[Prediction], truth: Sequence[str], labels: Sequence[str]
 ) -> dict[str, float | None]:
-    """Country metrics over all photos, and over those whose country the model knows.
+    """Country metrics over all photos, and over those of countries that the model knows.
 
-    Calibration error (15 bins, top label) is over all photos; the log-likelihood over known countries, since the
-    model has no probability for the others.
+    The calibration error (15 bins, top label) is over all photos, the log-likelihood over known countries.
     """
     countries = np.asarray(truth)
     known = np.isin(countries, labels)
@@ -142,22 +141,22 @@ def country_metrics(
 
 
 def distance_metrics(predictions: Sequence[Prediction], table: pd.DataFrame) -> dict[str, float | None]:
-    """Great-circle error of the best place, over the photos whose position is known.
+    """Great-circle error of the best place over the photos with a position.
 
-    `radius_holds` and `radius_90_holds`: shares of photos that lie within the radius that promises 50 % and 90 %.
+    `radius_holds` and `radius_90_holds` are the fractions of photos within the 50 % and the 90 % radius.
     """
     lat_deg, lon_deg = table["lat"].to_numpy(), table["lon"].to_numpy()
-    placed = ~(np.isnan(lat_deg) | np.isnan(lon_deg))
-    if not placed.any():
+    known = ~(np.isnan(lat_deg) | np.isnan(lon_deg))
+    if not known.any():
         names = (*distance_scores(np.zeros(1)), "radius_holds", "radius_90_holds")
         return {"photos_with_position": 0.0} | dict.fromkeys(names)
     place_lat = np.array([p.place.lat_deg for p in predictions])
     place_lon = np.array([p.place.lon_deg for p in predictions])
-    radius_km = np.array([[p.radius_km, p.radius_90_km] for p in predictions])[placed]
-    error_km = np.asarray(distance_km(lat_deg, lon_deg, place_lat, place_lon))[placed]
+    radius_km = np.array([[p.radius_km, p.radius_90_km] for p in predictions])[known]
+    error_km = np.asarray(distance_km(lat_deg, lon_deg, place_lat, place_lon))[known]
     holds, holds_90 = (error_km[:, None] <= radius_km).mean(axis=0).tolist()
     return {
-        "photos_with_position": float(placed.sum()),
+        "photos_with_position": float(known.sum()),
         **distance_scores(error_km),
         "radius_holds": holds,
         "radius_90_holds": holds_90,
@@ -167,7 +166,7 @@ def distance_metrics(predictions: Sequence[Prediction], table: pd.DataFrame) -> 
 def _of_truth(
     predictions: Sequence[Prediction], truth: NDArray[np.str_], known: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Probability of the true country of each photo whose country is known."""
+    """Probability of the true country, for the photos of known countries."""
     return np.array(
         [
             next(guess.probability for guess in prediction.countries if guess.country == country)

@@ -44,11 +44,11 @@ class SplitLogits:
     """Logits of a run for the photos of one split, with the truth.
 
     Attributes:
-        file: Names in the manifest, `(n,)`.
-        truth: Country of each photo, with a label or without, `(n,)`.
+        file: File of each photo in the manifest, shape `(n,)`.
+        truth: Country of each photo, with or without a label, shape `(n,)`.
         logits: Shape `(n, n_labels)`.
-        target: Index of the truth among the labels, `NO_LABEL` where it has none, `(n,)`.
-        fitted: True for the photos that calibration was fitted on, `(n,)`.
+        target: Index of the true label, `NO_LABEL` where there is none, shape `(n,)`.
+        fitted: Mask of the photos that calibration was fitted on, shape `(n,)`.
     """
 
     file: NDArray[np.str_]
@@ -67,7 +67,7 @@ def split_metrics(
         data: See `SplitLogits`.
         labels: Countries in the order of the logits.
         training_photos: Number of training photos by country.
-        calibration: Fitted on the photos that `data.fitted` marks; None when nothing could be fitted.
+        calibration: Calibration fitted on the photos `data.fitted`; None if there were too few.
     """
     names = np.asarray(labels)
     temperature = 1.0 if calibration is None else calibration.temperature
@@ -99,7 +99,7 @@ def scores(logits: NDArray[np.float32], target: NDArray[np.int64]) -> Scores:
 
     Args:
         logits: Shape `(n, n_labels)`.
-        target: True labels `(n,)`, `NO_LABEL` where there is none.
+        target: True labels, shape `(n,)`; `NO_LABEL` where there is none.
     """
     known = target != NO_LABEL
     logits, truth = logits[known], target[known]
@@ -117,8 +117,8 @@ def reliability(logits: NDArray[np.float32], target: NDArray[np.int64], temperat
 
     Args:
         logits: Shape `(n, n_labels)`, n at least 1.
-        target: True labels `(n,)`; a photo without a label (`NO_LABEL`) counts as a miss.
-        temperature: What to divide the logits by.
+        target: True labels, shape `(n,)`; a photo without a label (`NO_LABEL`) counts as wrong.
+        temperature: Temperature of the softmax.
     """
     probability = probabilities(logits, temperature)
     confidence, correct = probability.max(axis=1), probability.argmax(axis=1) == target
@@ -141,12 +141,12 @@ def reliability(logits: NDArray[np.float32], target: NDArray[np.int64], temperat
 def _country_scores(
     target: NDArray[np.int64], first: NDArray[np.int64], labels: Sequence[str], training_photos: Mapping[str, int]
 ) -> tuple[CountryScore, ...]:
-    # A photo without a label (-1) has no row of its own, but its wrong answer counts against precision.
-    every = np.arange(len(labels))
+    # A photo without a label (-1) has no row, but its prediction counts against the precision.
+    classes = np.arange(len(labels))
     if len(target) == 0:
         precision = recall = np.zeros(len(labels))
     else:
-        precision, recall, _, _ = precision_recall_fscore_support(target, first, labels=every, zero_division=0)
+        precision, recall, _, _ = precision_recall_fscore_support(target, first, labels=classes, zero_division=0)
     photos, answers = Counter(target.tolist()), Counter(first.tolist())
     rows = [
         CountryScore(
@@ -172,18 +172,18 @@ def _confusion(
     return tuple(
         ConfusionCell(
             truth=truth,
-            answer=given,
+            answer=predicted,
             photos=len(names),
-            examples=() if truth == given else tuple(names[:_EXAMPLES]),
+            examples=() if truth == predicted else tuple(names[:_EXAMPLES]),
         )
-        for (truth, given), names in sorted(files.items())
+        for (truth, predicted), names in sorted(files.items())
     )
 
 
 def _photo_answers(
     data: SplitLogits, answer: NDArray[np.str_], probability: NDArray[np.float64]
 ) -> tuple[PhotoAnswer, ...]:
-    """Every photo, the surest answer first."""
+    """All photos, the most confident prediction first."""
     confidence = probability.max(axis=1)
     return tuple(
         PhotoAnswer(

@@ -1,4 +1,4 @@
-"""The report of every engine, on made photos and models."""
+"""`train benchmark models`, on synthetic photos and models."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def test_every_engine_is_measured_on_the_same_photos(study: Study) -> None:
         expected = evaluate(load_model(A, "cpu"), part).metrics
         assert rows[name, A]["country_top1"] == pytest.approx(expected["country_top1"])
         assert rows[name, A]["geo_score"] == pytest.approx(expected["geo_score"])
-    learnt = {key: row["learnt"] for key, row in rows.items()}
+    seen = {key: row["training_photos"] for key, row in rows.items()}
     new = len(build_benchmark(study.manifest, [NEW], 1).parts["new_places"])
-    assert learnt["new_places", A] == learnt["known_places", B] == learnt["known_places", "ensemble.noise"] == 0
-    assert learnt["new_places", B] == learnt["new_places", "ensemble.noise"] == new > 0
+    assert seen["new_places", A] == seen["known_places", B] == seen["known_places", "ensemble.noise"] == 0
+    assert seen["new_places", B] == seen["new_places", "ensemble.noise"] == new > 0
     assert f"| {A} |" in result.stdout
     assert f"| {B}† |" in result.stdout
 
@@ -85,7 +85,7 @@ def test_unreadable_photos_are_named_once(study: Study) -> None:
     ("arguments", "words"),
     [
         (("--split", "split_by_moon"), "split_by_moon"),
-        (("--split", "place"), "hold out no photo"),
+        (("--split", "place"), "have no held-out photo"),
         (("--out", "benchmark.txt"), "benchmark.txt"),
     ],
 )

@@ -21,7 +21,7 @@ def some(split: list[str], half: list[bool], error_km: list[float], radius_km: f
 def test_factors_are_quantiles_of_the_errors_in_radii() -> None:
     fitted = some(["known"] * 4, [True, False] * 2, [0, 25, 50, 100]).calibrated(BEFORE)
     assert (fitted.radius_factor, fitted.radius_90_factor) == (1, 4)
-    assert "4 that have a position" in fitted.fitted_on
+    assert "all 4 photos with a position" in fitted.fitted_on
     assert some([], [], []).calibrated(BEFORE) == BEFORE
 
 
@@ -33,7 +33,7 @@ def test_each_split_counts_alike() -> None:
 
 def test_no_half_is_measured_with_its_own_factor() -> None:
     # One half errs by 10 km and the other by 100 km: the factor of either is far from what the other wants.
-    held = some(["new"] * 10, [True] * 5 + [False] * 5, [10.0] * 5 + [100.0] * 5).held()
+    held = some(["new"] * 10, [True] * 5 + [False] * 5, [10.0] * 5 + [100.0] * 5).coverage()
     assert held == {"new": {"radius_holds": 0.5, "radius_90_holds": 0.5}}
-    alike = some(["new"] * 40, [True, False] * 20, np.repeat(np.arange(1.0, 21), 2).tolist()).held()["new"]
+    alike = some(["new"] * 40, [True, False] * 20, np.repeat(np.arange(1.0, 21), 2).tolist()).coverage()["new"]
     assert alike == {"radius_holds": pytest.approx(0.5), "radius_90_holds": pytest.approx(0.9)}
