@@ -272,7 +272,7 @@ def test_what_stops_an_installation_is_said_with_its_remedy(world, hub, monkeypa
         press(app, "Download and install")
         ended(app)
     words = {
-        "network": ("the server results 404", "Check the network"),
+        "network": ("the server answers 404", "Check the network"),
         "hash": ("does not have the SHA-256", "was thrown away"),
         "disk": ("has 0.0 GB free", "Free the disk"),
     }

@@ -120,9 +120,16 @@ def test_its_models_are_whole(run: Run) -> None:
 def test_its_page_runs(run: Run, installed: Path) -> None:
     page = installed / "triovision" / "_bundle" / "app.py"
     code = f"""
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 import triovision
 print(triovision.__file__)
+# AppTest makes a new server for every run, see `require_app_frame`.
+begin = PagesManager.__init__
+def begin_visited(self, *args, **options):
+    begin(self, *args, **options)
+    PagesManager.uses_pages_directory = False
+PagesManager.__init__ = begin_visited
 app = AppTest.from_file({str(page)!r}, default_timeout=60).run()
 assert not app.exception, app.exception
 app.button("example").click().run()
