@@ -22,7 +22,7 @@ from benchmarks.timing import in_turn
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
 from triovision.train.data.dataset import SampleKey, TrainingPhotos, collate
-from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
+from triovision.train.data.feature_cache import cache_features, collate_features, leading_modules, split_frozen_layers
 from triovision.train.data.image_cache import ShorterSide, open_cache, shorter_side
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.unreadable import UnreadablePhotos
@@ -131,9 +131,9 @@ def frozen(manifest: Manifest, scratch: Path, n_blocks: int) -> None:
     )  # fmt: skip
     photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE, cache)
     whole, rest = frozen_network(n_blocks), frozen_network(n_blocks)
-    prefix = cut_prefix(rest, n_blocks)
+    prefix = split_frozen_layers(rest, n_blocks)
     start = time.perf_counter()
-    features = frozen_features(scratch / "cache", prefix, photos, {"of": "the benchmark"}, 0)
+    features = cache_features(scratch / "cache", prefix, photos, {"of": "the benchmark"}, 0)
     size = np.mean([features.store.get(row).nbytes for row in range(PHOTOS)]) / 1000  # type: ignore[union-attr] # all are there
     print(
         f"features of {PHOTOS} photos behind {n_blocks} of 7 stages computed in "

@@ -10,7 +10,7 @@ from triovision.viz import dataset_figures as draw
 
 
 def test_the_page_escapes_what_the_manifest_says(tmp_path: Path) -> None:
-    table = pd.DataFrame({"source": ["<script>alert(1)</script>"], "photos": [1], "share": [1.0]})
+    table = pd.DataFrame({"source": ["<script>alert(1)</script>"], "photos": [1], "fraction": [1.0]})
     sections = [Section("sources", "Sources", table, draw.source_bars(table, LIGHT))]
     write_dataset_page(tmp_path, "<i>", sections, LIGHT)
     page = (tmp_path / "index.html").read_text()

@@ -67,7 +67,7 @@ def continent_bars(continents: pd.DataFrame, palette: Palette) -> go.Figure:
     texts = [
         f"{photos:,} · {percent(share)} · {countries} {'country' if countries == 1 else 'countries'}"
         for photos, share, countries in zip(
-            continents["photos"], continents["share"], continents["countries"], strict=True
+            continents["photos"], continents["fraction"], continents["countries"], strict=True
         )
     ]
     return _ranked(continents["continent"], continents["photos"], texts, "Photos a continent", palette)

@@ -68,12 +68,12 @@ def test_half_of_the_unlearnt_countries_are_kept_from_training() -> None:
     rare = ["AD", "AG", "AI", "AL", "AM", "AO", "AR", "AW", "AZ", "BB", "BD", "BI"]
     manifest = table(*rows("FR", "x", 5), *(row for code in rare for row in rows(code, code, 1)))
     splits = split(manifest, CountryDataSection(min_photos=5))
-    kept = set(splits.elsewhere.table["country"])
+    kept = set(splits.held_out_countries.table["country"])
     assert splits.labels == ("FR",)
     assert kept
     assert kept < set(rare)
     assert kept.isdisjoint(splits.training.table["country"])
-    assert len(splits.training) + len(splits.elsewhere) == len(manifest)
+    assert len(splits.training) + len(splits.held_out_countries) == len(manifest)
 
 
 def test_a_training_picture_depends_on_its_seed_alone(photo_folder: Path) -> None:

@@ -16,7 +16,7 @@ from triovision.errors import RecipeError
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
 from triovision.train.data.dataset import TrainingPhotos, ValidationPhotos
-from triovision.train.data.feature_cache import collate_features, cut_prefix, frozen_features, leading_modules
+from triovision.train.data.feature_cache import cache_features, collate_features, leading_modules, split_frozen_layers
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.engine.country_module import CountryModule
@@ -62,7 +62,7 @@ def test_a_cut_network_is_the_same_network(architecture: str, stages: int, size:
     whole = network(architecture)
     for n_blocks in (1, stages - 1, stages):
         rest = network(architecture)
-        prefix = cut_prefix(rest, n_blocks)
+        prefix = split_frozen_layers(rest, n_blocks)
         with torch.inference_mode():
             features = prefix(batch_nchw)
             assert features.shape != batch_nchw.shape
@@ -75,13 +75,13 @@ def test_a_cut_network_is_the_same_network(architecture: str, stages: int, size:
 
 def test_a_family_without_stages_is_refused() -> None:
     with pytest.raises(RecipeError, match="no family"):
-        cut_prefix(network("test_vit"), 1)
+        split_frozen_layers(network("test_vit"), 1)
 
 
 def test_kept_features_are_those_of_each_view(manifest: Manifest, tmp_path: Path) -> None:
-    prefix = cut_prefix(network("test_efficientnet"), 2)
+    prefix = split_frozen_layers(network("test_efficientnet"), 2)
     photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE)
-    kept = frozen_features(tmp_path, prefix, photos, {"of": "training"}, 0, copies=3)
+    kept = cache_features(tmp_path, prefix, photos, {"of": "training"}, 0, copies=3)
     seen = set()
     for row in range(len(FILES)):
         for seed in (0, 1, 2, 5):
@@ -99,20 +99,23 @@ def test_kept_features_are_those_of_each_view(manifest: Manifest, tmp_path: Path
 
 def test_other_weights_are_never_given_the_old_features(manifest: Manifest, tmp_path: Path) -> None:
     photos = ValidationPhotos(manifest, ("FR", "JP"), SQUARE)
-    first = frozen_features(tmp_path, cut_prefix(network("test_efficientnet"), 2), photos, {}, 0)
+    first = cache_features(tmp_path, split_frozen_layers(network("test_efficientnet"), 2), photos, {}, 0)
     changed = network("test_efficientnet")
     with torch.no_grad():
         changed.get_submodule("conv_stem").weight.mul_(2)
-    second = frozen_features(tmp_path, cut_prefix(changed, 2), photos, {}, 0)
+    second = cache_features(tmp_path, split_frozen_layers(changed, 2), photos, {}, 0)
     assert first.store.folder != second.store.folder
 
 
 def test_features_are_computed_once(manifest: Manifest, tmp_path: Path, photo_folder: Path) -> None:
-    prefix, photos = cut_prefix(network("test_efficientnet"), 1), ValidationPhotos(manifest, ("FR", "JP"), SQUARE)
-    first = frozen_features(tmp_path, prefix, photos, {}, 0)[4]
+    prefix, photos = (
+        split_frozen_layers(network("test_efficientnet"), 1),
+        ValidationPhotos(manifest, ("FR", "JP"), SQUARE),
+    )
+    first = cache_features(tmp_path, prefix, photos, {}, 0)[4]
     for file in FILES:
         (photo_folder / file).unlink()
-    again = frozen_features(tmp_path, prefix, photos, {}, 0)[4]
+    again = cache_features(tmp_path, prefix, photos, {}, 0)[4]
     assert first is not None
     assert again is not None
     np.testing.assert_array_equal(first[0], again[0])
@@ -144,7 +147,7 @@ def test_a_run_on_kept_features_trains_the_rest_and_keeps_the_whole(
 
 def test_feature_caches_require_frozen_blocks(manifest: Manifest, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"freeze_blocks": 0})
-    with pytest.raises(RecipeError, match="frozen part"):
+    with pytest.raises(RecipeError, match="frozen layers"):
         train_country(
             recipe,
             manifest,

@@ -71,7 +71,7 @@ def test_a_kept_picture_is_the_decoded_one_resized(
     for file in FILES:
         decoded = read_photo((photo_folder / file).read_bytes(), file).image_hwc
         resized = F.resize(torch.from_numpy(decoded.copy()).permute(2, 0, 1), [60], antialias=True)
-        kept = cache.picture(file)
+        kept = cache.image(file)
         assert kept is not None
         assert kept.shape == (60, 75, 3)
         np.testing.assert_array_equal(kept, resized.permute(1, 2, 0).numpy())
@@ -115,8 +115,8 @@ def test_another_size_or_manifest_or_folder_is_another_cache(
     opened: Callable[..., ImageCache], manifest: Manifest, tmp_path: Path, bad: UnreadablePhotos
 ) -> None:
     first = opened()
-    assert opened(side=40).picture("0.jpg").shape == (40, 50, 3)  # type: ignore[union-attr] # it fails on None
-    assert first.picture("0.jpg").shape == (60, 75, 3)  # type: ignore[union-attr]
+    assert opened(side=40).image("0.jpg").shape == (40, 50, 3)  # type: ignore[union-attr] # it fails on None
+    assert first.image("0.jpg").shape == (60, 75, 3)  # type: ignore[union-attr]
     others = [
         Manifest(manifest.table, manifest.root, "1" * 64),
         Manifest(manifest.table, tmp_path, manifest.sha256),
@@ -130,10 +130,10 @@ def test_another_size_or_manifest_or_folder_is_another_cache(
 def test_an_unreadable_photo_is_listed_and_tried_again(
     opened: Callable[..., ImageCache], photo_folder: Path, bad: UnreadablePhotos
 ) -> None:
-    assert opened([*FILES, "note.jpg"]).picture("note.jpg") is None
+    assert opened([*FILES, "note.jpg"]).image("note.jpg") is None
     assert bad.listed() == {"note.jpg"}
     Image.new("RGB", (80, 80)).save(photo_folder / "note.jpg")
-    assert opened([*FILES, "note.jpg"]).picture("note.jpg") is not None
+    assert opened([*FILES, "note.jpg"]).image("note.jpg") is not None
 
 
 KILLED = """
@@ -179,7 +179,7 @@ def test_a_killed_build_goes_on_and_half_a_picture_is_never_read(tmp_path: Path,
     )
     assert cache.store.folder == folder
     for file in files:
-        np.testing.assert_array_equal(cache.picture(file), np.asarray(Image.open(tmp_path / file)))
+        np.testing.assert_array_equal(cache.image(file), np.asarray(Image.open(tmp_path / file)))
     assert (folder / "arrays.bin").stat().st_size == 40 * 20 * 30 * 3
 
 

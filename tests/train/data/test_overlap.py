@@ -19,7 +19,7 @@ from triovision.inference import ModelCard, read_card
 from triovision.inference.card import Provenance
 from triovision.train.data.build.duplicates import MAX_DISTANCE, perceptual_hash
 from triovision.train.data.manifest import Manifest, read_manifest
-from triovision.train.data.overlap import divided_groups, hash_photos, held_out_by_all, leaking_pairs, learnt_rows
+from triovision.train.data.overlap import divided_groups, hash_photos, held_out_by_all, leaking_pairs, training_rows
 from triovision.train.evaluation.benchmark import count_training_photos
 
 MakeCard = Callable[..., ModelCard]
@@ -47,11 +47,11 @@ def manifest(tmp_path: Path) -> Manifest:
 
 def test_the_card_tells_what_a_model_learnt_from(make_card: MakeCard, manifest: Manifest) -> None:
     both, known = make_card("x.both", NEW, KNOWN), make_card("x.known", KNOWN)
-    assert learnt_rows(both, manifest).tolist() == [True, False, False, False]
-    assert learnt_rows(known, manifest).tolist() == [True, True, False, False]
-    assert learnt_rows(make_card("x.nothing"), manifest).all()
-    assert learnt_rows(make_card("x.other", KNOWN, manifest_sha256="other"), manifest) is None
-    assert learnt_rows(make_card("x.foreign", told=False), manifest) is None
+    assert training_rows(both, manifest).tolist() == [True, False, False, False]
+    assert training_rows(known, manifest).tolist() == [True, True, False, False]
+    assert training_rows(make_card("x.nothing"), manifest).all()
+    assert training_rows(make_card("x.other", KNOWN, manifest_sha256="other"), manifest) is None
+    assert training_rows(make_card("x.foreign", told=False), manifest) is None
 
 
 def test_photos_that_any_of_several_learnt_from_are_counted(make_card: MakeCard, manifest: Manifest) -> None:

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from triovision.errors import ManifestError, RecipeError
 from triovision.inference.standardisation import fit_standardisation, read_standardisation
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.positions import located, make_task
+from triovision.train.data.positions import build_position_data, located
 from triovision.train.recipes.position_recipe import RECIPES
 
 NAN = float("nan")
@@ -48,7 +48,7 @@ def test_a_manifest_without_any_position_is_refused() -> None:
 def test_a_task_needs_both_parts(towns: Path, part: str, words: str) -> None:
     recipe = RECIPES.read(str(towns / "tiny.toml"), ['data.validation_splits=["split"]'])
     with pytest.raises(RecipeError, match=words):
-        make_task(manifest([(48.0, 2.0), (47.0, 3.0)], part), recipe)
+        build_position_data(manifest([(48.0, 2.0), (47.0, 3.0)], part), recipe)
 
 
 def test_scaling_is_that_of_scikit_learn_and_leaves_a_constant_column() -> None:

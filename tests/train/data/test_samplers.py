@@ -20,8 +20,8 @@ from triovision.train.data.samplers import (
     ValidationBatches,
     WeightedSampler,
     build_sampler,
-    draw_weights,
-    draws_per_epoch,
+    repeats_per_epoch,
+    sampling_weights,
 )
 from triovision.train.recipes.sections import CountryDataSection
 
@@ -36,15 +36,15 @@ def rows(country: str, place: str, n: int) -> list[tuple[str, ...]]:
 
 def test_balanced_draws_give_each_country_and_each_place_its_part() -> None:
     manifest = table(*rows("FR", "louvre", 6), *rows("FR", "pont", 2), *rows("US", "bridge", 2))
-    by_country = draw_weights(manifest, ("FR", "US"), CountryDataSection(country_power=0, place_power=0))
+    by_country = sampling_weights(manifest, ("FR", "US"), CountryDataSection(country_power=0, place_power=0))
     np.testing.assert_allclose(by_country, [0.25 / 6] * 6 + [0.25 / 2] * 2 + [0.5 / 2] * 2)
-    natural = draw_weights(manifest, ("FR", "US"), CountryDataSection(country_power=1, place_power=1))
+    natural = sampling_weights(manifest, ("FR", "US"), CountryDataSection(country_power=1, place_power=1))
     np.testing.assert_allclose(natural, 0.1)
 
 
 def test_countries_without_a_label_are_drawn_as_one() -> None:
     manifest = table(*rows("FR", "louvre", 4), *rows("AD", "a", 1), *rows("MC", "b", 1))
-    weights = draw_weights(manifest, ("FR",), CountryDataSection(country_power=0))
+    weights = sampling_weights(manifest, ("FR",), CountryDataSection(country_power=0))
     np.testing.assert_allclose(weights, [0.125] * 4 + [0.25] * 2)
 
 
@@ -62,19 +62,19 @@ def test_draws_depend_on_seed_and_epoch_alone() -> None:
 def test_few_photos_are_drawn_more_often() -> None:
     manifest = table(*rows("FR", "x", 5), *rows("JP", "x", 2), *rows("US", "x", 3), *rows("AD", "x", 1))
     data = CountryDataSection(oversampling=((3, 3), (5, 2)))
-    times = draws_per_epoch(manifest, ("FR", "JP", "US"), data)
+    times = repeats_per_epoch(manifest, ("FR", "JP", "US"), data)
     # Five are no fewer than five; AD has no label, so that its photo stays rare.
     assert times.tolist() == [1] * 5 + [3] * 2 + [2] * 3 + [1]
     draws = build_sampler(manifest, ("FR", "JP", "US"), data.model_copy(update={"sampler": "oversample"}), seed=0)
     drawn = Counter(row for row, _ in draws)
     assert [drawn[row] for row in range(len(manifest))] == times.tolist()
     assert len(draws) == 18
-    np.testing.assert_allclose(draws.shares, times / 18)
+    np.testing.assert_allclose(draws.frequencies, times / 18)
 
 
 def test_the_thresholds_of_the_report_hold_by_default() -> None:
     manifest = table(*rows("FR", "x", 99), *rows("JP", "x", 100), *rows("US", "x", 499), *rows("DE", "x", 500))
-    times = draws_per_epoch(manifest, ("DE", "FR", "JP", "US"), CountryDataSection())
+    times = repeats_per_epoch(manifest, ("DE", "FR", "JP", "US"), CountryDataSection())
     assert dict(zip(manifest.table["country"], times.tolist(), strict=True)) == {"FR": 3, "JP": 2, "US": 2, "DE": 1}
 
 

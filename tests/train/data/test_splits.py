@@ -44,7 +44,9 @@ def test_groups_are_places_joined_by_twins_and_an_empty_place_joins_nothing() ->
 
 def test_a_split_by_place_divides_no_place_and_takes_the_share_of_each_country() -> None:
     table = photos({"FR": (20, 5), "US": (40, 5), "NA": (10, 10)})
-    part = divide(table, whole_groups(table, "place", NO_TWINS), "place", val_share=0.2, test_share=0.1, seed=3).part
+    part = divide(
+        table, whole_groups(table, "place", NO_TWINS), "place", val_fraction=0.2, test_fraction=0.1, seed=3
+    ).part
     assert table.assign(part=part).groupby("place")["part"].nunique().eq(1).all()
     counts = country_part_table(table, part)
     assert list(counts.columns) == ["train", "val", "test"]
@@ -56,7 +58,7 @@ def test_a_country_with_one_place_is_kept_in_training_and_said() -> None:
     table = photos({"FR": (10, 3), "US": (10, 3), "MC": (1, 7)})
     groups = whole_groups(table, "place", NO_TWINS)
     for seed in range(12):
-        parts = divide(table, groups, "place", val_share=0.3, test_share=0.3, seed=seed)
+        parts = divide(table, groups, "place", val_fraction=0.3, test_fraction=0.3, seed=seed)
         assert set(parts.part[table["country"] == "MC"]) == {"train"}
         counts = country_part_table(table, parts.part)
         assert (counts["train"] > 0).all()
@@ -78,7 +80,7 @@ def test_a_random_split_keeps_twins_together_and_is_stratified() -> None:
     twins = np.array([[0, 1], [1, 2], [3, 4]])
     groups = whole_groups(table, "random", twins)
     for seed in range(5):
-        part = divide(table, groups, "random", val_share=0.2, test_share=0, seed=seed).part
+        part = divide(table, groups, "random", val_fraction=0.2, test_fraction=0, seed=seed).part
         assert len(set(part[:3])) == len(set(part[3:5])) == 1
         counts = country_part_table(table, part)["val"]
         assert 18 <= counts["FR"] <= 24  # 97 groups, one of them of three and one of two photos
@@ -89,10 +91,10 @@ def test_by_source_a_country_without_training_photos_is_said_and_not_moved() -> 
     table = pd.concat([photos({"FR": (9, 8), "US": (9, 8)}), photos({"MC": (1, 4)}).assign(source="only")])
     table = table.reset_index(drop=True)
     groups = whole_groups(table, "source", NO_TWINS)
-    found = [divide(table, groups, "source", val_share=0.25, test_share=0, seed=seed) for seed in range(12)]
+    found = [divide(table, groups, "source", val_fraction=0.25, test_fraction=0, seed=seed) for seed in range(12)]
     held_out = [set(parts.part[table["source"] == "only"]) == {"val"} for parts in found]
     assert any(held_out)
-    assert [parts.unlearnt for parts in found] == [("MC",) if held else () for held in held_out]
+    assert [parts.without_training for parts in found] == [("MC",) if held else () for held in held_out]
     assert not any(parts.kept_in_train for parts in found)
 
 
@@ -100,7 +102,7 @@ def test_the_seed_decides() -> None:
     table = photos({"FR": (30, 2), "US": (30, 2)})
     groups = whole_groups(table, "place", NO_TWINS)
     first, again, other = (
-        divide(table, groups, "place", val_share=0.2, test_share=0, seed=seed).part for seed in (7, 7, 8)
+        divide(table, groups, "place", val_fraction=0.2, test_fraction=0, seed=seed).part for seed in (7, 7, 8)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -117,7 +119,7 @@ def test_the_table_of_parts_counts_photos_places_and_countries() -> None:
     part = np.array(["train"] * 3 + ["10"] * 3 + ["9"] * 4)
     found = part_table(table, part)
     assert found["part"].tolist() == ["train", "9", "10"]
-    assert found[["photos", "share", "countries", "places"]].to_numpy().tolist() == [
+    assert found[["photos", "fraction", "countries", "places"]].to_numpy().tolist() == [
         [3, 0.3, 1, 1],
         [4, 0.4, 1, 1],
         [3, 0.3, 1, 1],

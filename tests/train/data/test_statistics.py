@@ -27,7 +27,7 @@ TABLE = pd.DataFrame(
 
 def test_countries_are_counted_and_rare_ones_marked() -> None:
     found = s.country_table(TABLE, rare_below=3)
-    assert found[["country", "name", "continent", "photos", "share", "places", "rare"]].to_numpy().tolist() == [
+    assert found[["country", "name", "continent", "photos", "fraction", "places", "rare"]].to_numpy().tolist() == [
         ["FR", "France", "Europe", 4, 0.5, 2, False],
         ["NA", "Namibia", "Africa", 2, 0.25, 1, True],
         ["US", "United States", "North America", 2, 0.25, 1, True],

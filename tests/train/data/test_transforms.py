@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from triovision.train.data.transforms import CompressJpeg, LoseResolution, mixing, rare_transform, training_transform
+from triovision.train.data.transforms import (
+    CompressJpeg,
+    LoseResolution,
+    batch_mixing,
+    rare_transform,
+    training_transform,
+)
 from triovision.train.recipes.sections import Augmentation
 
 
@@ -73,14 +79,14 @@ def test_rotation_turns_no_further_than_it_may() -> None:
 
 
 def test_nothing_is_mixed_unless_the_recipe_says_so() -> None:
-    assert mixing(Augmentation()) is None
+    assert batch_mixing(Augmentation()) is None
 
 
 @pytest.mark.parametrize("mixed", [{"mixup_alpha": 1.0}, {"cutmix_alpha": 1.0}, {"mixup_alpha": 1, "cutmix_alpha": 1}])
 def test_targets_are_mixed_as_the_pictures_are(mixed: dict[str, float]) -> None:
     images_nchw = torch.stack([torch.full((3, 16, 16), float(i)) for i in (0, 1)])
     wanted = torch.tensor([[1.0, 0, 0], [0, 0.5, 0.5]])
-    mix = mixing(Augmentation.model_validate(mixed))
+    mix = batch_mixing(Augmentation.model_validate(mixed))
     assert mix is not None
     torch.manual_seed(1)
     for _ in range(8):

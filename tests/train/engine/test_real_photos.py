@@ -19,7 +19,7 @@ from triovision.inference.batch import read_photo_file
 from triovision.inference.resnetgps import ResNetGpsEngine
 from triovision.networks.positions import heaviest_positions_deg
 from triovision.train.data.manifest import read_manifest
-from triovision.train.data.positions import make_task
+from triovision.train.data.positions import build_position_data
 from triovision.train.recipes.position_recipe import RECIPES, PositionDataSection
 
 DATA = os.environ.get("TRIOVISION_DATA")
@@ -50,7 +50,7 @@ def test_metadata_without_the_photo_come_nowhere_near() -> None:
     manifest = read_manifest(
         Path(str(DATA)) / "manifest.csv", columns=["place", *PositionDataSection().validation_splits]
     )
-    task = make_task(manifest, RECIPES.read("resnetgps_v1_mixture"))
+    task = build_position_data(manifest, RECIPES.read("resnetgps_v1_mixture"))
     rows = task.validation["known_places"][::6]
     forest = RandomForestRegressor(60, random_state=0).fit(task.city[task.training], task.position[task.training])
     engine = load_model("resnetgps_v1.places10k", "cpu")

@@ -55,7 +55,7 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     root: Path | None,
     by: Literal["place", "source", "random"],
     share: float | None,
-    test_share: float,
+    test_fraction: float,
     folds: int | None,
     seed: int,
     column: str,
@@ -76,10 +76,10 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.data.build.duplicates import duplicate_groups  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest, write_manifest  # noqa: PLC0415
 
-    if folds is not None and (share is not None or test_share):
+    if folds is not None and (share is not None or test_fraction):
         raise click.UsageError("Give --folds or shares, not both.")
-    val_share = 0.15 if share is None else share
-    if val_share + test_share >= 1:
+    val_fraction = 0.15 if share is None else share
+    if val_fraction + test_fraction >= 1:
         raise click.UsageError("--share and --test-share leave no photo to train on.")
     if column in ("file", "country", "lat", "lon", "place", "source"):
         raise click.UsageError(f"--column {column} would overwrite what the manifest says of its photos.")
@@ -96,7 +96,7 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
         click.echo(f"{len(np.unique(alike))} photos look like another one and stay with it")
     groups = splits.whole_groups(table, by, pairs)
     if folds is None:
-        parts = splits.divide(table, groups, by, val_share=val_share, test_share=test_share, seed=seed)
+        parts = splits.divide(table, groups, by, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     else:
         parts = splits.divide_into_folds(table, groups, by, folds=folds, seed=seed)
     _say_parts(table, parts, by)
@@ -258,7 +258,7 @@ def _feature_sections(
 def _say_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
     from triovision.train.data.splits import country_part_table, part_table  # noqa: PLC0415
 
-    click.echo(part_table(table, parts.part).to_string(index=False, formatters={"share": "{:.1%}".format}))
+    click.echo(part_table(table, parts.part).to_string(index=False, formatters={"fraction": "{:.1%}".format}))
     click.echo()
     click.echo(country_part_table(table, parts.part).to_string())
     click.echo()
@@ -266,9 +266,11 @@ def _say_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
         what = {"place": "one place", "source": "one source", "random": "one photo"}[by]
         listed = ", ".join(parts.kept_in_train)
         click.echo(f"{len(parts.kept_in_train)} countries with {what} or too few to divide stay in training: {listed}")
-    if parts.unlearnt:
-        listed = ", ".join(parts.unlearnt)
-        click.echo(f"{len(parts.unlearnt)} countries have no training photo, their sources being held out: {listed}")
+    if parts.without_training:
+        listed = ", ".join(parts.without_training)
+        click.echo(
+            f"{len(parts.without_training)} countries have no training photo, their sources being held out: {listed}"
+        )
 
 
 def _hashes(photos: Manifest, workers: int) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:

@@ -1,4 +1,4 @@
-"""Arrays by number in one memory-mapped file that only grows: a kill at any moment loses the last batch at most."""
+"""Append-only store of arrays by key in a memory-mapped file; a kill loses at most the last batch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _RECORD = np.dtype([("key", "<i8"), ("offset", "<i8"), ("shape", "<i4", (3,))])
 
 
 class ArrayStore:
-    """Read-only three-dimensional arrays of one type; one process at a time appends, any number read.
+    """Three-dimensional read-only arrays of one type; one process at a time appends, any number read.
 
-    An array's bytes are on the disk before its record is, so whatever has a record is whole.
+    The bytes of an array are written before its record, so every array with a record is complete.
 
     Args:
-        folder: Where `arrays.bin` and `index.bin` are or will be.
+        folder: Folder of `arrays.bin` and `index.bin`.
         dtype: Type of the elements.
     """
 
@@ -40,7 +40,7 @@ class ArrayStore:
         self._records = records[np.argsort(records["key"], kind="stable")]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Another process maps the file itself."""
+        """Without the memory map: another process maps the file itself."""
         return self.__dict__ | {"_bytes": None}
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class ArrayStore:
         return len(self._records)
 
     def has(self, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the keys have an array."""
+        """Mask of the keys that have an array."""
         return np.isin(keys, self._records["key"])
 
     def get(self, key: int) -> NDArray[Any] | None:
@@ -61,12 +61,12 @@ class ArrayStore:
         record = self._records[at]
         start, shape = int(record["offset"]), tuple(record["shape"].tolist())
         size = int(np.prod(shape)) * self.dtype.itemsize
-        found: NDArray[Any] = np.asarray(self._bytes[start : start + size]).view(self.dtype).reshape(shape)
-        return found
+        array: NDArray[Any] = np.asarray(self._bytes[start : start + size]).view(self.dtype).reshape(shape)
+        return array
 
     @contextmanager
     def writing(self) -> Iterator[Appender]:
-        """The right to append; waits while another process has it, and sees what that one wrote.
+        """Lock the store and append to it; waits for another process, and then has its arrays too.
 
         Raises:
             RecipeError: If the folder cannot be written to.
@@ -84,22 +84,22 @@ class ArrayStore:
 
 
 class Appender:
-    """Appends to a store; what a killed process left unfinished is cut off first."""
+    """Appends to a store; an incomplete end left by a killed process is truncated first."""
 
     def __init__(self, store: ArrayStore) -> None:
         self.store = store
         records = store._records
         sizes = records["shape"].astype(np.int64).prod(axis=1) * store.dtype.itemsize
         self.data_end = int((records["offset"] + sizes).max(initial=0))
-        # Records are in the file in the order of writing, the broken ones last.
+        # Records are in the order of writing, broken ones last.
         self.index_end = len(records) * _RECORD.itemsize
         self._cut()
 
     def append(self, arrays: Sequence[tuple[int, NDArray[Any]]]) -> None:
-        """Write three-dimensional arrays with their keys: all of them, or none.
+        """Write arrays with their keys: all of them, or none.
 
         Raises:
-            RecipeError: If the disk is full; what was written before stays.
+            RecipeError: If the disk is full; arrays written before are kept.
         """
         records = np.zeros(len(arrays), dtype=_RECORD)
         end = self.data_end
@@ -128,16 +128,16 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _whole_records(index: Path, data: Path, itemsize: int) -> NDArray[np.void]:
-    """The records up to the first that is cut short or whose array is not there."""
+    """The records before the first one that is truncated or has no array."""
     if not index.exists() or not data.exists():
         return np.zeros(0, dtype=_RECORD)
     content = index.read_bytes()
     records = np.frombuffer(content, dtype=_RECORD, count=len(content) // _RECORD.itemsize)
     ends = records["offset"] + records["shape"].astype(np.int64).prod(axis=1) * itemsize
-    sound = (records["offset"] >= 0) & (records["shape"] > 0).all(axis=1) & (ends <= data.stat().st_size)
-    return records if sound.all() else records[: int(sound.argmin())]
+    complete = (records["offset"] >= 0) & (records["shape"] > 0).all(axis=1) & (ends <= data.stat().st_size)
+    return records if complete.all() else records[: int(complete.argmin())]
 
 
 def _cannot_write(folder: Path, exc: OSError) -> RecipeError:
-    remedy = "Free some space or give another folder, then give the same command: what was written stays"
+    remedy = "Free some space or give another folder, then repeat the command; finished work is kept"
     return RecipeError(str(folder), f"cannot be written to ({exc.strerror or exc})", remedy)

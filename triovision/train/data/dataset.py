@@ -1,4 +1,4 @@
-"""Photos of a manifest as batches."""
+"""Datasets of training and validation photos, their targets, and the collation of batches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from triovision.train.recipes.country_recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-#: Target of a photo whose country has no label: the network should be unsure.
+#: Target of a photo whose country is not a label.
 NO_LABEL = -1
 
 Sample = tuple[Tensor, int]
@@ -37,19 +37,19 @@ def choose_labels(training: Manifest, min_photos: int) -> tuple[str, ...]:
 
 
 def targets(manifest: Manifest, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Index of each photo's country among `labels`, or `NO_LABEL`."""
+    """Index of the country of each photo in `labels`, or `NO_LABEL`; shape `(n,)`."""
     index = {country: i for i, country in enumerate(labels)}
     return np.array([index.get(country, NO_LABEL) for country in manifest.table["country"]], dtype=np.int64)
 
 
 def rare_rows(training: Manifest, below: int) -> NDArray[np.bool_]:
-    """True for the photos of countries with fewer than `below` training photos."""
+    """Mask of the photos of countries with fewer than `below` training photos."""
     counts = Counter(training.table["country"])
     return np.array([counts[country] < below for country in training.table["country"]], dtype=np.bool_)
 
 
 class TrainingPhotos(Dataset[Sample | None]):
-    """Randomly changed pictures with their targets; a photo that cannot be read is logged, listed and None."""
+    """Augmented images with their targets; an unreadable photo is logged, listed and None."""
 
     def __init__(
         self,
@@ -57,12 +57,12 @@ class TrainingPhotos(Dataset[Sample | None]):
         labels: Sequence[str],
         recipe: Recipe,
         cache: ImageCache | None = None,
-        bad: UnreadablePhotos | None = None,
+        unreadable: UnreadablePhotos | None = None,
     ) -> None:
         self.root, self.files = manifest.root, list(manifest.table["file"])
         self.targets = targets(manifest, labels)
         self.preprocessing = recipe.preprocessing
-        self.cache, self.bad = cache, bad
+        self.cache, self.unreadable = cache, unreadable
         self.transform = training_transform(recipe.augmentation)
         self.rare_transform = rare_transform(recipe.augmentation)
         self.rare = rare_rows(manifest, recipe.augmentation.rare_below)
@@ -71,21 +71,21 @@ class TrainingPhotos(Dataset[Sample | None]):
         """Number of photos."""
         return len(self.files)
 
-    def __getitem__(self, draw: SampleKey) -> Sample | None:
-        """`uint8` picture `(3, train_size, train_size)` and target."""
-        row, seed = draw
+    def __getitem__(self, key: SampleKey) -> Sample | None:
+        """`uint8` image `(3, train_size, train_size)` and target."""
+        row, seed = key
         image_hwc = _pixels(self, row)
         if image_hwc is None:
             return None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             transform = self.rare_transform if self.rare[row] else self.transform
-            changed = transform(torch.from_numpy(image_hwc.copy()).permute(2, 0, 1))
-        return changed, int(self.targets[row])
+            augmented = transform(torch.from_numpy(image_hwc.copy()).permute(2, 0, 1))
+        return augmented, int(self.targets[row])
 
 
 class ValidationPhotos(Dataset[Sample | None]):
-    """Pictures as the finished model sees them, with their targets."""
+    """Preprocessed images with their targets."""
 
     def __init__(
         self,
@@ -93,34 +93,36 @@ class ValidationPhotos(Dataset[Sample | None]):
         labels: Sequence[str],
         preprocessing: Preprocessing,
         cache: ImageCache | None = None,
-        bad: UnreadablePhotos | None = None,
+        unreadable: UnreadablePhotos | None = None,
     ) -> None:
         self.root, self.files = manifest.root, list(manifest.table["file"])
         self.targets = targets(manifest, labels)
         self.preprocessing = preprocessing
-        self.cache, self.bad = cache, bad
+        self.cache, self.unreadable = cache, unreadable
 
     def __len__(self) -> int:
         """Number of photos."""
         return len(self.files)
 
     def __getitem__(self, row: int) -> Sample | None:
-        """`uint8` picture `(3, input_size, input_size)` and target."""
+        """`uint8` image `(3, input_size, input_size)` and target."""
         image_hwc = _pixels(self, row)
         if image_hwc is None:
             return None
-        if self.cache is not None:  # it holds the squares themselves
+        if self.cache is not None:  # holds preprocessed images
             return torch.from_numpy(image_hwc.copy()).permute(2, 0, 1), int(self.targets[row])
         return self.preprocessing.image(image_hwc), int(self.targets[row])
 
 
 def collate(preprocessing: Preprocessing) -> Callable[[list[Sample | None]], tuple[Tensor, Tensor]]:
-    """Stack what could be read into `batch_nchw` (normalised) and targets."""
+    """Function that stacks the readable samples into `batch_nchw` (normalised) and targets."""
 
     def stack(samples: list[Sample | None]) -> tuple[Tensor, Tensor]:
         read = [sample for sample in samples if sample is not None]
         if not read:
-            raise PhotoError("A whole batch", "could not be read", "See the warnings above; check the photos' folder")
+            raise PhotoError(
+                "A batch", "has no readable photo", "Check the folder of the photos; see the warnings above"
+            )
         batch = preprocessing.normalise(torch.stack([image for image, _ in read]))
         return batch, torch.tensor([target for _, target in read])
 
@@ -130,11 +132,11 @@ def collate(preprocessing: Preprocessing) -> Callable[[list[Sample | None]], tup
 def _pixels(photos: TrainingPhotos | ValidationPhotos, row: int) -> NDArray[np.uint8] | None:
     file = photos.files[row]
     if photos.cache is not None:
-        return photos.cache.picture(file)
+        return photos.cache.image(file)
     try:
         return read_photo((photos.root / file).read_bytes(), file).image_hwc
     except (OSError, PhotoError) as exc:
         log.warning("skipped %s: %s", file, exc)
-        if photos.bad is not None:
-            photos.bad.add(file, str(exc))
+        if photos.unreadable is not None:
+            photos.unreadable.add(file, str(exc))
         return None

@@ -1,10 +1,9 @@
-"""Output of a frozen backbone, cached for every photo, so that an epoch costs only the trained part."""
+"""Cache of the features of frozen layers, so that an epoch computes only the trained layers."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,22 +26,22 @@ from triovision.train.data.samplers import SampleKey
 from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.recipes.position_recipe import PositionRecipe
 
-#: What a timm family calls its stem and its stages; a name with a dot-star stands for the children of a module.
+#: Names of the stem and the stages in timm families; `.*` stands for the children of a module.
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("conv_stem", "bn1"), ("blocks.*",)),  # EfficientNet, MobileNetV2, MobileNetV3
     (("conv1", "bn1", "act1", "maxpool"), ("layer1", "layer2", "layer3", "layer4")),  # ResNet
     (("stem",), ("stages.*",)),  # ConvNeXt
     (("patch_embed",), ("layers.*",)),  # Swin
 )
-_BATCH = 32
+_BATCH_SIZE = 64
 
 
 def leading_modules(network: nn.Module, n_blocks: int) -> list[nn.Module]:
-    """The stem and the first stages of a timm network, in the order in which they are passed.
+    """The stem and the first stages of a timm network, in forward order.
 
     Args:
-        network: A network of a family that has stages.
-        n_blocks: Number of stages; what comes behind the last stage always stays in the rest.
+        network: Network of a family with stages.
+        n_blocks: Number of stages.
 
     Raises:
         RecipeError: If the family has no stages, or fewer.
@@ -50,13 +49,13 @@ def leading_modules(network: nn.Module, n_blocks: int) -> list[nn.Module]:
     for stem, stages in _FAMILIES:
         parents = [name.removesuffix(".*") for name in (*stem, *stages)]
         if all(hasattr(network, name) for name in parents):
-            found = [module for name in stages for module in _named(network, name)]
-            if 1 <= n_blocks <= len(found):
-                return [network.get_submodule(name) for name in stem] + found[:n_blocks]
-            reason = f"is {n_blocks}, and {type(network).__name__} has {len(found)} stages"
-            raise RecipeError("`freeze_blocks`", reason, f"Give 1 to {len(found)}")
+            blocks = [module for name in stages for module in _named(network, name)]
+            if 1 <= n_blocks <= len(blocks):
+                return [network.get_submodule(name) for name in stem] + blocks[:n_blocks]
+            reason = f"is {n_blocks}, but {type(network).__name__} has {len(blocks)} stages"
+            raise RecipeError("`freeze_blocks`", reason, f"Give 1 to {len(blocks)}")
     remedy = "Train it without --augmented-copies"
-    raise RecipeError(type(network).__name__, "is of no family whose frozen part can be cut off", remedy)
+    raise RecipeError(type(network).__name__, "is of a family whose frozen layers cannot be split off", remedy)
 
 
 def _named(network: nn.Module, name: str) -> list[nn.Module]:
@@ -64,37 +63,37 @@ def _named(network: nn.Module, name: str) -> list[nn.Module]:
     return list(module.children()) if name.endswith(".*") else [module]
 
 
-def cut_prefix(network: nn.Module, n_blocks: int) -> nn.Module:
-    """Cut a network in two: afterwards `network(prefix(batch_nchw))` is what `network(batch_nchw)` was.
+def split_frozen_layers(network: nn.Module, n_blocks: int) -> nn.Module:
+    """Split the frozen layers off: afterwards `network(frozen(batch_nchw))` is what `network(batch_nchw)` was.
 
-    The network is changed in place: its first modules let everything pass. It keeps their weights under their names,
-    so that its state is still that of the whole network.
+    The network is changed in place: its first modules become identities but keep their weights, so that its state
+    dict is still that of the whole network.
 
     Returns:
-        The first part: a copy, in evaluation mode, without gradients.
+        The frozen layers: a copy in evaluation mode, without gradients.
 
     Raises:
-        RecipeError: If the network cannot be cut there.
+        RecipeError: If the network cannot be split there.
     """
     modules = leading_modules(network, n_blocks)
-    prefix = nn.Sequential(*(copy.deepcopy(module) for module in modules)).eval().requires_grad_(False)
+    frozen = nn.Sequential(*(copy.deepcopy(module) for module in modules)).eval().requires_grad_(False)
     for module in modules:
-        module.forward = _unchanged  # on the instance: nn.Module calls it in place of its class's
-    return prefix
+        module.forward = _identity  # of the instance, which nn.Module calls instead of that of the class
+    return frozen
 
 
-def _unchanged(batch: Tensor) -> Tensor:
+def _identity(batch: Tensor) -> Tensor:
     return batch
 
 
 @dataclass(frozen=True)
-class FrozenFeatures(Dataset[Sample | None]):
-    """Outputs of the frozen part with their targets, for a number of fixed copies of each photo.
+class CountryFeatures(Dataset[Sample | None]):
+    """Cached features of photos with their targets, for a fixed number of augmented copies of each.
 
     Attributes:
-        store: float16 arrays by `row * copies + view`.
+        store: float16 arrays by `row * copies + copy`.
         targets: Target of each row.
-        copies: Views of each photo; the seed of a draw chooses one.
+        copies: Copies of each photo; the seed of a sample key chooses one.
     """
 
     store: ArrayStore
@@ -105,96 +104,98 @@ class FrozenFeatures(Dataset[Sample | None]):
         """Number of photos."""
         return len(self.targets)
 
-    def __getitem__(self, draw: SampleKey | int) -> Sample | None:
-        """Output of the frozen part, float16 of shape `(c, h, w)`, and target; None for an unreadable photo."""
-        row, seed = draw if isinstance(draw, tuple) else (draw, 0)
-        found = self.store.get(row * self.copies + seed % self.copies)
-        return None if found is None else (torch.from_numpy(found.copy()), int(self.targets[row]))
+    def __getitem__(self, key: SampleKey | int) -> Sample | None:
+        """Features, float16 of shape `(c, h, w)`, and target; None for an unreadable photo."""
+        row, seed = key if isinstance(key, tuple) else (key, 0)
+        features = self.store.get(row * self.copies + seed % self.copies)
+        return None if features is None else (torch.from_numpy(features.copy()), int(self.targets[row]))
 
 
 def collate_features(samples: Sequence[Sample | None]) -> tuple[Tensor, Tensor]:
-    """Stack what could be read into channels-last float32 features and targets."""
+    """Stack the readable samples into channels-last float32 features and targets."""
     read = [sample for sample in samples if sample is not None]
     if not read:
-        raise RecipeError("A whole batch", "could not be read", "See unreadable.csv; check the photos' folder")
+        raise RecipeError("A batch", "has no readable photo", "Check the folder of the photos; see unreadable.csv")
     batch = torch.stack([features for features, _ in read]).float().contiguous(memory_format=torch.channels_last)
     return batch, torch.tensor([target for _, target in read])
 
 
-def frozen_features(
-    folder: Path, prefix: nn.Module, photos: TrainingPhotos | ValidationPhotos, about: dict[str, str], workers: int,
+def cache_features(
+    folder: Path, frozen: nn.Module, photos: TrainingPhotos | ValidationPhotos, key: dict[str, str], workers: int,
     copies: int = 1,
-) -> FrozenFeatures:  # fmt: skip
-    """Pass every photo through the frozen part once, unless that was done; a killed build goes on.
+) -> CountryFeatures:  # fmt: skip
+    """Compute the features of all photos that are not in the cache; a killed build is resumed.
 
     Args:
         folder: Folder of all caches.
-        prefix: The frozen part, in evaluation mode.
-        photos: Photos, changed at random (training) or not (validation).
-        about: What the pictures depend on: manifest, recipe, split.
-        workers: Processes that prepare pictures.
-        copies: Randomly changed copies of each training photo; 1 for validation.
+        frozen: Frozen layers, in evaluation mode.
+        photos: Training photos, which are augmented, or validation photos.
+        key: What the images depend on: manifest, recipe, split; part of the name of the cache.
+        workers: Processes that prepare images.
+        copies: Augmented copies of each training photo; 1 for validation.
 
     Raises:
-        RecipeError: If the disk is (or would be) full, or an output is too large for float16.
+        RecipeError: If the disk is (or would be) full, or a feature is too large for float16.
     """
-    about = about | {"prefix_sha256": weights_sha256(prefix), "copies": str(copies)}
-    store = ArrayStore(cache_folder(folder, about), np.float16)
+    key = key | {"frozen_sha256": weights_sha256(frozen), "copies": str(copies)}
+    store = ArrayStore(cache_folder(folder, key), np.float16)
     keys = np.arange(len(photos) * copies)
     if not store.has(keys).all():
         with store.writing() as appender:
             missing = keys[~store.has(keys)]
-            batches = _pictures(photos, missing, copies, workers)
-            bar = tqdm(batches, "frozen part", -(-len(missing) // _BATCH), unit="batch", disable=None)
+            batches = _batches(photos, missing, copies, workers)
+            bar = tqdm(
+                batches, "features of frozen layers", -(-len(missing) // _BATCH_SIZE), unit="batch", disable=None
+            )
             for number, (batch_keys, batch) in enumerate(bar):
                 with torch.inference_mode():
-                    features = prefix(batch.to(next(prefix.parameters()).device)).to(torch.float16).cpu()
+                    features = frozen(batch.to(next(frozen.parameters()).device)).to(torch.float16).cpu()
                 if not features.isfinite().all():
                     raise RecipeError(
-                        "The frozen part", "gives values beyond 65504", "Train without --augmented-copies"
+                        "The frozen layers", "have outputs above 65504", "Train without --augmented-copies"
                     )
                 if number == 0:
                     check_space(store.folder, len(missing) * features[0].nbytes)
                 appender.append(list(zip(batch_keys, features.numpy(), strict=True)))
-    return FrozenFeatures(store, photos.targets, copies)
+    return CountryFeatures(store, photos.targets, copies)
 
 
-def _pictures(
+def _batches(
     photos: TrainingPhotos | ValidationPhotos, keys: NDArray[np.int64], copies: int, workers: int
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Batches of keys and normalised pictures; photos that cannot be read are left out."""
-    draws: list[Any] = [divmod(int(key), copies) for key in keys]
+    """Batches of keys and normalised images; unreadable photos are left out."""
+    sample_keys: list[Any] = [divmod(int(key), copies) for key in keys]
     if isinstance(photos, ValidationPhotos):
-        draws = [row for row, _ in draws]
+        sample_keys = [row for row, _ in sample_keys]
     loader = DataLoader(
-        cast(Dataset[Sample | None], photos), sampler=draws, batch_size=_BATCH, num_workers=workers, collate_fn=list
+        cast(Dataset[Sample | None], photos),
+        sampler=sample_keys,
+        batch_size=_BATCH_SIZE,
+        num_workers=workers,
+        collate_fn=list,
     )
-    for start, samples in zip(range(0, len(keys), _BATCH), loader, strict=True):
+    for start, samples in zip(range(0, len(keys), _BATCH_SIZE), loader, strict=True):
         read = [(int(key), sample[0]) for key, sample in zip(keys[start:], samples, strict=False) if sample is not None]
         if read:
-            batch = photos.preprocessing.normalise(torch.stack([picture for _, picture in read]))
+            batch = photos.preprocessing.normalise(torch.stack([image for _, image in read]))
             yield [key for key, _ in read], batch
 
 
 def weights_sha256(module: nn.Module) -> str:
-    """Hash of a module's structure and state."""
+    """SHA-256 of the structure and the state of a module."""
     digest = hashlib.sha256(repr(module).encode())
     for name, tensor in module.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-log = logging.getLogger(__name__)
-_BATCH = 64
-
-
 @dataclass(frozen=True)
-class KeptFeatures(Dataset[Sample | None]):
-    """Output of the frozen part for some photos, with the number of each.
+class PositionFeatures(Dataset[Sample | None]):
+    """Cached features of photos with a position, with the index of each.
 
     Attributes:
-        store: float16 arrays by the number of the photo among those with a position.
-        rows: Numbers of these photos.
+        store: float16 arrays by the index of the photo among those with a position.
+        rows: Indices of these photos.
     """
 
     store: ArrayStore
@@ -204,58 +205,63 @@ class KeptFeatures(Dataset[Sample | None]):
         """Number of photos."""
         return len(self.rows)
 
-    def __getitem__(self, draw: SampleKey | int) -> Sample | None:
-        """Output of the frozen part, float16 of shape `(c, h, w)`, and number of the photo."""
-        row = int(self.rows[draw[0] if isinstance(draw, tuple) else draw])
-        found = self.store.get(row)
-        return None if found is None else (torch.from_numpy(found.copy()), row)
+    def __getitem__(self, key: SampleKey | int) -> Sample | None:
+        """Features, float16 of shape `(c, h, w)`, and index of the photo; None for an unreadable photo."""
+        row = int(self.rows[key[0] if isinstance(key, tuple) else key])
+        features = self.store.get(row)
+        return None if features is None else (torch.from_numpy(features.copy()), row)
 
 
-def kept_features(
-    frozen: nn.Module, photos: LocatedPhotos, recipe: PositionRecipe, cache: Path, workers: int, bad: UnreadablePhotos
+def cache_position_features(
+    frozen: nn.Module,
+    photos: LocatedPhotos,
+    recipe: PositionRecipe,
+    cache: Path,
+    workers: int,
+    unreadable: UnreadablePhotos,
 ) -> ArrayStore:
-    """Pass every photo with a position through the frozen part, unless that was done; a killed build goes on.
+    """Compute the features of all photos with a position that are not in the cache; a killed build is resumed.
 
-    The cache depends on the photos, the weights and the preprocessing alone, so that runs, folds and trials share it.
+    The cache depends only on the photos, the weights and the preprocessing, so that runs, folds and trials share it.
 
     Args:
-        frozen: See `cut_frozen_part`.
+        frozen: Frozen layers, in evaluation mode.
         photos: Photos with a position.
-        recipe: Says what the network sees.
+        recipe: Recipe with the preprocessing.
         cache: Folder of all caches.
         workers: Processes that decode photos.
-        bad: Where photos that cannot be read are listed.
+        unreadable: List of unreadable photos.
 
     Returns:
-        Arrays by the number of the photo; those that cannot be read have none.
+        Arrays by the index of the photo; unreadable photos have none.
 
     Raises:
         RecipeError: If the disk is full or too many photos cannot be read.
     """
     manifest = photos.manifest
     files = hashlib.sha256("\0".join(manifest.table["file"]).encode()).hexdigest()
-    about = {
+    key = {
         "photos": f"{manifest.root.resolve()} {files}",
         "preprocessing": recipe.preprocessing.model_dump_json(),
     }
-    pictures = ValidationPhotos(manifest, (), recipe.preprocessing, bad=bad)
-    store = frozen_features(cache, frozen.to(choose_device(None)), pictures, about, workers).store
-    bad.check()
+    images = ValidationPhotos(manifest, (), recipe.preprocessing, unreadable=unreadable)
+    store = cache_features(cache, frozen.to(choose_device(None)), images, key, workers).store
+    unreadable.check()
     return store
 
 
 def image_features(network: nn.Module, store: ArrayStore, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """What the backbone gives for photos, shape `(n, n_image_features)`.
+    """Image features of photos, the output of the backbone, shape `(n, n_image_features)`.
 
     Args:
-        network: A network without its frozen part, in evaluation mode.
-        store: Output of that part.
-        rows: Numbers of the photos; all of them have an array.
+        network: Network without its frozen layers, in evaluation mode.
+        store: Features of the frozen layers.
+        rows: Indices of the photos; all of them have an array.
     """
     device = choose_device(None)
     resnet = network.get_submodule("resnet").to(device)
-    loader = DataLoader(KeptFeatures(store, rows), _BATCH, collate_fn=collate_features)
+    loader = DataLoader(PositionFeatures(store, rows), _BATCH_SIZE, collate_fn=collate_features)
     with torch.inference_mode():
-        found: list[Tensor] = [resnet(batch.to(device)).cpu() for batch, _ in loader]
-    features: NDArray[np.float32] = torch.cat(found).numpy()
+        outputs: list[Tensor] = [resnet(batch.to(device)).cpu() for batch, _ in loader]
+    features: NDArray[np.float32] = torch.cat(outputs).numpy()
     return features

@@ -1,4 +1,4 @@
-"""Decoded and resized pictures, kept in a memory-mapped file so that later epochs decode nothing."""
+"""Cache of decoded and resized images in a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -31,73 +31,73 @@ from triovision.train.recipes.sections import Augmentation
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 16
-Picture = NDArray[np.uint8]
+_CHUNK_SIZE = 16
+Image = NDArray[np.uint8]
 _Task = tuple[int, Path]
-_Outcome = tuple[int, Picture | str]
+_Outcome = tuple[int, Image | str]
 
 
 class Resize(Protocol):
-    """What is kept of a photo; `repr` names it, `typical_bytes` is what a picture of it takes."""
+    """Resizing of cached images; its `repr` is part of the name of the cache."""
 
     @property
     def typical_bytes(self) -> int:
-        """Bytes that a picture of usual shape takes."""
+        """Size of an image of usual aspect ratio, in bytes."""
         ...
 
-    def __call__(self, image_hwc: Picture) -> Picture:
-        """The picture that is kept."""
+    def __call__(self, image_hwc: Image) -> Image:
+        """Resize an image of shape `(height, width, 3)`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ShorterSide:
-    """A whole picture whose shorter side is at most this many pixels; for random crops."""
+    """Resize the shorter side to at most this number of pixels, for random crops."""
 
     pixels: int
 
     @property
     def typical_bytes(self) -> int:
-        """Bytes of a picture three by two."""
+        """Size of an image with aspect ratio 3:2, in bytes."""
         return self.pixels * self.pixels * 3 * 3 // 2
 
-    def __call__(self, image_hwc: Picture) -> Picture:
-        """The picture, antialiased; one that is small enough stays as it is."""
+    def __call__(self, image_hwc: Image) -> Image:
+        """Resize with antialiasing; smaller images are not changed."""
         if min(image_hwc.shape[:2]) <= self.pixels:
             return image_hwc
         image_chw = torch.from_numpy(image_hwc.copy()).permute(2, 0, 1)
-        resized: Picture = F.resize(image_chw, [self.pixels], antialias=True).permute(1, 2, 0).numpy()
+        resized: Image = F.resize(image_chw, [self.pixels], antialias=True).permute(1, 2, 0).numpy()
         return resized
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkInput:
-    """The square that the finished model sees; for validation."""
+    """Resize to the input of the model, for validation."""
 
     preprocessing: Preprocessing
 
     @property
     def typical_bytes(self) -> int:
-        """Bytes of every picture."""
+        """Size of an image in bytes."""
         return self.preprocessing.input_size**2 * 3
 
-    def __call__(self, image_hwc: Picture) -> Picture:
-        """The square."""
-        square: Picture = self.preprocessing.image(image_hwc).permute(1, 2, 0).numpy()
+    def __call__(self, image_hwc: Image) -> Image:
+        """Resize and crop to a square."""
+        square: Image = self.preprocessing.image(image_hwc).permute(1, 2, 0).numpy()
         return square
 
 
 def shorter_side(augmentation: Augmentation) -> int:
-    """Shorter side in pixels at which the smallest random crop still has as many pixels as the network is shown."""
+    """Smallest shorter side in pixels at which no random crop is enlarged."""
     return math.ceil(augmentation.train_size / math.sqrt(augmentation.min_area))
 
 
 @dataclass(frozen=True)
 class ImageCache:
-    """Pictures of a manifest's photos by file name.
+    """Cached images of the photos of a manifest, by file.
 
     Attributes:
-        store: Where they are, by row of the manifest.
+        store: Images by row of the manifest.
         files: All files of the manifest.
     """
 
@@ -109,33 +109,33 @@ class ImageCache:
         """Row of the manifest of each file."""
         return {file: row for row, file in enumerate(self.files)}
 
-    def picture(self, file: str) -> Picture | None:
+    def image(self, file: str) -> Image | None:
         """`uint8` pixels `(height, width, 3)`, read-only; None if the photo could not be read."""
-        found: Picture | None = self.store.get(self.rows[file])
-        return found
+        image: Image | None = self.store.get(self.rows[file])
+        return image
 
 
 def open_cache(
-    folder: Path, manifest: Manifest, files: Sequence[str], resize: Resize, workers: int, bad: UnreadablePhotos
+    folder: Path, manifest: Manifest, files: Sequence[str], resize: Resize, workers: int, unreadable: UnreadablePhotos
 ) -> ImageCache:
-    """The cache of a manifest's pictures at one size, after adding what it lacks; a killed build goes on.
+    """Open the image cache of a manifest and decode the photos that it lacks; a killed build is resumed.
 
-    A photo that cannot be read is listed and left out, and tried again when the cache is next opened. Photos are told
-    apart by name: after replacing photos without touching the manifest, delete the folder.
+    Unreadable photos are listed and left out; they are tried again when the cache is next opened. The cache
+    identifies photos by file: delete the folder after replacing photos without changing the manifest.
 
     Args:
-        folder: Folder of all caches; each manifest and size has its own below it.
+        folder: Folder of all caches, with a subfolder for each manifest and size.
         manifest: The whole manifest.
-        files: Those of its files that are needed.
-        resize: What is kept of each photo.
+        files: Files of the manifest that are needed.
+        resize: Resizing of the images.
         workers: Processes that decode; 0 decodes in this one.
-        bad: Where photos that cannot be read are listed.
+        unreadable: List of unreadable photos.
 
     Raises:
         RecipeError: If the disk is (or would be) full, or too many photos cannot be read.
     """
-    about = {"manifest_sha256": manifest.sha256, "root": str(manifest.root.resolve()), "pictures": repr(resize)}
-    store = ArrayStore(cache_folder(folder, about), np.uint8)
+    key = {"manifest_sha256": manifest.sha256, "root": str(manifest.root.resolve()), "images": repr(resize)}
+    store = ArrayStore(cache_folder(folder, key), np.uint8)
     cache = ImageCache(store, tuple(manifest.table["file"]))
     needed = np.unique([cache.rows[file] for file in files]).astype(np.int64)
     if not store.has(needed).all():
@@ -144,56 +144,60 @@ def open_cache(
             check_space(store.folder, len(missing) * resize.typical_bytes)
             tasks = [(int(row), manifest.root / cache.files[row]) for row in missing]
             decoded = map_in_processes(
-                partial(_decode, resize), tasks, workers=workers, chunk_size=_CHUNK, on_crash=_crashed
+                partial(_decode, resize), tasks, workers=workers, chunk_size=_CHUNK_SIZE, on_crash=_crash
             )
-            _add(appender, decoded, cache.files, len(tasks), bad)
+            _append(appender, decoded, cache.files, len(tasks), unreadable)
     return cache
 
 
-def cache_folder(folder: Path, about: dict[str, str]) -> Path:
-    """The subfolder of what is described; made, with the description in it.
+def cache_folder(folder: Path, key: dict[str, str]) -> Path:
+    """Create the subfolder of a cache key, with the key in `key.json`.
 
     Raises:
-        RecipeError: If it cannot be made, or is that of something else.
+        RecipeError: If it cannot be created, or has another key.
     """
-    text = json.dumps(about, indent=2, sort_keys=True) + "\n"
-    found = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = found / "about.json"
+    text = json.dumps(key, indent=2, sort_keys=True) + "\n"
+    subfolder = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = subfolder / "key.json"
     try:
-        found.mkdir(parents=True, exist_ok=True)
+        subfolder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             atomic_write(path, text)
         same = path.read_text(encoding="utf-8") == text
     except OSError as exc:
-        raise RecipeError(str(found), f"cannot be used ({exc.strerror})", "Give another --cache folder") from exc
+        raise RecipeError(str(subfolder), f"cannot be used ({exc.strerror})", "Give another --cache folder") from exc
     if not same:
-        raise RecipeError(str(found), "is the cache of something else", "Delete this folder; it is made again")
-    return found
+        raise RecipeError(str(subfolder), "is a cache with another key", "Delete this folder")
+    return subfolder
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Refuse to begin what the disk has no room for.
+    """Check that the disk has enough free space.
 
     Raises:
         RecipeError: If fewer than `needed` bytes are free.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
-        reason = f"needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        reason = f"needs about {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free"
         raise RecipeError(str(folder), reason, "Free some space or give another --cache folder")
 
 
-def _add(
-    appender: Appender, outcomes: Iterator[list[_Outcome]], files: Sequence[str], n_photos: int, bad: UnreadablePhotos
+def _append(
+    appender: Appender,
+    outcomes: Iterator[list[_Outcome]],
+    files: Sequence[str],
+    n_photos: int,
+    unreadable: UnreadablePhotos,
 ) -> None:
-    with tqdm(total=n_photos, desc="decoding once", unit="photo", disable=None) as bar:
+    with tqdm(total=n_photos, desc="decoding", unit="photo", disable=None) as bar:
         for chunk in outcomes:
-            appender.append([(row, picture) for row, picture in chunk if not isinstance(picture, str)])
+            appender.append([(row, image) for row, image in chunk if not isinstance(image, str)])
             for row, reason in chunk:
                 if isinstance(reason, str):
                     log.warning("skipped %s: %s", files[row], reason)
-                    bad.add(files[row], reason)
-            bad.check()
+                    unreadable.add(files[row], reason)
+            unreadable.check()
             bar.update(len(chunk))
 
 
@@ -202,10 +206,10 @@ def _decode(resize: Resize, task: _Task) -> _Outcome:
     try:
         return row, resize(read_photo(path.read_bytes(), path.name).image_hwc)
     except OSError as exc:
-        return row, f"it cannot be opened ({exc.strerror})"
+        return row, f"cannot be opened ({exc.strerror})"
     except PhotoError as exc:
         return row, exc.reason
 
 
-def _crashed(task: _Task) -> _Outcome:
-    return task[0], "its content makes the decoder crash"
+def _crash(task: _Task) -> _Outcome:
+    return task[0], "its content crashes the decoder"

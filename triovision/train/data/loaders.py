@@ -1,4 +1,4 @@
-"""From a run's photos to its batches: decoded each time, from a cache of pictures or from one of frozen features."""
+"""Data loaders of a run: of decoded photos, cached images or cached features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from triovision.errors import RecipeError
 from triovision.train.data.dataset import Sample, TrainingPhotos, ValidationPhotos, collate
-from triovision.train.data.feature_cache import FrozenFeatures, collate_features, cut_prefix, frozen_features
+from triovision.train.data.feature_cache import CountryFeatures, cache_features, collate_features, split_frozen_layers
 from triovision.train.data.image_cache import NetworkInput, ShorterSide, open_cache, shorter_side
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.samplers import PhotoSampler, RankInfo, SampleKey, TrainingBatches, ValidationBatches
@@ -25,13 +25,13 @@ from triovision.train.recipes.country_recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How any run reads its photos and keeps itself safe.
+    """Options of reading photos and saving checkpoints that every run has.
 
     Attributes:
-        workers: Processes that prepare pictures, for each process that trains; 0 prepares them in that one.
-        cache: Folder of what is kept of the photos, shared by runs; None for what the run does without one.
-        max_unreadable: Photos that may be unreadable: a number, or a share such as `"1%"`.
-        save_every: Optimiser steps between two checkpoints to resume from.
+        workers: Processes that prepare images, per training process; 0 prepares them in the training process.
+        cache: Folder of caches, shared by runs; None for none.
+        max_unreadable: Largest number or percentage of unreadable photos, such as `"1%"`.
+        save_every: Optimiser steps between two checkpoints.
     """
 
     workers: int = 2
@@ -42,12 +42,10 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions(ReadOptions):
-    """How a run of a country classifier reads its photos: `ReadOptions` and what follows.
-
-    Without a cache every photo is decoded in every epoch.
+    """Options of reading the photos of a country run; without a cache, each epoch decodes every photo.
 
     Attributes:
-        cache_side: Shorter side in pixels of the cached pictures; None for what the recipe's crops need.
+        cache_side: Shorter side in pixels of the cached images; None for the one that the recipe needs.
         augmented_copies: Augmented copies of each photo whose frozen features are cached; 0: no feature cache.
     """
 
@@ -55,49 +53,49 @@ class LoadOptions(ReadOptions):
     augmented_copies: int = 0
 
     def side(self, recipe: Recipe) -> int:
-        """Shorter side in pixels of the cached pictures."""
+        """Shorter side in pixels of the cached images."""
         return self.cache_side or shorter_side(recipe.augmentation)
 
     def config(self, recipe: Recipe) -> dict[str, Any]:
-        """What changes the pictures that are learnt from, and so the result; nothing without a cache."""
+        """The options that change the training images, for the run config; empty without a cache."""
         return (
-            {"pictures": {"shorter_side": self.side(recipe), "augmented_copies": self.augmented_copies}}
+            {"images": {"shorter_side": self.side(recipe), "augmented_copies": self.augmented_copies}}
             if self.cache
             else {}
         )
 
     def feature_cache_folder(self, recipe: Recipe) -> Path:
-        """Folder of the cached views.
+        """Folder of the feature caches.
 
         Raises:
-            RecipeError: If there is none, or nothing is frozen.
+            RecipeError: If no cache is given, or no layer is frozen.
         """
         if self.cache is None or recipe.freeze_blocks == 0:
             remedy = "Give --cache and a recipe with `freeze_blocks`, or no --augmented-copies"
-            raise RecipeError("--augmented-copies", "needs a cache and a frozen part", remedy)
+            raise RecipeError("--augmented-copies", "needs a cache and frozen layers", remedy)
         return self.cache
 
 
 class ResumableLoader(DataLoader[Sample | None]):
-    """A training loader that goes on in the middle of an epoch; Lightning keeps its state in each checkpoint.
+    """Training loader that resumes within an epoch; Lightning saves its state in checkpoints.
 
     Args:
         dataset: Photos or features.
-        draws: Sampler with an `epoch`, on which alone (and on its seed) its draws depend.
-        batch_size: Photos a batch, over all processes.
-        share: This process.
-        arguments: Those of `DataLoader`.
+        sampler: Sampler whose keys depend only on its seed and its `epoch`.
+        batch_size: Photos per batch, over all processes.
+        rank_info: Rank of this process.
+        arguments: Arguments of `DataLoader`.
     """
 
     def __init__(
         self,
         dataset: Dataset[Sample | None],
-        draws: Sampler[SampleKey],
+        sampler: Sampler[SampleKey],
         batch_size: int,
-        share: RankInfo = RankInfo(),  # noqa: B008 - immutable
-        **arguments: Any,  # noqa: ANN401 - DataLoader's own
+        rank_info: RankInfo = RankInfo(),  # noqa: B008 - immutable
+        **arguments: Any,  # noqa: ANN401 - of DataLoader
     ) -> None:
-        self.batches = TrainingBatches(draws, batch_size, share)
+        self.batches = TrainingBatches(sampler, batch_size, rank_info)
         super().__init__(dataset, batch_sampler=self.batches, **arguments)
         self._seen = {"epoch": 0, "batches": 0}
 
@@ -106,8 +104,8 @@ class ResumableLoader(DataLoader[Sample | None]):
         return int(cast(Any, self.batches.sampler).epoch)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override] # a generator, so that it begins with its first batch
-        """The epoch's batches, without those that were seen before a kill."""
-        # Lightning makes the iterator of a resumed run before it tells the sampler the epoch.
+        """The batches of the epoch, without those handed out before a kill."""
+        # Lightning makes the iterator of a resumed run before it sets the epoch of the sampler.
         self.batches.skip = self._seen["batches"] if self._seen["epoch"] == self._epoch else 0
         if self.batches.skip >= len(self):
             self.batches.skip = 0
@@ -117,17 +115,17 @@ class ResumableLoader(DataLoader[Sample | None]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch, and how many of its batches were handed out."""
+        """Epoch, and the number of its batches handed out."""
         return dict(self._seen)
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         self._seen = dict(state)
 
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """The photos of a run, ready to be drawn."""
+    """Datasets of a run."""
 
     training: TrainingPhotos
     validation: tuple[ValidationPhotos, ...]
@@ -136,93 +134,97 @@ class Photos:
 Loader = DataLoader[Sample | None]
 
 
-def prepare(recipe: Recipe, manifest: Manifest, splits: Splits, loading: LoadOptions, bad: UnreadablePhotos) -> Photos:
-    """The photos of a run; with a cache, those that it lacks are decoded now.
+def build_datasets(
+    recipe: Recipe, manifest: Manifest, splits: Splits, options: LoadOptions, unreadable: UnreadablePhotos
+) -> Photos:
+    """Build the datasets of a run; with a cache, photos that it lacks are decoded now.
 
     Raises:
         RecipeError: If the disk is full, or too many photos cannot be read.
     """
     training_cache = validation_cache = None
     parts = [part for part in splits.validation.values() if len(part)]
-    if loading.cache is not None:
-        files, resize = list(splits.training.table["file"]), ShorterSide(loading.side(recipe))
-        training_cache = open_cache(loading.cache, manifest, files, resize, loading.workers, bad)
+    if options.cache is not None:
+        files, resize = list(splits.training.table["file"]), ShorterSide(options.side(recipe))
+        training_cache = open_cache(options.cache, manifest, files, resize, options.workers, unreadable)
         files = [file for part in parts for file in part.table["file"]]
         square = NetworkInput(recipe.preprocessing)
-        validation_cache = open_cache(loading.cache, manifest, files, square, loading.workers, bad)
-    training = TrainingPhotos(splits.training, splits.labels, recipe, training_cache, bad)
-    validation = (ValidationPhotos(p, splits.labels, recipe.preprocessing, validation_cache, bad) for p in parts)
+        validation_cache = open_cache(options.cache, manifest, files, square, options.workers, unreadable)
+    training = TrainingPhotos(splits.training, splits.labels, recipe, training_cache, unreadable)
+    validation = (ValidationPhotos(p, splits.labels, recipe.preprocessing, validation_cache, unreadable) for p in parts)
     return Photos(training, tuple(validation))
 
 
-def loaders(
-    recipe: Recipe, draws: PhotoSampler, photos: Photos, loading: LoadOptions, share: RankInfo
+def build_loaders(
+    recipe: Recipe, sampler: PhotoSampler, photos: Photos, options: LoadOptions, rank_info: RankInfo
 ) -> tuple[ResumableLoader, list[Loader]]:
-    """The training loader and one for each validation split, of this process's share."""
-    make = _arguments(loading.workers) | {"collate_fn": collate(recipe.preprocessing)}
+    """The training loader and one loader per validation split, for this process."""
+    arguments = _arguments(options.workers) | {"collate_fn": collate(recipe.preprocessing)}
     batch = recipe.optimisation.batch_size
     return (
-        ResumableLoader(photos.training, draws, batch, share, **make),
-        [_held_out(part, batch, share, make) for part in photos.validation],
+        ResumableLoader(photos.training, sampler, batch, rank_info, **arguments),
+        [_validation_loader(part, batch, rank_info, arguments) for part in photos.validation],
     )
 
 
-def frozen_loaders(
+def build_feature_loaders(
     recipe: Recipe,
     splits: Splits,
-    draws: PhotoSampler,
+    sampler: PhotoSampler,
     photos: Photos,
     network: nn.Module,
-    loading: LoadOptions,
-    share: RankInfo,
+    options: LoadOptions,
+    rank_info: RankInfo,
 ) -> tuple[ResumableLoader, list[Loader]]:
-    """The same of the frozen part's output, which is computed now where the cache lacks it.
+    """Loaders of the features of the frozen layers; those that the cache lacks are computed now.
 
     Args:
-        recipe: Says how much is frozen.
-        splits: The run's splits.
-        draws: Its sampler.
-        photos: Its photos.
-        network: Its network with starting weights; it is cut in place, so that it takes the frozen part's output.
-        loading: Names the cache and the number of views.
-        share: This process.
+        recipe: Recipe with `freeze_blocks`.
+        splits: Splits of the run.
+        sampler: Sampler of the run.
+        photos: Datasets of the run.
+        network: Network with initial weights; its frozen layers are split off in place.
+        options: Cache folder and number of augmented copies.
+        rank_info: Rank of this process.
 
     Raises:
-        RecipeError: If nothing is frozen, no cache is given, the network cannot be cut or the disk is full.
+        RecipeError: If no layer is frozen, no cache is given, the network cannot be split or the disk is full.
     """
-    cache = loading.feature_cache_folder(recipe)
-    prefix = cut_prefix(network, recipe.freeze_blocks)
-    prefix.to("cuda" if torch.cuda.is_available() else "cpu")
-    about = {
-        "frozen part of": recipe.architecture,
+    cache = options.feature_cache_folder(recipe)
+    frozen = split_frozen_layers(network, recipe.freeze_blocks)
+    frozen.to("cuda" if torch.cuda.is_available() else "cpu")
+    key = {
+        "architecture": recipe.architecture,
         "manifest": f"{photos.training.root.resolve()} {splits.training.sha256}",
-        "data": _text(recipe.data.model_dump()),
-        "preprocessing": _text(recipe.preprocessing.model_dump()),
+        "data": _json(recipe.data.model_dump()),
+        "preprocessing": _json(recipe.preprocessing.model_dump()),
     }
-    changed = {"augmentation": _text(recipe.augmentation.model_dump()), "side": str(loading.side(recipe))}
-    workers = loading.workers
-    training = frozen_features(
-        cache, prefix, photos.training, about | changed | {"split": "training"}, workers, loading.augmented_copies
+    augmentation = {"augmentation": _json(recipe.augmentation.model_dump()), "side": str(options.side(recipe))}
+    workers = options.workers
+    training = cache_features(
+        cache, frozen, photos.training, key | augmentation | {"split": "training"}, workers, options.augmented_copies
     )
     names = [name for name, part in splits.validation.items() if len(part)]
-    held_out = [
-        frozen_features(cache, prefix, part, about | {"split": name}, workers)
+    validation = [
+        cache_features(cache, frozen, part, key | {"split": name}, workers)
         for name, part in zip(names, photos.validation, strict=True)
     ]
-    # ReadOptions an array is faster than handing it from one process to another.
-    make = _arguments(0) | {"collate_fn": collate_features}
+    # Reading an array is faster than sending it from one process to another.
+    arguments = _arguments(0) | {"collate_fn": collate_features}
     batch = recipe.optimisation.batch_size
     return (
-        ResumableLoader(training, draws, batch, share, **make),
-        [_held_out(part, batch, share, make) for part in held_out],
+        ResumableLoader(training, sampler, batch, rank_info, **arguments),
+        [_validation_loader(part, batch, rank_info, arguments) for part in validation],
     )
 
 
-def _held_out(photos: ValidationPhotos | FrozenFeatures, batch: int, share: RankInfo, make: dict[str, Any]) -> Loader:
-    return DataLoader(photos, batch_sampler=ValidationBatches(len(photos), batch, share), **make)
+def _validation_loader(
+    photos: ValidationPhotos | CountryFeatures, batch: int, rank_info: RankInfo, arguments: dict[str, Any]
+) -> Loader:
+    return DataLoader(photos, batch_sampler=ValidationBatches(len(photos), batch, rank_info), **arguments)
 
 
-def _text(values: dict[str, Any]) -> str:
+def _json(values: dict[str, Any]) -> str:
     return json.dumps(values, sort_keys=True)
 
 

@@ -1,4 +1,4 @@
-"""The table of photos: `file, country, lat, lon, place, source` and the columns of its splits, as CSV or Parquet."""
+"""Manifest: the table of photos with `file, country, lat, lon, place, source` and splits, as CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PARQUET = (".parquet", ".pq")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A table of photos and the folder that its file names start from.
+    """A table of photos and the folder of its files.
 
     Attributes:
-        table: One row a photo; `lat` and `lon` are float degrees, NaN where unknown; all else is text.
+        table: One row per photo; `lat` and `lon` are float degrees, NaN where unknown; other columns are text.
         root: Folder that `file` is relative to.
-        sha256: Hash of the file's bytes, so that a model can say what it was trained on.
+        sha256: SHA-256 of the file, which cards record.
     """
 
     table: pd.DataFrame
@@ -40,7 +40,7 @@ class Manifest:
         return len(self.table)
 
     def where(self, mask: pd.Series) -> Manifest:
-        """The rows for which `mask` is true, in their order."""
+        """Select rows by a mask."""
         return Manifest(self.table[mask].reset_index(drop=True), self.root, self.sha256)
 
     @property
@@ -53,14 +53,14 @@ def read_manifest(path: Path, root: Path | None = None, columns: Sequence[str] =
     """Read and check a manifest.
 
     Args:
-        path: A CSV or Parquet file (told by its suffix), or a folder of Parquet parts, with at least the columns
+        path: CSV or Parquet file, according to its suffix, or folder of Parquet files; it has at least the columns
             `file` and `country`.
-        root: Folder that the file names are relative to; the manifest's own folder when None.
+        root: Folder that the file names are relative to; by default the folder of the manifest.
         columns: Further columns that the caller needs.
 
     Raises:
-        ManifestError: If the file cannot be read, a column is missing, a country is no ISO code, a position is no
-            place on Earth or a file name leads out of `root`.
+        ManifestError: If the file cannot be read, a column is missing, a country is not an ISO code, a position
+            is out of range or a file is outside `root`.
     """
     if root is None:
         root = path if path.is_dir() else path.parent
@@ -69,14 +69,14 @@ def read_manifest(path: Path, root: Path | None = None, columns: Sequence[str] =
 
 
 def write_manifest(manifest: Manifest | pd.DataFrame, path: Path) -> None:
-    """Check a table of photos and write it, whole or not at all; a file of that name is replaced.
+    """Check a table of photos and write it atomically.
 
     Args:
         manifest: A manifest, or a table with its columns; `file` is relative to the folder of `path`.
-        path: CSV or Parquet, told by its suffix.
+        path: CSV or Parquet file, according to its suffix.
 
     Raises:
-        ManifestError: If `read_manifest` would refuse the table or it cannot be written.
+        ManifestError: If the table is not valid, see `read_manifest`, or it cannot be written.
     """
     table = manifest.table if isinstance(manifest, Manifest) else manifest
     _checked(path, _as_text(table), ())
@@ -84,9 +84,9 @@ def write_manifest(manifest: Manifest | pd.DataFrame, path: Path) -> None:
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, str]:
-    """Read a CSV or Parquet file (told by its suffix) as text, empty where nothing stands.
+    """Read a CSV or Parquet file, according to its suffix, as text; missing values are empty.
 
-    A folder is read as the Parquet files in it, in the order of their names.
+    A folder is read as its Parquet files in the order of their names.
 
     Returns:
         The table and the SHA-256 of the bytes.
@@ -106,7 +106,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, str]:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write any table as CSV or Parquet, told by the suffix, whole or not at all; a file of that name is replaced.
+    """Write a table atomically as CSV or Parquet, according to the suffix.
 
     Raises:
         ManifestError: If it cannot be written.
@@ -119,17 +119,19 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             else:
                 table.to_csv(file, index=False, encoding="utf-8", lineterminator="\n")
     except (OSError, ValueError, pa.ArrowException) as exc:
-        raise ManifestError(str(path), f"cannot be written ({exc})", "Check the folder, its rights and space") from exc
+        raise ManifestError(
+            str(path), f"cannot be written ({exc})", "Check the folder, its permissions and the free space"
+        ) from exc
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file name that is neither CSV nor Parquet.
+    """Check that a file name ends in a suffix of CSV or Parquet.
 
     Raises:
         ManifestError: If it is neither.
     """
     if path.suffix.lower() not in (*_PARQUET, ".csv"):
-        raise ManifestError(str(path), "is named neither CSV nor Parquet", "Give a name that ends in .csv or .parquet")
+        raise ManifestError(str(path), "is neither CSV nor Parquet", "Give a name that ends in .csv or .parquet")
 
 
 def _is_parquet(path: Path) -> bool:
@@ -141,7 +143,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as exc:
-        raise ManifestError(str(path), f"cannot be read ({exc})", "Check its name and your rights") from exc
+        raise ManifestError(str(path), f"cannot be read ({exc})", "Check its name and permissions") from exc
 
 
 def _from_bytes(path: Path, data: bytes) -> pd.DataFrame:
@@ -154,7 +156,7 @@ def _from_bytes(path: Path, data: bytes) -> pd.DataFrame:
 
 
 def _from_csv(data: bytes) -> pd.DataFrame:
-    # keep_default_na: "NA" is Namibia. utf-8-sig: spreadsheets put a byte order mark first.
+    # keep_default_na: "NA" is Namibia. utf-8-sig: spreadsheets write a byte order mark.
     table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8-sig")
     if not isinstance(table.index, pd.RangeIndex):
         raise ValueError("its rows have more fields than its header")
@@ -168,7 +170,7 @@ def _from_parquet(data: bytes) -> pd.DataFrame:
         try:
             columns[name] = column.cast(pa.string()).fill_null("").to_pandas()
         except pa.ArrowException as exc:
-            raise ValueError(f"column {name!r} holds {column.type}, which is no text or number") from exc
+            raise ValueError(f"column {name!r} holds {column.type}, which is neither text nor number") from exc
     return pd.DataFrame(columns)
 
 
@@ -177,7 +179,7 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _checked(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The table with its positions as numbers, or a ManifestError."""
+    """The table with positions as numbers; raises ManifestError if it is not valid."""
     missing = [column for column in (*REQUIRED, *columns) if column not in table.columns]
     if missing:
         raise ManifestError(
@@ -193,7 +195,7 @@ def _checked(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> pd.Data
 
 
 def _row_name(path: Path, row: int) -> str:
-    """Where a row stands for whoever opens the file: CSV has a header line."""
+    """Location of a row in the file; CSV has a header line."""
     return f"{path}, row {row + 1}" if _is_parquet(path) else f"{path}, line {row + 2}"
 
 
@@ -201,7 +203,7 @@ def _check_files(path: Path, table: pd.DataFrame) -> None:
     for row, file in enumerate(table["file"]):
         if not file or os.path.isabs(file) or (".." in file and ".." in Path(file).parts):
             raise ManifestError(
-                _row_name(path, row), f"`file` {file!r} is empty or leads out of the folder", "Give a path below it"
+                _row_name(path, row), f"`file` {file!r} is empty or outside the folder", "Give a path below the folder"
             )
 
 

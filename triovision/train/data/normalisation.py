@@ -1,4 +1,4 @@
-"""Mean and standard deviation of the training photos, for recipes that normalise by them."""
+"""Channel statistics of the training photos, for recipes with `normalisation = "z_score"`."""
 
 from __future__ import annotations
 
@@ -14,50 +14,51 @@ from triovision.train.data.dataset import ValidationPhotos, collate
 from triovision.train.data.manifest import Manifest
 from triovision.train.recipes.country_recipe import Recipe
 
-_ENOUGH = 10_000  # photos: a photo's mean deviates by some 0.2, so that the mean of so many is good to 0.002
+#: Photos of which the statistics are computed: their means have a deviation of about 0.2, so the error is 0.002.
+_MAX_PHOTOS = 10_000
 
 
-def measured(recipe: Recipe, training: Manifest, folder: Path, workers: int) -> Recipe:
-    """The recipe with the mean and the deviation of its training photos, if it normalises by them.
+def with_statistics(recipe: Recipe, training: Manifest, folder: Path, workers: int) -> Recipe:
+    """The recipe with the channel statistics of its training photos, if it normalises by them.
 
     Args:
-        recipe: Names the normalisation.
+        recipe: Recipe with the normalisation.
         training: Training photos.
-        folder: Folder of the run; its `run.json` keeps what was measured when the run was begun.
+        folder: Folder of the run; the statistics are read from its `run.json` if it exists.
         workers: Processes that decode photos.
     """
     if recipe.normalisation != "z_score":
         return recipe
-    begun = folder / "run.json"
-    if begun.exists():
-        kept = Recipe.model_validate(json.loads(begun.read_text(encoding="utf-8"))["recipe"]).preprocessing
+    config = folder / "run.json"
+    if config.exists():
+        statistics = Recipe.model_validate(json.loads(config.read_text(encoding="utf-8"))["recipe"]).preprocessing
     else:
-        kept = channel_statistics(recipe.preprocessing, training, recipe.seed, workers)
-    z_score = recipe.preprocessing.model_copy(update={"mean": kept.mean, "std": kept.std})
+        statistics = channel_statistics(recipe.preprocessing, training, recipe.seed, workers)
+    z_score = recipe.preprocessing.model_copy(update={"mean": statistics.mean, "std": statistics.std})
     return recipe.model_copy(update={"preprocessing": z_score})
 
 
 def channel_statistics(preprocessing: Preprocessing, photos: Manifest, seed: int, workers: int) -> Preprocessing:
-    """The preprocessing with mean and standard deviation of each channel over the pixels that the network sees.
+    """The preprocessing with the mean and standard deviation of each channel over the pixels of preprocessed photos.
 
     Args:
-        preprocessing: Size and filter of the pictures.
-        photos: Photos to measure; of more than 10,000 a random 10,000.
-        seed: Seed of their choice.
+        preprocessing: Size and interpolation of the images.
+        photos: Photos; if more than 10,000, a random sample of 10,000.
+        seed: Seed of the sample.
         workers: Processes that decode photos.
     """
     unit = Preprocessing(
         input_size=preprocessing.input_size, interpolation=preprocessing.interpolation, mean=(0, 0, 0), std=(1, 1, 1)
     )
-    chosen = np.random.default_rng(seed).permutation(len(photos))[:_ENOUGH]
-    pictures = Subset(ValidationPhotos(photos, (), unit), chosen.tolist())
+    chosen = np.random.default_rng(seed).permutation(len(photos))[:_MAX_PHOTOS]
+    images = Subset(ValidationPhotos(photos, (), unit), chosen.tolist())
     sums, squares, pixels = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
-    for batch_nchw, _ in DataLoader(pictures, batch_size=32, collate_fn=collate(unit), num_workers=workers):
+    for batch_nchw, _ in DataLoader(images, batch_size=32, collate_fn=collate(unit), num_workers=workers):
         values = batch_nchw.double()
         sums += values.sum(dim=(0, 2, 3))
         squares += values.square().sum(dim=(0, 2, 3))
         pixels += values[:, 0].numel()
     mean = sums / pixels
-    # Photos of one colour have no deviation to divide by; half a grey level is what 8 bits cannot tell from none.
+    # At least half a grey level, because photos of one colour have a deviation of 0.
     std = (squares / pixels - mean.square()).clamp(min=(0.5 / 255) ** 2).sqrt()
     return Preprocessing(**unit.model_dump() | {"mean": tuple(mean.tolist()), "std": tuple(std.tolist())})

@@ -1,4 +1,4 @@
-"""Pictures that show no place, made from training photos: what a classifier should be unsure about."""
+"""Outlier images: training photos transformed until they show no place."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torchvision.transforms.v2 import functional as F
 
 from triovision.train.data.dataset import NO_LABEL, Sample, ValidationPhotos
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 class OutlierImages(Dataset[Sample | None]):
-    """Each made from a random training photo; None where that photo cannot be read.
+    """Images of transformed random training photos; None where the photo is unreadable.
 
     Args:
-        photos: Photos to make them from.
-        count: How many.
-        seed: Seed of the photos and of what is done to them.
+        photos: Photos to transform.
+        count: Number of images.
+        seed: Seed of the choice of photos and of the transforms.
     """
 
     def __init__(self, photos: ValidationPhotos, count: int, seed: int) -> None:
@@ -32,29 +32,29 @@ class OutlierImages(Dataset[Sample | None]):
         self.seed = seed
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return self.count
 
     def __getitem__(self, row: int) -> Sample | None:
-        """`uint8` picture `(3, input_size, input_size)` and `NO_LABEL`."""
+        """`uint8` image `(3, input_size, input_size)` and `NO_LABEL`."""
         random = np.random.default_rng((self.seed, row))
         sample = self.photos[int(random.integers(len(self.photos)))]
         if sample is None:
             return None
-        changed_hwc = _WAYS[row % len(_WAYS)](sample[0].permute(1, 2, 0).numpy(), random)
-        return torch.from_numpy(changed_hwc).permute(2, 0, 1), NO_LABEL
+        outlier_hwc = _TRANSFORMS[row % len(_TRANSFORMS)](sample[0].permute(1, 2, 0).numpy(), random)
+        return torch.from_numpy(outlier_hwc).permute(2, 0, 1), NO_LABEL
 
 
-def magnified(square_hwc: Picture, random: np.random.Generator) -> Picture:
-    """A spot of 4 to 12 % of the side, magnified: surface without a thing."""
+def magnified(square_hwc: Image, random: np.random.Generator) -> Image:
+    """Enlarge a crop of 4 to 12 % of the side: a surface without objects."""
     side = len(square_hwc)
     spot = max(4, round(side * random.uniform(0.04, 0.12)))
     top, left = random.integers(side - spot + 1, size=2)
     return _resized(square_hwc[top : top + spot, left : left + spot], side)
 
 
-def shuffled(square_hwc: Picture, random: np.random.Generator) -> Picture:
-    """Tiles in random order, as the negatives of "CSI" (Tack et al., 2020)."""
+def shuffled(square_hwc: Image, random: np.random.Generator) -> Image:
+    """Shuffle tiles, as the negatives of "CSI" (Tack et al., 2020)."""
     tiles = int(random.choice([6, 8, 12, 16]))
     edge = -(-len(square_hwc) // tiles)
     grid = _resized(square_hwc, tiles * edge).reshape(tiles, edge, tiles, edge, 3).swapaxes(1, 2)
@@ -62,28 +62,28 @@ def shuffled(square_hwc: Picture, random: np.random.Generator) -> Picture:
     return _resized(mixed.swapaxes(1, 2).reshape(tiles * edge, tiles * edge, 3), len(square_hwc))
 
 
-def blurred(square_hwc: Picture, random: np.random.Generator) -> Picture:
-    """One to five pixels a side, magnified: colours without a form."""
+def blurred(square_hwc: Image, random: np.random.Generator) -> Image:
+    """Reduce to a side of one to five pixels and enlarge: colours without shapes."""
     return _resized(_resized(square_hwc, int(random.integers(1, 6))), len(square_hwc))
 
 
-def random_phases(square_hwc: Picture, random: np.random.Generator) -> Picture:
-    """The photo's spectrum with the phases of noise: "Random Phase Textures" (Galerne, Gousseau and Morel, 2011)."""
+def random_phases(square_hwc: Image, random: np.random.Generator) -> Image:
+    """Replace the phases by those of noise: "Random Phase Textures" (Galerne, Gousseau and Morel, 2011)."""
     photo = square_hwc.astype(np.float64)
     transform = partial(np.fft.fft2, axes=(0, 1))
-    turn = np.exp(1j * np.angle(np.fft.fft2(random.normal(size=photo.shape[:2]))))[..., None]
-    texture = np.real(np.fft.ifft2(np.abs(transform(photo - photo.mean((0, 1)))) * turn, axes=(0, 1)))
-    changed: Picture = np.clip(texture + photo.mean((0, 1)), 0, 255).astype(np.uint8)
-    return changed
+    phases = np.exp(1j * np.angle(np.fft.fft2(random.normal(size=photo.shape[:2]))))[..., None]
+    texture = np.real(np.fft.ifft2(np.abs(transform(photo - photo.mean((0, 1)))) * phases, axes=(0, 1)))
+    outlier: Image = np.clip(texture + photo.mean((0, 1)), 0, 255).astype(np.uint8)
+    return outlier
 
 
-_WAYS: tuple[Callable[[Picture, np.random.Generator], Picture], ...] = (magnified, shuffled, blurred, random_phases)
+_TRANSFORMS: tuple[Callable[[Image, np.random.Generator], Image], ...] = (magnified, shuffled, blurred, random_phases)
 
 
-def _resized(image_hwc: Picture, side: int) -> Picture:
+def _resized(image_hwc: Image, side: int) -> Image:
     if image_hwc.shape[:2] == (side, side):
         return image_hwc
-    # Antialiased, so that shrinking averages.
+    # Antialiasing averages when it reduces.
     chw = torch.from_numpy(np.ascontiguousarray(image_hwc)).permute(2, 0, 1)
-    resized: Picture = F.resize(chw, [side, side], InterpolationMode.BICUBIC, antialias=True).permute(1, 2, 0).numpy()
+    resized: Image = F.resize(chw, [side, side], InterpolationMode.BICUBIC, antialias=True).permute(1, 2, 0).numpy()
     return resized

@@ -1,4 +1,4 @@
-"""Photos with positions: selection, nearest cities and splits for position runs."""
+"""Photos with a position: selection, nearest cities and splits of position runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from triovision.train.data.splits import marked_rows
 from triovision.train.recipes.position_recipe import PositionRecipe
 
 log = logging.getLogger(__name__)
-_NAMED = 5
+_MAX_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class LocatedPhotos:
     """The photos of a manifest that have a position.
 
     Attributes:
-        manifest: Those photos, in their order.
-        without_position: Number of photos without any.
-        impossible: Files whose position is half there or no place on Earth, and which are left out for it.
+        manifest: These photos.
+        without_position: Number of photos without a position.
+        impossible: Files with an incomplete or impossible position, which are left out.
     """
 
     manifest: Manifest
@@ -46,7 +46,7 @@ class LocatedPhotos:
 
 
 def located(manifest: Manifest) -> LocatedPhotos:
-    """Choose the photos that have a whole, possible position; log the files that have another.
+    """Select the photos with a valid position; files with an incomplete or impossible one are logged.
 
     Raises:
         ManifestError: If no photo has one.
@@ -54,11 +54,11 @@ def located(manifest: Manifest) -> LocatedPhotos:
     lat_deg = manifest.table["lat"].to_numpy(np.float64)
     lon_deg = manifest.table["lon"].to_numpy(np.float64)
     none = np.isnan(lat_deg) & np.isnan(lon_deg)
-    possible = (np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 180)  # false for what is no number
+    possible = (np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 180)  # false for NaN
     impossible = tuple(manifest.table["file"][~none & ~possible])
     if impossible:
-        named = ", ".join(impossible[:_NAMED]) + (" …" if len(impossible) > _NAMED else "")
-        log.warning("left out %d photos whose position is half there or impossible: %s", len(impossible), named)
+        listed = ", ".join(impossible[:_MAX_LISTED]) + (" …" if len(impossible) > _MAX_LISTED else "")
+        log.warning("left out %d photos with an incomplete or impossible position: %s", len(impossible), listed)
     if not possible.any():
         remedy = "Give a manifest with `lat` and `lon` in degrees"
         raise ManifestError("The manifest", f"has no photo with a position, of {len(manifest)}", remedy)
@@ -69,16 +69,16 @@ Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Task:
-    """The photos of a run, by their number among those with a position.
+class PositionData:
+    """Photos, cities and splits of a position run; rows are indices among the photos with a position.
 
     Attributes:
         photos: Photos with a position.
-        city: Metadata of the city nearest to each of them, as `city_metadata` gives it, shape `(n, m)`.
-        training: Numbers of the photos to learn from.
-        validation: Numbers of the held-out photos by the name of their split; splits without any are left out.
-        city_scaling: Of the metadata, by the training photos.
-        target_scaling: Of latitude and longitude, by the training photos.
+        city: Metadata of the nearest city of each photo, see `city_metadata`, shape `(n, m)`.
+        training: Rows of the training photos.
+        validation: Rows of the held-out photos by split; empty splits are left out.
+        city_scaling: Standardisation of the metadata, fitted on the training photos.
+        target_scaling: Standardisation of latitude and longitude, fitted on the training photos.
     """
 
     photos: LocatedPhotos
@@ -93,42 +93,42 @@ class Task:
         """Latitude and longitude of each photo in degrees, shape `(n, 2)`."""
         return np.column_stack([self.photos.lat_deg, self.photos.lon_deg])
 
-    def readable(self, store: ArrayStore) -> Task:
-        """The same without the photos that have no array in the store."""
+    def readable(self, store: ArrayStore) -> PositionData:
+        """Leave out the photos that have no array in the store."""
 
-        def there(rows: Rows) -> Rows:
+        def stored(rows: Rows) -> Rows:
             return rows[store.has(rows.astype(np.int64))]
 
-        kept = {name: there(rows) for name, rows in self.validation.items()}
-        validation = {name: rows for name, rows in kept.items() if len(rows)}
-        return replace(self, training=there(self.training), validation=validation)
+        rows_by_split = {name: stored(rows) for name, rows in self.validation.items()}
+        validation = {name: rows for name, rows in rows_by_split.items() if len(rows)}
+        return replace(self, training=stored(self.training), validation=validation)
 
 
-def make_task(manifest: Manifest, recipe: PositionRecipe) -> Task:
-    """Look up the photos' cities and measure the training photos.
+def build_position_data(manifest: Manifest, recipe: PositionRecipe) -> PositionData:
+    """Look up the nearest cities and fit the standardisations.
 
     Args:
-        manifest: Photos with the recipe's validation columns.
-        recipe: Names the columns.
+        manifest: Photos with the validation columns of the recipe.
+        recipe: Position recipe.
 
     Raises:
         ManifestError: If no photo has a position.
-        RecipeError: If fewer than two photos can be learnt from, or none is held out.
+        RecipeError: If there are fewer than two training photos, or no held-out photo.
     """
     photos = located(manifest)
-    learnt, held_out = marked_rows(photos.manifest, recipe.data.validation_splits)
-    training = np.flatnonzero(learnt)
+    in_training, held_out = marked_rows(photos.manifest, recipe.data.validation_splits)
+    training = np.flatnonzero(in_training)
     validation = {name: np.flatnonzero(rows) for name, rows in held_out.items() if rows.any()}
     if len(training) < 2:
         remedy = "Add photos with `lat` and `lon` to the training part"
-        raise RecipeError(recipe.name, f"{len(training)} photos with a position can be learnt from", remedy)
+        raise RecipeError(recipe.name, f"{len(training)} training photos have a position", remedy)
     if not validation:
         columns = ", ".join(recipe.data.validation_splits)
         remedy = "Make splits with `triovision train split`"
         raise RecipeError(recipe.name, f"no photo with a position is `val` in {columns}", remedy)
     city = city_metadata(nearest_city(photos.lat_deg, photos.lon_deg))
     position = np.column_stack([photos.lat_deg, photos.lon_deg])
-    return Task(
+    return PositionData(
         photos=photos,
         city=city,
         training=training,

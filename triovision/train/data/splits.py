@@ -1,4 +1,4 @@
-"""Splits of a manifest: how they are made, and the photos of a run that their columns select."""
+"""Splits of a manifest into training, validation and test photos or folds, and the photos of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from triovision.train.recipes.sections import CountryDataSection
 
 By = Literal["place", "source", "random"]
 
-#: Finest division of the photos: with more folds, a country of few places would fall into too few of them.
+#: Largest number of folds that fractions are approximated with, unless a fraction needs more.
 _MAX_FOLDS = 10
 
 
@@ -32,55 +32,55 @@ class Parts:
     """The part of each photo, and the countries that could not be divided.
 
     Attributes:
-        part: `train`, `val`, `test` or a fold's number `0` to `K - 1`, one a photo. In a division into folds `train`
-            stands for a photo that is trained on with every fold.
-        kept_in_train: Countries whose photos were put back into training, because none would have been left there.
-        unlearnt: Countries without any training photo; only by source, where putting them back would undo the split.
+        part: `train`, `val` or `test`, or a fold `0` to `K - 1`, shape `(n,)`. Among folds, `train` marks photos that
+            are training photos of every fold.
+        kept_in_train: Countries whose photos were moved to training because they would have had none there.
+        without_training: Countries without training photos; only by source, where moving photos would undo the split.
     """
 
     part: NDArray[np.str_]
     kept_in_train: tuple[str, ...]
-    unlearnt: tuple[str, ...]
+    without_training: tuple[str, ...]
 
 
-def whole_groups(table: pd.DataFrame, by: By, twins: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Number of the group that each photo may not be parted from.
+def whole_groups(table: pd.DataFrame, by: By, duplicates: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Group of each photo; the photos of a group are kept together. Shape `(n,)`.
 
     Args:
-        table: A manifest's table; an empty place or source is unknown, and such a photo a group of its own.
-        by: `"place"` and `"source"` keep the photos of one together, `"random"` only twins.
-        twins: Rows of photos that look alike `(n_pairs, 2)`; their groups become one.
+        table: Table of a manifest; a photo without a place or source is a group of its own.
+        by: `"place"` and `"source"` group the photos of each, `"random"` only near-duplicates.
+        duplicates: Rows of near-duplicates `(n_pairs, 2)`, whose groups are merged.
     """
     rows = np.arange(len(table))
     first = rows
     if by != "random":
-        # Each photo is tied to the first one of its group.
+        # Connect each photo to the first one of its group.
         named = table[by].where(table[by] != "", pd.Series([f"\0{row}" for row in rows], index=table.index))
         codes, _ = pd.factorize(named)
         first = np.unique(codes, return_index=True)[1][codes]
-    ends = np.vstack([np.column_stack([rows, first]), twins.reshape(-1, 2)])
+    ends = np.vstack([np.column_stack([rows, first]), duplicates.reshape(-1, 2)])
     graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(len(rows), len(rows)))
     groups: NDArray[np.intp] = connected_components(graph, directed=False)[1].astype(np.intp)
     return groups
 
 
 def divide(
-    table: pd.DataFrame, groups: NDArray[np.intp], by: By, *, val_share: float, test_share: float, seed: int
+    table: pd.DataFrame, groups: NDArray[np.intp], by: By, *, val_fraction: float, test_fraction: float, seed: int
 ) -> Parts:
-    """Training, validation and test photos. Shares are met to about a hundredth: groups are whole.
+    """Divide into training, validation and test photos; groups are not divided, so fractions are met to about 1 %.
 
     Args:
-        table: A manifest's table.
+        table: Table of a manifest.
         groups: See `whole_groups`.
-        by: What the groups are.
-        val_share: RankInfo of the photos to validate on.
-        test_share: RankInfo of the photos to test on; may be 0.
-        seed: Seed of the choice.
+        by: Kind of the groups.
+        val_fraction: Fraction of validation photos.
+        test_fraction: Fraction of test photos, possibly 0.
+        seed: Seed of the division.
 
     Raises:
         ManifestError: If there are too few photos.
     """
-    n_folds, n_val, n_test = _fractions(val_share, test_share)
+    n_folds, n_val, n_test = _fractions(val_fraction, test_fraction)
     fold = _folds(table, groups, by, n_folds, seed)
     order = np.random.default_rng(seed).permutation(n_folds)
     part = np.full(len(table), "train", dtype="<U5")
@@ -90,47 +90,51 @@ def divide(
 
 
 def divide_into_folds(table: pd.DataFrame, groups: NDArray[np.intp], by: By, *, folds: int, seed: int) -> Parts:
-    """Fold numbers `0` to `folds - 1` for cross-validation.
+    """Divide into folds `0` to `folds - 1` for cross-validation.
 
     Raises:
         ManifestError: If there are too few photos or groups.
     """
     part = _folds(table, groups, by, folds, seed).astype(str)
-    width = max(5, part.dtype.itemsize // 4)  # room for the word `train`
+    width = max(5, part.dtype.itemsize // 4)  # room for `train`
     return _keep_countries(table["country"].to_numpy(), groups, by, part.astype(f"<U{width}"))
 
 
 def part_table(table: pd.DataFrame, part: NDArray[np.str_]) -> pd.DataFrame:
-    """Photos, share, countries and, where the table has them, places and sources of each part; `train` first."""
+    """Photos, fraction, countries and, if present, places and sources of each part; `train` first."""
     rows = []
     for name in sorted(set(part.tolist()), key=lambda name: (name != "train", name != "val", len(name), name)):
         chosen = table[part == name]
         groups = {column: chosen[column].nunique() for column in ("place", "source") if column in table}
         photos = len(chosen)
         rows.append(
-            {"part": name, "photos": photos, "share": photos / len(table), "countries": chosen["country"].nunique()}
+            {"part": name, "photos": photos, "fraction": photos / len(table), "countries": chosen["country"].nunique()}
             | {f"{column}s": n for column, n in groups.items()}
         )
     return pd.DataFrame(rows)
 
 
 def country_part_table(table: pd.DataFrame, part: NDArray[np.str_]) -> pd.DataFrame:
-    """Photos of each country by part: one row a country, one column a part."""
+    """Photos by country and part: one row per country, one column per part."""
     counts = pd.crosstab(table["country"], pd.Series(part, index=table.index, name="part"))
     first = [name for name in ("train", "val", "test") if name in counts]
     return counts[[*first, *(name for name in counts if name not in first)]]
 
 
-def _fractions(val_share: float, test_share: float) -> tuple[int, int, int]:
-    """Number of folds whose multiples come closest to both shares, and how many of them each part takes."""
-    wanted = [share for share in (val_share, test_share) if share > 0]
-    most = max(_MAX_FOLDS, *(math.ceil(1 / share) for share in wanted))
+def _fractions(val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
+    """Number of folds whose multiples are closest to both fractions, and the number of folds of each part."""
+    fractions = [fraction for fraction in (val_fraction, test_fraction) if fraction > 0]
+    most = max(_MAX_FOLDS, *(math.ceil(1 / fraction) for fraction in fractions))
 
     def error(n: int) -> float:
-        return sum(abs(max(1, round(share * n)) / n - share) for share in wanted)
+        return sum(abs(max(1, round(fraction * n)) / n - fraction) for fraction in fractions)
 
     n_folds = min(range(2, most + 1), key=lambda n: (round(error(n), 9), n))
-    return n_folds, max(1, round(val_share * n_folds)), max(1, round(test_share * n_folds)) if test_share else 0
+    return (
+        n_folds,
+        max(1, round(val_fraction * n_folds)),
+        max(1, round(test_fraction * n_folds)) if test_fraction else 0,
+    )
 
 
 def _folds(table: pd.DataFrame, groups: NDArray[np.intp], by: By, n_folds: int, seed: int) -> NDArray[np.intp]:
@@ -138,12 +142,12 @@ def _folds(table: pd.DataFrame, groups: NDArray[np.intp], by: By, n_folds: int, 
     fold = np.empty(len(table), dtype=np.intp)
     try:
         with warnings.catch_warnings():
-            # Countries with fewer photos than folds are expected: `_keep_countries` sees to them.
+            # Countries with fewer photos than folds are expected, see `_keep_countries`.
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
             for number, rows in enumerate(_held_out(countries, groups, by, n_folds, seed)):
                 fold[rows] = number
     except ValueError as exc:
-        remedy = "Ask for fewer folds or larger shares, or add photos"
+        remedy = "Give fewer folds or larger fractions, or add photos"
         raise ManifestError("The manifest", f"cannot be divided into {n_folds} folds ({exc})", remedy) from exc
     return fold
 
@@ -152,7 +156,7 @@ def _held_out(
     countries: NDArray[np.str_], groups: NDArray[np.intp], by: By, n_folds: int, seed: int
 ) -> Iterator[NDArray[np.intp]]:
     if by == "random":
-        # Nearly every group is one photo: dividing the groups is as good, and a thousand times faster.
+        # Nearly every group is one photo; dividing groups instead of photos is much faster.
         _, first, group = np.unique(groups, return_index=True, return_inverse=True)
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
         for _, chosen in splitter.split(first, countries[first]):
@@ -164,21 +168,21 @@ def _held_out(
 
 
 def _keep_countries(countries: NDArray[np.str_], groups: NDArray[np.intp], by: By, part: NDArray[np.str_]) -> Parts:
-    """Put whole groups back into training until every country has photos there, whichever part is held out."""
+    """Move groups to training until every country has training photos, whichever part is held out."""
     part = part.copy()
-    kept = []
+    moved = []
     for country in np.unique(countries):
         of_country = countries == country
-        found = set(part[of_country].tolist())
-        folds = found - {"train", "val", "test"}
-        # A country in two folds is trained on with each of them held out.
-        if "train" in found or len(folds) > 1:
+        parts = set(part[of_country].tolist())
+        folds = parts - {"train", "val", "test"}
+        # A country in two folds has training photos whichever of them is held out.
+        if "train" in parts or len(folds) > 1:
             continue
-        kept.append(str(country))
+        moved.append(str(country))
         if by != "source":
-            back = "val" if "val" in found else found.pop()
-            part[np.isin(groups, groups[of_country & (part == back)])] = "train"
-    return Parts(part, (), tuple(kept)) if by == "source" else Parts(part, tuple(kept), ())
+            source = "val" if "val" in parts else parts.pop()
+            part[np.isin(groups, groups[of_country & (part == source)])] = "train"
+    return Parts(part, (), tuple(moved)) if by == "source" else Parts(part, tuple(moved), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,45 +190,45 @@ class Splits:
     """The photos of one run.
 
     Attributes:
-        training: Photos to learn from.
-        validation: Held-out photos by the name of their split.
-        labels: Countries with enough training photos to be learnt, in alphabetical order.
-        elsewhere: Photos of half of the countries without a label, kept from training to measure abstention.
+        training: Training photos.
+        validation: Held-out photos by split.
+        labels: Countries with enough training photos, in alphabetical order.
+        held_out_countries: Photos of half of the countries without a label, held out to evaluate abstention.
     """
 
     training: Manifest
     validation: dict[str, Manifest]
     labels: tuple[str, ...]
-    elsewhere: Manifest
+    held_out_countries: Manifest
 
 
 def split(manifest: Manifest, data: CountryDataSection) -> Splits:
-    """Training photos are `train` in every column; a validation photo belongs to the first column that says `val`.
+    """Select the photos of a run: training photos are `train` in every column, others belong to the first `val` column.
 
-    A photo of a held-out place is therefore never counted among the new photos of known places. Which countries
-    without a label are kept from training depends on their code alone, so that it is the same in every run.
+    A photo of a held-out place is therefore never among the new photos of known places. The held-out countries
+    depend only on the country code, so that they are the same in every run.
     """
-    learnt, held_out = marked_rows(manifest, data.validation_splits)
+    in_training, held_out = marked_rows(manifest, data.validation_splits)
     validation = {name: manifest.where(rows) for name, rows in held_out.items()}
-    labels = choose_labels(manifest.where(learnt), data.min_photos)
+    labels = choose_labels(manifest.where(in_training), data.min_photos)
     countries = manifest.table["country"]
-    elsewhere = ~countries.isin(labels) & countries.map(lambda code: zlib.crc32(code.encode()) % 2 == 0)
-    training = manifest.where(learnt & ~elsewhere.to_numpy())
-    return Splits(training, validation, labels, manifest.where(elsewhere.to_numpy()))
+    excluded = ~countries.isin(labels) & countries.map(lambda code: zlib.crc32(code.encode()) % 2 == 0)
+    training = manifest.where(in_training & ~excluded.to_numpy())
+    return Splits(training, validation, labels, manifest.where(excluded.to_numpy()))
 
 
 def marked_rows(manifest: Manifest, columns: Sequence[str]) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.bool_]]]:
-    """Which photos are learnt from, and which belong to each validation split, by its name.
+    """Masks of the training photos, and of the held-out photos by split.
 
     Args:
         manifest: All photos.
-        columns: Columns of the splits, in their order; see `split`.
+        columns: Columns of the splits, in order; see `split`.
     """
-    free = learnt = np.ones(len(manifest), dtype=np.bool_)
+    free = training = np.ones(len(manifest), dtype=np.bool_)
     validation = {}
     for column in columns:
         marks = manifest.table[column]
         held_out = free & (marks == "val").to_numpy()
         validation[column.removeprefix("split_")] = held_out
-        free, learnt = free & ~held_out, learnt & (marks == "train").to_numpy()
-    return learnt, validation
+        free, training = free & ~held_out, training & (marks == "train").to_numpy()
+    return training, validation

@@ -1,4 +1,4 @@
-"""What a manifest holds, as tables."""
+"""Statistics of a manifest: tables of countries, sources, positions, sizes and years."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from triovision.train.data.manifest import Manifest
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF")
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-_READERS = 8  # headers wait for the disk more than for a core
+_READERS = 8  # threads: reading headers is limited by the disk
 
 
 def continents(countries: Iterable[str]) -> list[str]:
@@ -30,7 +30,7 @@ def country_table(table: pd.DataFrame, rare_below: int) -> pd.DataFrame:
     """Photos of each country, most first.
 
     Args:
-        table: A manifest's table.
+        table: Table of a manifest.
         rare_below: Countries with fewer photos are marked `rare`.
     """
     photos = _counts(table, "country")
@@ -47,26 +47,26 @@ def country_table(table: pd.DataFrame, rare_below: int) -> pd.DataFrame:
 
 def continent_table(countries: pd.DataFrame) -> pd.DataFrame:
     """Photos and countries of each continent, most photos first, from a table of countries."""
-    found = countries.groupby("continent").agg(photos=("photos", "sum"), countries=("country", "size"))
-    found["share"] = found["photos"] / found["photos"].sum()
-    return found.sort_values("photos", ascending=False).reset_index()
+    rows = countries.groupby("continent").agg(photos=("photos", "sum"), countries=("country", "size"))
+    rows["fraction"] = rows["photos"] / rows["photos"].sum()
+    return rows.sort_values("photos", ascending=False).reset_index()
 
 
 def source_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Photos and countries of each source, most photos first; an empty source is written `unknown`."""
+    """Photos and countries of each source, most photos first; an empty source is `unknown`."""
     named = table.assign(source=table["source"].replace("", "unknown"))
-    found = _counts(named, "source")
-    found["countries"] = found["source"].map(named.groupby("source")["country"].nunique())
-    return found
+    rows = _counts(named, "source")
+    rows["countries"] = rows["source"].map(named.groupby("source")["country"].nunique())
+    return rows
 
 
 def imbalance_table(countries: pd.DataFrame) -> pd.DataFrame:
-    """How unevenly the photos are spread, from a table of countries.
+    """Class imbalance, from a table of countries.
 
     `imbalance ratio` is the largest class over the smallest; `effective countries` is the exponential of the Shannon
-    entropy of the shares: with as many countries of equal size, an answer would be as hard to guess.
+    entropy of the fractions, the number of equally frequent countries with the same entropy.
     """
-    photos, share = countries["photos"], countries["share"]
+    photos, fraction = countries["photos"], countries["fraction"]
     rare = countries["rare"]
     values = {
         "photos": photos.sum(),
@@ -75,30 +75,30 @@ def imbalance_table(countries: pd.DataFrame) -> pd.DataFrame:
         "median country": photos.median(),
         "smallest country": photos.min(),
         "imbalance ratio": photos.max() / photos.min(),
-        "effective countries": np.exp(-(share * np.log(share)).sum()),
+        "effective countries": np.exp(-(fraction * np.log(fraction)).sum()),
         "rare countries": rare.sum(),
-        "share of photos in rare countries": photos[rare].sum() / photos.sum(),
+        "fraction of photos in rare countries": photos[rare].sum() / photos.sum(),
     }
     return pd.DataFrame({"measure": list(values), "value": [float(value) for value in values.values()]})
 
 
 def position_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Photos by cells of a tenth of a degree, finer than a world map shows: `lat`, `lon`, `country`, `photos`."""
+    """Photos by cells of 0.1 degrees: `lat`, `lon`, `country`, `photos`."""
     known = table.dropna(subset=["lat", "lon"]).round({"lat": 1, "lon": 1})
-    found = known.groupby(["lat", "lon", "country"], as_index=False).agg(photos=("file", "size"))
-    return found.sort_values("photos", ascending=False, ignore_index=True)
+    cells = known.groupby(["lat", "lon", "country"], as_index=False).agg(photos=("file", "size"))
+    return cells.sort_values("photos", ascending=False, ignore_index=True)
 
 
 def read_headers(manifest: Manifest, on_photo: Callable[[], object]) -> pd.DataFrame:
-    """Size and year of each photo, read from the files' headers in parallel; no pixel is decoded.
+    """Read size and year of each photo from the file headers in parallel, without decoding.
 
     Args:
-        manifest: The photos.
+        manifest: Photos.
         on_photo: Called after each photo, for a progress bar.
 
     Returns:
-        `width` and `height` of the upright picture in pixels and `year` (EXIF), floats, NaN where unknown. A file
-        that cannot be read has none of them.
+        `width` and `height` of the upright image in pixels and `year` (EXIF), as floats; NaN where unknown or
+        unreadable.
     """
     with ThreadPoolExecutor(_READERS) as pool:
         rows = []
@@ -109,20 +109,20 @@ def read_headers(manifest: Manifest, on_photo: Callable[[], object]) -> pd.DataF
 
 
 def years(table: pd.DataFrame, headers: pd.DataFrame) -> pd.Series:
-    """Year of each photo: that of the column `year`, else of `taken_at`, else of EXIF; NaN where unknown."""
-    found = headers["year"].set_axis(table.index)
+    """Year of each photo from the column `year`, `taken_at` or EXIF, in this order; NaN where unknown."""
+    photo_years = headers["year"].set_axis(table.index)
     for column in ("taken_at", "year"):
         if column in table:
             digits = table[column].astype(str).str.extract(r"^\s*(\d{4})(?!\d)", expand=False)
-            found = pd.to_numeric(digits, errors="coerce").fillna(found)
-    return found
+            photo_years = pd.to_numeric(digits, errors="coerce").fillna(photo_years)
+    return photo_years
 
 
-def year_table(found: pd.Series) -> pd.DataFrame:
-    """Photos of each year, the unknown ones last."""
-    counts = found.value_counts().sort_index()
+def year_table(photo_years: pd.Series) -> pd.DataFrame:
+    """Photos of each year, unknown years last."""
+    counts = photo_years.value_counts().sort_index()
     rows = [(str(int(year)), int(n)) for year, n in counts.items()]
-    unknown = int(found.isna().sum())
+    unknown = int(photo_years.isna().sum())
     return pd.DataFrame([*rows, *([("unknown", unknown)] if unknown else [])], columns=["year", "photos"])
 
 
@@ -143,13 +143,12 @@ def size_table(headers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _counts(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    found = table.groupby(column, as_index=False).agg(photos=("file", "size"))
-    found["share"] = found["photos"] / len(table)
-    return found.sort_values(["photos", column], ascending=[False, True], ignore_index=True)
+    rows = table.groupby(column, as_index=False).agg(photos=("file", "size"))
+    rows["fraction"] = rows["photos"] / len(table)
+    return rows.sort_values(["photos", column], ascending=[False, True], ignore_index=True)
 
 
 def _header(path: Path) -> tuple[float, float, float]:
-    nothing = (np.nan, np.nan, np.nan)
     try:
         with decoder_warnings_silenced(), Image.open(path, formats=_FORMATS) as image:
             width, height = image.size
@@ -157,6 +156,6 @@ def _header(path: Path) -> tuple[float, float, float]:
             if orientation(exif) >= 5:
                 width, height = height, width
             taken_at = camera_facts(exif).taken_at
-    except Exception:  # Decoders promise no list of what they raise at hostile bytes; such a photo has no header.
-        return nothing
+    except Exception:  # decoders raise undocumented exceptions for corrupt files
+        return np.nan, np.nan, np.nan
     return float(width), float(height), float(taken_at.year) if taken_at else np.nan

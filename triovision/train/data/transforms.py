@@ -1,4 +1,4 @@
-"""Random changes to training pictures, in torchvision's own transforms where it has them."""
+"""Augmentation policies of training images, built from the transforms of torchvision."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from triovision.train.recipes.sections import Augmentation
 
 
 class LoseResolution(v2.Transform):  # type: ignore[misc] # torchvision ships no types
-    """Shrink a picture by a random factor and magnify it again.
-
-    The sources of a data set differ in resolution; a network that can read the resolution learns the source.
+    """Reduce an image by a random factor and enlarge it again, so that its resolution does not reveal the source.
 
     Args:
-        min_resolution: Smallest share of the sides that is kept before magnifying.
+        min_resolution: Smallest factor.
     """
 
     def __init__(self, min_resolution: float) -> None:
@@ -29,36 +27,36 @@ class LoseResolution(v2.Transform):  # type: ignore[misc] # torchvision ships no
         self.min_resolution = min_resolution
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """SampleKey the share that is kept."""
+        """Draw the factor."""
         height, width = flat_inputs[0].shape[-2:]
-        share = torch.empty(()).uniform_(self.min_resolution, 1).item()
-        return {"small": [max(8, round(height * share)), max(8, round(width * share))], "full": [height, width]}
+        factor = torch.empty(()).uniform_(self.min_resolution, 1).item()
+        return {"small": [max(8, round(height * factor)), max(8, round(width * factor))], "full": [height, width]}
 
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
-        """Shrink and magnify one picture of shape `(3, h, w)`."""
+        """Reduce and enlarge one image of shape `(3, h, w)`."""
         small = F.resize(inpt, params["small"], antialias=True)
-        magnified: Tensor = F.resize(small, params["full"], antialias=True)
-        return magnified
+        enlarged: Tensor = F.resize(small, params["full"], antialias=True)
+        return enlarged
 
 
 class CompressJpeg(v2.Transform):  # type: ignore[misc] # torchvision ships no types
-    """A JPEG round trip at a random quality, through Pillow: torchvision is giving its own codecs up.
+    """JPEG round trip at a random quality, with Pillow because torchvision is removing its codecs.
 
     Args:
-        quality: Lowest and highest quality, on Pillow's scale.
+        quality: Lowest and highest quality of Pillow.
     """
 
     def __init__(self, quality: tuple[int, int]) -> None:
         super().__init__()
         self.quality = quality
 
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002 - torchvision's signature
-        """SampleKey the quality."""
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002 - signature of torchvision
+        """Draw the quality."""
         low, high = self.quality
         return {"quality": int(torch.randint(low, high + 1, ()))}
 
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
-        """Compress and decompress one `uint8` picture of shape `(3, h, w)`."""
+        """Compress and decompress one `uint8` image of shape `(3, h, w)`."""
         file = io.BytesIO()
         Image.fromarray(inpt.permute(1, 2, 0).numpy()).save(file, "JPEG", **params)
         with Image.open(file, formats=["JPEG"]) as image:
@@ -66,7 +64,7 @@ class CompressJpeg(v2.Transform):  # type: ignore[misc] # torchvision ships no t
 
 
 def training_transform(augmentation: Augmentation) -> v2.Transform:
-    """From a `uint8` picture `(3, h, w)` of any size to a changed one `(3, train_size, train_size)`."""
+    """Build the transform of the policy: `uint8` images `(3, h, w)` of any size to `(3, train_size, train_size)`."""
     match augmentation.policy:
         case "source_blind":
             return _source_blind(augmentation)
@@ -81,13 +79,13 @@ def training_transform(augmentation: Augmentation) -> v2.Transform:
 
 
 def rare_transform(augmentation: Augmentation) -> v2.Transform:
-    """The policy for rare countries: random crop, rotation, mirror image, colour jitter; sizes as above."""
+    """Build the transform for rare countries: random crop, rotation, horizontal flip and colour jitter."""
     a = augmentation
     return v2.Compose([*_geometry(a), v2.ColorJitter(a.colour, a.colour, a.colour, a.hue)])
 
 
-def mixing(augmentation: Augmentation) -> v2.Transform | None:
-    """Mixup, CutMix or either at random, of a batch `(images_nchw, wanted)`; None when the recipe mixes nothing."""
+def batch_mixing(augmentation: Augmentation) -> v2.Transform | None:
+    """Build mixup, CutMix or a random choice of both, for batches `(images_nchw, targets)`; None without mixing."""
     mixes = [
         mix(alpha=alpha)
         for mix, alpha in ((v2.MixUp, augmentation.mixup_alpha), (v2.CutMix, augmentation.cutmix_alpha))
@@ -109,7 +107,7 @@ def _standard(a: Augmentation) -> v2.Compose:
 
 
 def _source_blind(a: Augmentation) -> v2.RandomChoice:
-    changed = v2.Compose(
+    augmented = v2.Compose(
         [
             v2.RandomResizedCrop(a.train_size, (a.min_area, 1), (1 / a.max_aspect, a.max_aspect), antialias=True),
             v2.RandomHorizontalFlip(),
@@ -121,4 +119,4 @@ def _source_blind(a: Augmentation) -> v2.RandomChoice:
             v2.RandomErasing(a.erase_p, scale=(0.02, 0.25)),
         ]
     )
-    return v2.RandomChoice([_standard(a), changed], p=[a.clean_p, 1 - a.clean_p])
+    return v2.RandomChoice([_standard(a), augmented], p=[a.clean_p, 1 - a.clean_p])

@@ -1,4 +1,4 @@
-"""Photos that could not be read while a run went on: listed in a file, counted, and too many of them an error."""
+"""List of the unreadable photos of a run, with a limit of their number."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _HEADER = ("file", "reason")
 
 
 class UnreadablePhotos:
-    """A run's list, which every process that reads photos appends to.
+    """CSV list of unreadable photos, to which all processes of a run append.
 
     Args:
-        path: CSV file of the list.
-        allowed: Most photos that may be on it.
+        path: CSV file.
+        allowed: Largest number of photos.
     """
 
     def __init__(self, path: Path, allowed: int) -> None:
@@ -29,14 +29,14 @@ class UnreadablePhotos:
         self._listed: set[str] = set()
 
     def add(self, file: str, reason: str) -> None:
-        """List a photo, unless it is listed."""
+        """Append a photo, unless it is listed."""
         if file not in self.listed():
             text = io.StringIO()
             lines = csv.writer(text, lineterminator="\n")
             if not self.path.exists():
                 lines.writerow(_HEADER)
             lines.writerow((file, reason))
-            # One write to a file opened for appending: several processes' lines do not mix.
+            # One write in append mode, so that lines of several processes do not mix.
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
                 os.write(descriptor, text.getvalue().encode("utf-8", "backslashreplace"))
@@ -56,7 +56,7 @@ class UnreadablePhotos:
         return self._listed
 
     def forget_restored(self, root: Path) -> None:
-        """Begin the list anew with those of its photos that still cannot be read; for the start of a run.
+        """Remove the photos that can be read again; called when a run starts.
 
         Args:
             root: Folder of the photos.
@@ -71,36 +71,36 @@ class UnreadablePhotos:
                 self.add(file, str(exc))
 
     def too_many(self) -> bool:
-        """Whether more photos are listed than are allowed."""
+        """Whether more photos are listed than allowed."""
         return len(self.listed()) > self.allowed
 
     def check(self) -> None:
-        """Stop when the list is too long.
+        """Check the number of photos.
 
         Raises:
-            RecipeError: If more photos are listed than are allowed.
+            RecipeError: If more photos are listed than allowed.
         """
         if self.too_many():
-            remedy = "Restore the photos and give the same command to go on, or allow more with --max-unreadable"
-            reason = f"lists {len(self._listed)} photos that cannot be read, {self.allowed} are allowed"
+            remedy = "Restore the photos and repeat the command to resume, or allow more with --max-unreadable"
+            reason = f"lists {len(self._listed)} unreadable photos, {self.allowed} are allowed"
             raise RecipeError(str(self.path), reason, remedy)
 
 
 def allowed_photos(limit: str, photos: int) -> int:
-    """How many photos a limit allows.
+    """Number of photos that a limit allows.
 
     Args:
-        limit: A number of photos such as `"20"`, or a share of all such as `"1%"`.
+        limit: Number such as `"20"`, or percentage of all photos such as `"1%"`.
         photos: Number of photos of the run.
 
     Raises:
-        RecipeError: If the limit is neither.
+        RecipeError: If the limit is not valid.
     """
     number, percent = limit.strip().removesuffix("%"), limit.strip().endswith("%")
     try:
         value = float(number) if percent else int(number)
     except ValueError:
         value = -1
-    if value < 0 or (percent and not value <= 100):  # a NaN is neither
-        raise RecipeError("--max-unreadable", f"is {limit!r}", "Give a number such as 20, or a share such as 1%")
+    if value < 0 or (percent and not value <= 100):  # excludes NaN
+        raise RecipeError("--max-unreadable", f"is {limit!r}", "Give a number such as 20, or a percentage such as 1%")
     return int(photos * value / 100) if percent else int(value)

@@ -1,4 +1,4 @@
-"""Process pool that survives tasks which kill their process."""
+"""Crash-proof process pool: it survives tasks that kill their process."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def map_in_processes(
     chunk_size: int,
     on_crash: Callable[[Task], Result],
 ) -> Iterator[list[Result]]:
-    """Apply a function to tasks in parallel processes; a task that kills its process is found, and the others go on.
+    """Apply a function to tasks in parallel processes; a task that kills its process is identified and skipped.
 
-    Few chunks are in flight at a time, because results take memory.
+    Only a few chunks run at a time, because results take memory.
 
     Args:
-        function: Picklable.
-        tasks: Picklable arguments of the function.
-        workers: Processes; 0 runs everything in this one.
-        chunk_size: Tasks that a process takes at once.
-        on_crash: Makes the result of a task that killed its process, such as a fault in a decoder.
+        function: Picklable function.
+        tasks: Its arguments, picklable.
+        workers: Number of processes; 0 runs the tasks in this one.
+        chunk_size: Number of tasks per chunk.
+        on_crash: Returns the result of a task that killed its process.
 
     Yields:
-        Results of one chunk, chunks in any order.
+        Results of one chunk; chunks in any order.
     """
     chunks = deque(tuple(tasks[start : start + chunk_size]) for start in range(0, len(tasks), chunk_size))
     if workers == 0:
@@ -45,7 +45,7 @@ def map_in_processes(
         unfinished = yield from _run_until_crash(function, chunks, workers)
         suspects: deque[tuple[Task, ...]] = deque((task,) for chunk in unfinished for task in chunk)
         while suspects:
-            # One process takes the tasks in their order, so the first unfinished one killed it.
+            # A single process runs the tasks in order, so the first unfinished one killed it.
             crashed = yield from _run_until_crash(function, suspects, 1)
             if crashed:
                 yield [on_crash(crashed[0][0])]
@@ -55,7 +55,7 @@ def map_in_processes(
 def _run_until_crash(
     function: Callable[[Task], Result], chunks: deque[tuple[Task, ...]], workers: int
 ) -> Generator[list[Result], None, list[tuple[Task, ...]]]:
-    """Take chunks from the left until none waits or a process dies; return those that were begun and not finished."""
+    """Run chunks from the left until all are done or a process dies; returns the started but unfinished ones."""
     # Spawned, not forked: a fork copies locks that other threads may hold.
     pool = ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)

@@ -14,7 +14,7 @@ from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from triovision.train.data.dataset import NO_LABEL
-from triovision.train.data.transforms import mixing
+from triovision.train.data.transforms import batch_mixing
 from triovision.train.engine.optim import build_optimiser, build_schedule
 from triovision.train.losses.country import CountryLoss
 from triovision.train.models.build import build_country_network, eval_frozen, freeze_blocks
@@ -49,7 +49,7 @@ class CountryModule(lightning.LightningModule):
         self.split_names = split_names
         self.steps_per_epoch = steps
         self.criterion = criterion
-        self.mixing = mixing(recipe.augmentation)
+        self.mixing = batch_mixing(recipe.augmentation)
         self.network = build_country_network(recipe, len(labels)).to(memory_format=torch.channels_last)
         freeze_blocks(self.network, recipe)
         self.top1 = nn.ModuleList(

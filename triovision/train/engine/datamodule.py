@@ -11,9 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from triovision.errors import RecipeError
-from triovision.train.data.loaders import Loader, LoadOptions, ResumableLoader, frozen_loaders, loaders, prepare
+from triovision.train.data.loaders import (
+    Loader,
+    LoadOptions,
+    ResumableLoader,
+    build_datasets,
+    build_feature_loaders,
+    build_loaders,
+)
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.normalisation import measured
+from triovision.train.data.normalisation import with_statistics
 from triovision.train.data.samplers import PhotoSampler
 from triovision.train.data.splits import Splits
 from triovision.train.data.unreadable import UnreadablePhotos
@@ -105,17 +112,17 @@ class CountryDataModule(lightning.LightningDataModule):
 
     def _build(self) -> tuple[ResumableLoader, list[Loader]]:
         data, rank = self.data, rank_info(self.module.trainer)
-        recipe = measured(data.recipe, data.splits.training, data.folder, data.options.workers)
-        photos = prepare(recipe, data.manifest, data.splits, data.options, data.unreadable)
+        recipe = with_statistics(data.recipe, data.splits.training, data.folder, data.options.workers)
+        photos = build_datasets(recipe, data.manifest, data.splits, data.options, data.unreadable)
         if data.resumed is None:
             self._init_weights(recipe, rank.rank == 0)
         if not data.options.augmented_copies:
-            return loaders(recipe, data.sampler, photos, data.options, rank)
+            return build_loaders(recipe, data.sampler, photos, data.options, rank)
         if data.resumed is not None:
             # Not the moving average, which rounds even frozen weights.
             checkpoint: dict[str, Any] = torch.load(data.resumed, weights_only=True, map_location="cpu")
             self.module.load_state_dict(checkpoint.get("current_model_state", checkpoint["state_dict"]))
-        return frozen_loaders(recipe, data.splits, data.sampler, photos, self.module.network, data.options, rank)
+        return build_feature_loaders(recipe, data.splits, data.sampler, photos, self.module.network, data.options, rank)
 
     def _init_weights(self, recipe: Recipe, first: bool) -> None:
         network, data = self.module.network, self.data

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from triovision.geo import distance_km
 from triovision.networks.resnetgps import ResNetGPS
-from triovision.train.data.positions import Task
+from triovision.train.data.positions import PositionData
 from triovision.train.engine.optim import build_schedule, optimiser_over
 from triovision.train.losses.position import PositionLoss
 from triovision.train.recipes.position_recipe import PositionRecipe
@@ -34,7 +34,7 @@ class PositionModule(lightning.LightningModule):
     target_deg: Tensor
 
     def __init__(
-        self, recipe: PositionRecipe, network: ResNetGPS, task: Task, criterion: PositionLoss, steps: int
+        self, recipe: PositionRecipe, network: ResNetGPS, task: PositionData, criterion: PositionLoss, steps: int
     ) -> None:
         super().__init__()
         self.recipe = recipe

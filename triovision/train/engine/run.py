@@ -22,15 +22,15 @@ from triovision.geo.city_metadata import CITY_METADATA
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import Sample, targets
 from triovision.train.data.feature_cache import (
-    KeptFeatures,
+    PositionFeatures,
+    cache_position_features,
     collate_features,
-    kept_features,
     weights_sha256,
 )
 from triovision.train.data.loaders import LoadOptions, ReadOptions, ResumableLoader
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.normalisation import measured
-from triovision.train.data.positions import Task, make_task
+from triovision.train.data.normalisation import with_statistics
+from triovision.train.data.positions import PositionData, build_position_data
 from triovision.train.data.samplers import RankInfo, RepeatSampler, TrainingBatches, build_sampler
 from triovision.train.data.splits import Splits, split
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
@@ -109,12 +109,12 @@ def train_country(
     best, own = _run_callbacks(folder, "val/loss", recipe.seed, unreadable, options.save_every)
     trainer = trainer_options.build(recipe, folder, steps, [*own, *callbacks])
     if trainer.is_global_zero:
-        recipe = measured(recipe, splits.training, folder, options.workers)
+        recipe = with_statistics(recipe, splits.training, folder, options.workers)
         write_run_config(folder, country_config(recipe, manifest, labels) | options.config(recipe))
     if (folder / FINISHED).exists():
         return folder / FINISHED
     resumed = resume_checkpoint(folder)
-    criterion = build_country_loss(recipe.loss, labels, targets(splits.training, labels), sampler.shares)
+    criterion = build_country_loss(recipe.loss, labels, targets(splits.training, labels), sampler.frequencies)
     module = CountryModule(recipe, labels, split_names, steps, criterion)
     data = CountryData(recipe, manifest, splits, sampler, folder, init_from, resumed, options, unreadable)
     try:
@@ -158,7 +158,7 @@ def train_position(
         RecipeError: As `train_country`, or if the backbone differs.
     """
     lightning.seed_everything(recipe.seed, workers=True)
-    task = make_task(manifest, recipe)
+    task = build_position_data(manifest, recipe)
     criterion = build_position_loss(recipe, task.target_scaling)
     whole = build_position_network(recipe, len(CITY_METADATA), criterion.n_outputs)
     init_backbone(whole.resnet, recipe, init_from)
@@ -169,7 +169,9 @@ def train_position(
     unreadable.forget_restored(manifest.root)
     network = copy.deepcopy(whole)
     backbone = split_frozen_backbone(network, recipe)
-    store = kept_features(backbone, task.photos, recipe, options.cache or folder / CACHE, options.workers, unreadable)
+    store = cache_position_features(
+        backbone, task.photos, recipe, options.cache or folder / CACHE, options.workers, unreadable
+    )
     task = _check_position(task.readable(store), recipe)
     training, validation = _position_loaders(task, recipe, store)
     steps = math.ceil(len(training) / recipe.optimisation.accumulation)
@@ -229,7 +231,7 @@ def _check_country(recipe: Recipe, splits: Splits, options: LoadOptions) -> tupl
     return names
 
 
-def _check_position(task: Task, recipe: PositionRecipe) -> Task:
+def _check_position(task: PositionData, recipe: PositionRecipe) -> PositionData:
     """The task; raises RecipeError where too few of its photos can be read."""
     if len(task.training) < 2 or not task.validation:
         remedy = f"Restore the photos that {FILE} lists"
@@ -238,13 +240,14 @@ def _check_position(task: Task, recipe: PositionRecipe) -> Task:
 
 
 def _position_loaders(
-    task: Task, recipe: PositionRecipe, store: ArrayStore
+    task: PositionData, recipe: PositionRecipe, store: ArrayStore
 ) -> tuple[ResumableLoader, list[DataLoader[Sample | None]]]:
     """Batches of frozen features and photo numbers: shuffled for training, in order for validation."""
     size = recipe.optimisation.batch_size
     sampler = RepeatSampler(np.ones(len(task.training), dtype=np.int64), recipe.seed)
-    training = ResumableLoader(KeptFeatures(store, task.training), sampler, size, collate_fn=collate_features)
+    training = ResumableLoader(PositionFeatures(store, task.training), sampler, size, collate_fn=collate_features)
     validation = [
-        DataLoader(KeptFeatures(store, rows), size, collate_fn=collate_features) for rows in task.validation.values()
+        DataLoader(PositionFeatures(store, rows), size, collate_fn=collate_features)
+        for rows in task.validation.values()
     ]
     return training, validation

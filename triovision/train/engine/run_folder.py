@@ -20,7 +20,7 @@ from triovision.geo.city_metadata import CITY_METADATA, metadata_differences
 from triovision.inference.standardisation import Standardisation, read_standardisation
 from triovision.networks.resnetgps import ResNetGPS
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.positions import Task
+from triovision.train.data.positions import PositionData
 from triovision.train.losses.position import PositionLoss
 from triovision.train.models.build import build_country_network, build_position_loss, build_position_network
 from triovision.train.recipes.country_recipe import Recipe
@@ -84,7 +84,7 @@ def country_config(recipe: Recipe, manifest: Manifest, labels: Sequence[str]) ->
     }
 
 
-def position_config(recipe: PositionRecipe, task: Task, backbone_sha256: str) -> dict[str, Any]:
+def position_config(recipe: PositionRecipe, task: PositionData, backbone_sha256: str) -> dict[str, Any]:
     """Config of a position run: everything that its result depends on, as JSON values."""
     return {
         "recipe": recipe.model_dump(mode="json"),

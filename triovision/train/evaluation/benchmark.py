@@ -19,7 +19,7 @@ from triovision.inference.batch import read_photo_file
 from triovision.inference.ensemble import EnsembleEngine
 from triovision.results import Photo
 from triovision.train.data.manifest import Manifest, check_suffix, write_table
-from triovision.train.data.overlap import learnt_rows
+from triovision.train.data.overlap import training_rows
 from triovision.train.data.splits import marked_rows
 from triovision.train.evaluation.calibration import fit_half
 from triovision.train.evaluation.predict import Evaluation, evaluate
@@ -105,7 +105,7 @@ def count_training_photos(cards: Sequence[ModelCard], manifest: Manifest, part: 
     """Number of photos of a part that any of some models was trained on; None if unknown for one of them."""
     seen = np.zeros(len(manifest), np.bool_)
     for card in cards:
-        if (rows := learnt_rows(card, manifest)) is None:
+        if (rows := training_rows(card, manifest)) is None:
             return None
         seen |= rows
     return int(part.table["file"].isin(manifest.table["file"][seen]).sum())

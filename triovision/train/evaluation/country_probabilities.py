@@ -19,7 +19,7 @@ from triovision.inference.device import choose_device
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.data.dataset import ValidationPhotos, choose_labels, targets
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.positions import Rows, Task
+from triovision.train.data.positions import PositionData, Rows
 from triovision.train.data.splits import split
 from triovision.train.engine.run_folder import RUN_CONFIG, read_country_run
 from triovision.train.models.forward import readable_outputs
@@ -91,7 +91,7 @@ def read_classifier(name: str) -> Classifier:
     return Classifier(name, engine.network, preprocessing, card.labels, temperature, provenance.manifest_sha256, data)
 
 
-def count_training_photos(classifier: Classifier, manifest: Manifest, task: Task) -> int | None:
+def count_training_photos(classifier: Classifier, manifest: Manifest, task: PositionData) -> int | None:
     """Number of held-out photos of a task that a classifier was trained on; None if unknown."""
     if classifier.manifest_sha256 != manifest.sha256 or classifier.data is None:
         return None
@@ -99,7 +99,7 @@ def count_training_photos(classifier: Classifier, manifest: Manifest, task: Task
     return int(files.isin(split(manifest, classifier.data).training.table["file"]).sum())
 
 
-def classify(classifier: Classifier, task: Task, workers: int) -> CountryProbabilities:
+def classify(classifier: Classifier, task: PositionData, workers: int) -> CountryProbabilities:
     """Country probabilities of the held-out photos by a classifier.
 
     Raises:
@@ -116,11 +116,11 @@ def classify(classifier: Classifier, task: Task, workers: int) -> CountryProbabi
     return CountryProbabilities(classifier.labels, probability, classifier.name)
 
 
-def probe(task: Task, features: NDArray[np.float32], recipe: PositionRecipe) -> CountryProbabilities:
+def probe(task: PositionData, features: NDArray[np.float32], recipe: PositionRecipe) -> CountryProbabilities:
     """Country probabilities of the held-out photos by a logistic regression, fitted on the training photos.
 
     Args:
-        task: Task of the run.
+        task: PositionData of the run.
         features: Backbone features of all photos with a position, shape `(n, n_features)`; rows of unreadable photos
             are not used.
         recipe: Its `candidates.min_photos` decides which countries are labels.
@@ -145,7 +145,7 @@ def probe(task: Task, features: NDArray[np.float32], recipe: PositionRecipe) -> 
     )
 
 
-def _part(task: Task, rows: Rows) -> Manifest:
+def _part(task: PositionData, rows: Rows) -> Manifest:
     manifest = task.photos.manifest
     chosen = np.zeros(len(manifest), dtype=np.bool_)
     chosen[rows] = True

@@ -19,10 +19,10 @@ from triovision.inference.device import choose_device
 from triovision.inference.regressor import Regressor
 from triovision.metrics.country import METRICS
 from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics
-from triovision.train.data.feature_cache import image_features, kept_features
+from triovision.train.data.feature_cache import cache_position_features, image_features
 from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.positions import Task, make_task
+from triovision.train.data.positions import PositionData, build_position_data
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.run import CACHE
 from triovision.train.engine.run_folder import PositionRun
@@ -101,16 +101,18 @@ def measure(
     )
 
 
-def _features(run: PositionRun, manifest: Manifest, reading: ReadOptions) -> tuple[Task, NDArray[np.float32], int]:
+def _features(
+    run: PositionRun, manifest: Manifest, reading: ReadOptions
+) -> tuple[PositionData, NDArray[np.float32], int]:
     """The task without unreadable photos, image features of all its photos, and the number of unreadable ones.
 
     The features of an unreadable photo are NaN.
     """
-    task = make_task(manifest, run.recipe)
+    task = build_position_data(manifest, run.recipe)
     network, photos = copy.deepcopy(run.network), len(task.photos.manifest)
     unreadable = UnreadablePhotos(run.folder / FILE, allowed_photos(reading.max_unreadable, photos))
     frozen, cache = split_frozen_backbone(network, run.recipe), reading.cache or run.folder / CACHE
-    store = kept_features(frozen, task.photos, run.recipe, cache, reading.workers, unreadable)
+    store = cache_position_features(frozen, task.photos, run.recipe, cache, reading.workers, unreadable)
     readable = np.flatnonzero(store.has(np.arange(photos)))
     features = np.full((photos, run.network.n_image_features), np.nan, np.float32)
     features[readable] = image_features(network, store, readable)
@@ -118,7 +120,7 @@ def _features(run: PositionRun, manifest: Manifest, reading: ReadOptions) -> tup
 
 
 def _positions(
-    run: PositionRun, task: Task, features: NDArray[np.float32], countries: CountryProbabilities
+    run: PositionRun, task: PositionData, features: NDArray[np.float32], countries: CountryProbabilities
 ) -> tuple[dict[str, dict[str, Floats]], float]:
     """Positions of the held-out photos by split and method, and the scale fitted on all of them."""
     device = choose_device(None)
@@ -141,7 +143,11 @@ def _positions(
 
 
 def _candidate_positions(
-    regressor: Regressor, task: Task, features: NDArray[np.float32], countries: CountryProbabilities, run: PositionRun
+    regressor: Regressor,
+    task: PositionData,
+    features: NDArray[np.float32],
+    countries: CountryProbabilities,
+    run: PositionRun,
 ) -> dict[str, CandidatePositions]:
     candidates = run.recipe.candidates
     cities = CityQueries(countries.labels, candidates.per_country)
@@ -152,7 +158,7 @@ def _candidate_positions(
     }
 
 
-def _scales(task: Task, predicted: dict[str, CandidatePositions]) -> tuple[dict[str, NDArray[np.intp]], float]:
+def _scales(task: PositionData, predicted: dict[str, CandidatePositions]) -> tuple[dict[str, NDArray[np.intp]], float]:
     """Index of the scale of each photo by split, fitted on the other half of the places; the scale fitted on all."""
     errors = {
         name: distance_km(*task.position[rows].T[:, None], *np.moveaxis(predicted[name].by_scale, 2, 0))

@@ -178,9 +178,9 @@ def _asked(
     model = open_model(folder, torch.device("cpu"))
     splits = split(photos, run.recipe.data)
     answers = {name: predict_manifest(model, part) for name, part in splits.validation.items() if len(part)}
-    if not len(splits.elsewhere):
+    if not len(splits.held_out_countries):
         return answers, {}
-    return answers, {"elsewhere": evaluate(model, splits.elsewhere).metrics}
+    return answers, {"elsewhere": evaluate(model, splits.held_out_countries).metrics}
 
 
 def _card(
