@@ -74,7 +74,7 @@ def test_a_cut_network_is_the_same_network(architecture: str, stages: int, size:
 
 
 def test_a_family_without_stages_is_refused() -> None:
-    with pytest.raises(RecipeError, match="no family"):
+    with pytest.raises(RecipeError, match="a family whose"):
         split_frozen_layers(network("test_vit"), 1)
 
 

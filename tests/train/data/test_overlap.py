@@ -72,8 +72,8 @@ def test_only_splits_that_all_members_held_out_are_used(make_card: MakeCard, man
 @pytest.mark.parametrize(
     ("others", "words"),
     [
-        ([{"held_out": ()}], r"no split was held out by all members.*x\.0 held out nothing"),
-        ([{"held_out": (NEW,)}], rf"x\.known held out {KNOWN}; x\.0 held out {NEW}"),
+        ([{"held_out": ()}], r"has no split that all members held out.*x\.0: none"),
+        ([{"held_out": (NEW,)}], rf"x\.known: {KNOWN}; x\.0: {NEW}"),
         ([{"held_out": (KNOWN,), "manifest_sha256": "other"}], r"x\.0: was trained on another manifest"),
     ],
 )
@@ -86,7 +86,7 @@ def test_leaked_photos_are_refused(
 
 
 def test_members_none_of_which_tells_are_refused(make_card: MakeCard, manifest: Manifest) -> None:
-    with pytest.raises(RecipeError, match=r"x\.a, x\.b: do not say"):
+    with pytest.raises(RecipeError, match=r"x\.a, x\.b: do not name"):
         held_out_by_all([make_card("x.a", told=False), make_card("x.b", told=False)], manifest)
 
 
@@ -148,7 +148,7 @@ def test_a_hash_that_the_manifest_states_is_taken(tmp_path: Path) -> None:
     table = pd.DataFrame({"file": ["gone.jpg", "lost.jpg"], "phash": ["00000000000000ff", ""]})
     hashes, rows = hash_photos(Manifest(table, tmp_path, ""), 0, lambda: None)
     assert (hashes.tolist(), rows.tolist()) == ([255], [0])
-    with pytest.raises(ManifestError, match="not one readable photo"):
+    with pytest.raises(ManifestError, match="no readable photo"):
         hash_photos(Manifest(table.iloc[1:], tmp_path, ""), 0, lambda: None)
 
 
@@ -161,7 +161,7 @@ def test_the_command_finds_what_a_split_by_hand_lets_through(folder: Path) -> No
     out = folder / "found" / "leaks.csv"
     code, output = command("leakage", write(folder, "train", "val", "train", "val"), "--out", out)
     assert code == 1
-    assert "train china.jpg  looks like  val again.jpg" in output
+    assert "train china.jpg  is a near-duplicate of  val again.jpg" in output
     assert "1 photos cannot be read" in output
     assert pd.read_csv(out)[["file_a", "file_b"]].to_numpy().tolist() == [["china.jpg", "again.jpg"]]
 
@@ -183,8 +183,8 @@ def test_a_divided_place_alone_is_leakage(folder: Path) -> None:
 
 def test_split_keeps_photos_together_that_look_alike(folder: Path) -> None:
     path = write(folder, "", "", "", "")
-    code, output = command("split", path, "--by", "random", "--share", "0.5")
-    assert (code, "2 photos look like another one" in output) == (0, True), output
+    code, output = command("split", path, "--by", "random", "--val-fraction", "0.5")
+    assert (code, "2 photos have near-duplicates" in output) == (0, True), output
     part = read_manifest(path).table["split"]
     assert part[0] == part[1]
 

@@ -135,7 +135,7 @@ def test_the_command_writes_the_column_and_does_not_overwrite_it(tmp_path: Path)
     path = tmp_path / "manifest.csv"
     table = photos({"NA": (10, 2), "US": (10, 2)}).assign(split="", note="kept")
     write_manifest(table, path)
-    code, output = command(path, "--no-twins", "--share", 0.2)
+    code, output = command(path, "--no-twins", "--val-fraction", 0.2)
     assert (code, "wrote column `split`" in output) == (0, True)
     first = path.read_bytes()
     written = read_manifest(path).table
@@ -144,10 +144,10 @@ def test_the_command_writes_the_column_and_does_not_overwrite_it(tmp_path: Path)
         written[["file", "country", "note"]], table[["file", "country", "note"]], check_dtype=False
     )
 
-    code, output = command(path, "--no-twins", "--share", 0.2, "--seed", 1)
-    assert (code, "has a column `split` already" in output) == (2, True)
+    code, output = command(path, "--no-twins", "--val-fraction", 0.2, "--seed", 1)
+    assert (code, "already has a column `split`" in output) == (2, True)
     assert path.read_bytes() == first
-    assert command(path, "--no-twins", "--share", 0.2, "--seed", 1, "--force")[0] == 0
+    assert command(path, "--no-twins", "--val-fraction", 0.2, "--seed", 1, "--force")[0] == 0
     assert path.read_bytes() != first
 
     other = tmp_path / "other.parquet"
@@ -158,8 +158,8 @@ def test_the_command_writes_the_column_and_does_not_overwrite_it(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--folds", "3", "--share", "0.2"], "not both"),
-        (["--share", "0.6", "--test-share", "0.5"], "no photo to train on"),
+        (["--folds", "3", "--val-fraction", "0.2"], "not both"),
+        (["--val-fraction", "0.6", "--test-fraction", "0.5"], "no photo to train on"),
         (["--column", "country"], "would overwrite"),
         (["--by", "place"], "lacks the column(s) place"),
     ],

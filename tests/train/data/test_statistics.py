@@ -40,7 +40,7 @@ def test_the_balance_is_that_of_the_formulas() -> None:
     assert found["imbalance ratio"] == 2
     # Entropy of 1/2, 1/4, 1/4: 1.5 bits.
     assert found["effective countries"] == pytest.approx(2**1.5)
-    assert found["share of photos in rare countries"] == 0.5
+    assert found["fraction of photos in rare countries"] == 0.5
 
 
 def test_sources_and_positions() -> None:
@@ -96,7 +96,7 @@ def test_the_command_writes_tables_figures_and_a_page_that_needs_no_network(
     out = tmp_path / "out"
     done = CliRunner().invoke(main, ["train", "statistics", str(manifest), "--out", str(out), "--rare", "2"])
     assert done.exit_code == 0, done.output
-    assert "no PNG pictures: no browser here" in done.output
+    assert "no PNG images: no browser here" in done.output
     assert "1 photos cannot be read" in done.output
     countries = pd.read_csv(out / "countries.csv", keep_default_na=False)
     assert countries[["country", "photos", "rare"]].to_numpy().tolist() == [["FR", 2, False], ["NA", 1, True]]

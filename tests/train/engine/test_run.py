@@ -218,7 +218,7 @@ def test_what_was_exported_answers_like_the_run(
     )  # fmt: skip
     assert exported.exit_code == 0, exported.output
     engine = CountryEngine(tmp_path / "test_efficientnet.colours", torch.device("cpu"))
-    assert {"new_places", "known_places", "elsewhere"} >= set(engine.card.metrics)
+    assert {"new_places", "known_places", "held_out_countries"} >= set(engine.card.metrics)
     assert engine.card.metrics["new_places"]["photos"]
     assert engine.card.provenance.photos < 94
     assert "Japan" in engine.card.knows

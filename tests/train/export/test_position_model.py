@@ -94,7 +94,7 @@ def test_one_model_answers_as_both_runs_do(runs: Path, towns: Path, train: Train
     ("overrides", "words"),
     [
         (["--set", "trains=layer4"], "has another backbone"),
-        (["--set", "trains=nothing", "--set", "preprocessing.input_size=48"], "sees photos otherwise"),
+        (["--set", "trains=nothing", "--set", "preprocessing.input_size=48"], "has another preprocessing"),
     ],
 )
 def test_a_regressor_with_other_eyes_is_refused(

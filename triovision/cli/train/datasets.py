@@ -1,4 +1,4 @@
-"""Divide a table of photos, check the division, and show what the table holds."""
+"""Commands that split a manifest, check the split for leakage and show statistics."""
 
 from __future__ import annotations
 
@@ -28,33 +28,39 @@ _DISTANCE = click.option(
     "--max-distance",
     default=6,
     type=click.IntRange(0, 16),
-    help="Differing bits of two hashes of photos that look alike.",
+    help="Largest number of differing hash bits of near-duplicates.",
 )
-#: The app's own outlines; `make assets` fetches them.
+#: Outlines of the map of the app; `make assets` downloads them.
 _OUTLINES = NODE_MODULES / "world-atlas" / "countries-110m.json"
 
 
 @click.command()
 @_MANIFEST
 @ROOT
-@click.option("--by", type=click.Choice(["place", "source", "random"]), default="place", help="What is never divided.")
 @click.option(
-    "--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="To validate on.  [default: 0.15]"
+    "--by", type=click.Choice(["place", "source", "random"]), default="place", help="Groups that are kept together."
 )
-@click.option("--test-share", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="To test on.")
-@click.option("--folds", type=click.IntRange(min=2), help="Folds for cross-validation instead of shares.")
-@click.option("--seed", default=0, type=click.IntRange(min=0), help="Seed of the choice.")
+@click.option(
+    "--val-fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Fraction of validation photos.  [default: 0.15]",
+)
+@click.option(
+    "--test-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Fraction of test photos."
+)
+@click.option("--folds", type=click.IntRange(min=2), help="Folds for cross-validation, instead of fractions.")
+@click.option("--seed", default=0, type=click.IntRange(min=0), help="Seed of the split.")
 @click.option("--column", default="split", help="Column to write.")
 @click.option("--out", type=FILE, help="Manifest to write (.csv or .parquet); MANIFEST itself by default.")
 @click.option("--force", is_flag=True, help="Overwrite the column if there is one.")
-@click.option("--twins/--no-twins", default=True, help="Read every photo and keep those that look alike together.")
+@click.option("--twins/--no-twins", default=True, help="Read every photo and keep near-duplicates together.")
 @_DISTANCE
 @WORKERS
 def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     manifest: Path,
     root: Path | None,
     by: Literal["place", "source", "random"],
-    share: float | None,
+    val_fraction: float | None,
     test_fraction: float,
     folds: int | None,
     seed: int,
@@ -65,10 +71,10 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     max_distance: int,
     workers: int,
 ) -> None:
-    """Divide MANIFEST into training, validation and test photos, or into folds, stratified by country.
+    """Split MANIFEST into training, validation and test photos, or into folds, stratified by country.
 
-    Places (or sources) and photos that look alike are never divided. A country that cannot be divided is kept in
-    training and listed.
+    Places (or sources) and near-duplicates are kept together. Countries that cannot be divided stay in training
+    and are listed.
     """
     import numpy as np  # noqa: PLC0415 - `--help` must not wait for pandas and scikit-learn
 
@@ -76,43 +82,43 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.data.build.duplicates import duplicate_groups  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest, write_manifest  # noqa: PLC0415
 
-    if folds is not None and (share is not None or test_fraction):
-        raise click.UsageError("Give --folds or shares, not both.")
-    val_fraction = 0.15 if share is None else share
+    if folds is not None and (val_fraction is not None or test_fraction):
+        raise click.UsageError("Give --folds or fractions, not both.")
+    val_fraction = 0.15 if val_fraction is None else val_fraction
     if val_fraction + test_fraction >= 1:
-        raise click.UsageError("--share and --test-share leave no photo to train on.")
+        raise click.UsageError("--val-fraction and --test-fraction leave no photo to train on.")
     if column in ("file", "country", "lat", "lon", "place", "source"):
-        raise click.UsageError(f"--column {column} would overwrite what the manifest says of its photos.")
+        raise click.UsageError(f"--column {column} would overwrite data of the photos.")
     photos = read_manifest(manifest, root, [] if by == "random" else [by])
     table = photos.table
-    # A manifest that was just made has the column, empty.
+    # A new manifest has the column, empty.
     if column in table and (table[column] != "").any() and not force:
-        raise ManifestError(str(manifest), f"has a column `{column}` already", "Give another --column, or --force")
+        raise ManifestError(str(manifest), f"already has a column `{column}`", "Give another --column, or --force")
     pairs = np.empty((0, 2), dtype=np.intp)
     if twins:
         hashes, rows = _hashes(photos, workers)
         pairs = np.column_stack([rows, rows[duplicate_groups(hashes, max_distance)]])
-        alike = pairs[pairs[:, 0] != pairs[:, 1]]
-        click.echo(f"{len(np.unique(alike))} photos look like another one and stay with it")
+        duplicates = pairs[pairs[:, 0] != pairs[:, 1]]
+        click.echo(f"{len(np.unique(duplicates))} photos have near-duplicates and are kept together with them")
     groups = splits.whole_groups(table, by, pairs)
     if folds is None:
         parts = splits.divide(table, groups, by, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     else:
         parts = splits.divide_into_folds(table, groups, by, folds=folds, seed=seed)
-    _say_parts(table, parts, by)
+    _print_parts(table, parts, by)
     written = out or manifest
     write_manifest(table.assign(**{column: parts.part}), written)
     click.echo(f"wrote column `{column}` to {written}")
     if written.resolve().parent != photos.root.resolve():
-        click.echo(f"its photos lie below {photos.root}: give --root with it")
+        click.echo(f"its photos are in {photos.root}: give this folder as --root")
 
 
 @click.command()
 @_MANIFEST
 @ROOT
 @click.option("--column", default="split", help="Column to check.")
-@click.option("--by", type=click.Choice(["place", "source"]), help="Also check that none of these is divided.")
-@click.option("--out", type=FILE, default="leakage.csv", help="Where the pairs go, if there are any.")
+@click.option("--by", type=click.Choice(["place", "source"]), help="Also check that these groups are not divided.")
+@click.option("--out", type=FILE, default="leakage.csv", help="CSV file for the pairs.")
 @_DISTANCE
 @WORKERS
 def leakage(
@@ -124,9 +130,9 @@ def leakage(
     max_distance: int,
     workers: int,
 ) -> None:
-    """Look for photos that look alike, and places, in more than one part of MANIFEST.
+    """Find near-duplicates, and places or sources, in more than one part of MANIFEST.
 
-    Exit status 0 when there are none, 1 when there are.
+    The exit status is 0 if there are none, else 1.
     """
     from triovision.train.data.build.duplicates import near_duplicates  # noqa: PLC0415 - `--help` must not wait for pandas
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
@@ -137,8 +143,8 @@ def leakage(
     hashes, rows = _hashes(photos, workers)
     leaks = leaking_pairs(photos.table, part, rows[near_duplicates(hashes, max_distance)])
     for pair in leaks.head(20).itertuples():
-        click.echo(f"{pair.part_a} {pair.file_a}  looks like  {pair.part_b} {pair.file_b}")
-    click.echo(f"{len(leaks)} pairs of photos that look alike are in different parts of `{column}`")
+        click.echo(f"{pair.part_a} {pair.file_a}  is a near-duplicate of  {pair.part_b} {pair.file_b}")
+    click.echo(f"{len(leaks)} pairs of near-duplicates are in different parts of `{column}`")
     if len(leaks):
         out.parent.mkdir(parents=True, exist_ok=True)
         leaks.to_csv(out, index=False)
@@ -162,10 +168,10 @@ def leakage(
     "--features",
     default="none",
     metavar="MODEL_ID|WEIGHTS|none",
-    help="What sees the photos for t-SNE and UMAP: a model of the app, or starting weights (.safetensors).",
+    help="Source of the features for t-SNE and UMAP: an installed model, or initial weights (.safetensors).",
 )
-@click.option("--recipe", "recipe_name", default="tf_efficientnet_lite0", help="Recipe that the starting weights fit.")
-@click.option("--sample", default=2000, type=click.IntRange(min=5), help="Photos to lay out.")
+@click.option("--recipe", "recipe_name", default="tf_efficientnet_lite0", help="Recipe of the initial weights.")
+@click.option("--sample", default=2000, type=click.IntRange(min=5), help="Number of photos in the layouts.")
 @click.option("--seed", default=0, type=click.IntRange(min=0), help="Seed of the sample and the layouts.")
 @click.option("--theme", type=click.Choice(["light", "dark"]), default="light", help="Colours of the figures.")
 def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
@@ -179,7 +185,7 @@ def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argum
     seed: int,
     theme: str,
 ) -> None:
-    """Write what MANIFEST holds as tables (CSV) and figures (HTML, PNG); `index.html` shows all of them."""
+    """Write statistics of MANIFEST as tables (CSV) and figures (HTML, PNG), with a page `index.html`."""
     from triovision.reporting.dataset import write_dataset_page, write_pngs  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
     from triovision.viz.palette import DARK, LIGHT  # noqa: PLC0415
@@ -191,7 +197,7 @@ def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argum
         sections += _feature_sections(photos, features, recipe_name, sample, seed, palette)
     write_dataset_page(out, f"{manifest.name}: {len(photos):,} photos", sections, palette)
     if reason := write_pngs(out, sections):
-        click.echo(f"no PNG pictures: {reason}", err=True)
+        click.echo(f"no PNG images: {reason}", err=True)
     click.echo(f"wrote {out / 'index.html'}")
 
 
@@ -248,14 +254,14 @@ def _feature_sections(
         try:
             x, y = layout(vectors, seed).T
         except ModuleNotFoundError:
-            click.echo("UMAP is left out: install the package umap-learn to have it", err=True)
+            click.echo("UMAP is skipped: install the package umap-learn", err=True)
             continue
         points = shown.assign(x=x, y=y)
         sections.append(Section(name, method, points, embedding_scatter(points, method, palette)))
     return sections
 
 
-def _say_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
+def _print_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
     from triovision.train.data.splits import country_part_table, part_table  # noqa: PLC0415
 
     click.echo(part_table(table, parts.part).to_string(index=False, formatters={"fraction": "{:.1%}".format}))
@@ -263,9 +269,9 @@ def _say_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
     click.echo(country_part_table(table, parts.part).to_string())
     click.echo()
     if parts.kept_in_train:
-        what = {"place": "one place", "source": "one source", "random": "one photo"}[by]
+        single = {"place": "one place", "source": "one source", "random": "one photo"}[by]
         listed = ", ".join(parts.kept_in_train)
-        click.echo(f"{len(parts.kept_in_train)} countries with {what} or too few to divide stay in training: {listed}")
+        click.echo(f"{len(parts.kept_in_train)} countries with {single} or too few photos stay in training: {listed}")
     if parts.without_training:
         listed = ", ".join(parts.without_training)
         click.echo(

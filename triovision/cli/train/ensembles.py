@@ -50,7 +50,7 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     """
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.export.card import read_description  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.export.ensemble import make_ensemble  # noqa: PLC0415
+    from triovision.train.export.ensemble import export_ensemble  # noqa: PLC0415
     from triovision.train.export.ensemble_members import EnsembleRequest  # noqa: PLC0415
 
     photos = read_manifest(manifest, root, ["place"])
@@ -69,7 +69,7 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
             bar.total = total
             bar.update()
 
-        card = make_ensemble(request, photos, description, on_photo)
+        card = export_ensemble(request, photos, description, on_photo)
     click.echo(f"{'':32} {'countries':>9} {'places':>9}")
     for member in card.ensemble.members if card.ensemble else ():
         click.echo(f"{member.id:32} {member.country_weight:9.1%} {member.place_weight:9.1%}")

@@ -1,4 +1,4 @@
-"""The words and figures of a model card."""
+"""Export of a run: calibration, evaluation, weights and the model card."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from triovision.train.evaluation.calibration import (
 )
 from triovision.train.evaluation.predict import ManifestPredictions, evaluate, predict_manifest
 
-#: A place with this many training photos is one that the model can be said to know.
-_WELL_KNOWN = 20
+#: Training photos of a place that the card lists.
+_LISTED_PLACE = 20
 
 
 class Description(BaseModel):
-    """What only people can say of a model.
+    """Texts of a model card that are written by people.
 
     Attributes:
         summary: One sentence.
-        data: What the photos are.
-        limits: What the model cannot do.
+        data: Description of the photos.
+        limits: Limitations of the model.
         licence: Licence of the weights.
     """
 
@@ -61,23 +61,23 @@ def read_description(path: Path) -> Description:
         RecipeError: If it cannot be read or lacks a field.
     """
     try:
-        words = Description.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        description = Description.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as exc:
         remedy = f"Give a TOML file with {', '.join(Description.model_fields)}"
-        raise RecipeError(str(path), f"is no description of a model ({exc})", remedy) from exc
-    # Lines end where the file's margin is, which means nothing to a reader of the card.
-    return Description(**{name: " ".join(text.split()) for name, text in words.model_dump().items()})
+        raise RecipeError(str(path), f"is not a description of a model ({exc})", remedy) from exc
+    # Line breaks of the file are not part of the text.
+    return Description(**{name: " ".join(text.split()) for name, text in description.model_dump().items()})
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What an export is asked for.
+    """Arguments of an export.
 
     Attributes:
         model_id: `<architecture>.<what it was trained on>`.
-        calibrate_on: Folder of the run whose held-out photos calibrate.
-        accuracy: Wanted share of right answers among those that are not abstained.
-        models: Folder that the model's folder is written into.
+        calibrate_on: Folder of the run on whose held-out photos calibration is fitted.
+        accuracy: Target accuracy of the confident predictions.
+        models: Parent of the folder of the model.
         command: The command line, for the card.
     """
 
@@ -90,13 +90,13 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Exportable:
-    """What can be made a model of.
+    """A run and the network that is exported.
 
     Attributes:
-        run: A country classifier's run.
-        network: Its network, or one that takes its features further.
-        changes: Fields of the card that are not as for the run alone.
-        recipe: What its recipe has beside the run's.
+        run: Country run.
+        network: Network of the run, or one that extends it.
+        changes: Fields of the card that differ from those of the run.
+        recipe: Additional fields of the recipe in the card.
     """
 
     run: CountryRun
@@ -106,59 +106,62 @@ class Exportable:
 
 
 def country_classifier(run: CountryRun) -> Exportable:
-    """A run as it is."""
+    """Export the network of a run itself."""
     return Exportable(run, run.network)
 
 
 def export_run(
     run_folder: Path,
     photos: Manifest,
-    words: Description,
+    description: Description,
     request: ExportRequest,
     workers: int,
     build: Callable[[CountryRun], Exportable] = country_classifier,
 ) -> Path:
-    """Calibrate a run, measure it through the finished engine and write its model folder.
+    """Calibrate a run, evaluate the exported model and write its folder.
 
-    A run that held no new places out borrows calibration and new-place figures from one that did: its own held-out
-    photos show places that it knows, and would make it too sure of itself anywhere else. Figures are those of the half
-    of the held-out places that thresholds were not fitted on. The radii want more places than that has: they are
-    fitted on all, and their figures are those of each half with the factors of the other.
+    A run without held-out places takes calibration and metrics of new places from another run: calibrated on photos
+    of known places, it would be overconfident elsewhere. Metrics are those of the half of the held-out places that
+    thresholds were not fitted on. Radii need more places: they are fitted on all, and evaluated by cross-fitting.
 
     Args:
-        run_folder: The run to export.
-        photos: The manifest that it was trained on.
-        words: What only people can say of the model.
+        run_folder: Run to export.
+        photos: Manifest that it was trained on.
+        description: Texts of the card.
         request: See `ExportRequest`.
         workers: Processes that decode photos.
-        build: What to make of a run.
+        build: Builds the exported network of a run.
 
     Returns:
-        The model's folder.
+        Folder of the model.
 
     Raises:
-        RecipeError: If a folder holds no finished run, or one of another manifest.
+        RecipeError: If a folder has no finished run, or one of another manifest.
     """
-    made, calibrating = build(read_country_run(run_folder)), build(read_country_run(request.calibrate_on))
-    seen = held_out(calibrating.run, photos, workers)
-    calibration = fit_calibration(seen.where(fit_half(seen.place)), request.accuracy)
+    exported, calibrating = build(read_country_run(run_folder)), build(read_country_run(request.calibrate_on))
+    outputs = held_out(calibrating.run, photos, workers)
+    calibration = fit_calibration(outputs.where(fit_half(outputs.place)), request.accuracy)
     with TemporaryDirectory() as scratch:
-        draft = _card(calibrating, photos, words, request, calibration, {})
-        answers, elsewhere = _asked(write_model(calibrating.network, Path(scratch), draft), calibrating.run, photos)
-        calibration, metrics = calibrate_radii(answers, draft.labels, calibration)
-        metrics |= elsewhere
-        if made.run.folder != calibrating.run.folder:
-            draft = _card(made, photos, words, request, calibration, {})
-            answers, elsewhere = _asked(write_model(made.network, Path(scratch), draft), made.run, photos)
-            own = {**unfitted_metrics(answers, draft.labels), **elsewhere}
+        draft = _card(calibrating, photos, description, request, calibration, {})
+        predictions, unknown = _evaluate(
+            write_model(calibrating.network, Path(scratch), draft), calibrating.run, photos
+        )
+        calibration, metrics = calibrate_radii(predictions, draft.labels, calibration)
+        metrics |= unknown
+        if exported.run.folder != calibrating.run.folder:
+            draft = _card(exported, photos, description, request, calibration, {})
+            predictions, unknown = _evaluate(write_model(exported.network, Path(scratch), draft), exported.run, photos)
+            own = {**unfitted_metrics(predictions, draft.labels), **unknown}
             metrics = {f"{name} (calibrating run)": values for name, values in metrics.items()}
             metrics |= {f"{name} (this model)": values for name, values in own.items()}
-    # Written once and last, so that no model without its figures ever lies where the app looks.
-    return write_model(made.network, request.models, _card(made, photos, words, request, calibration, metrics))
+    # Last, so that the app never finds a model without metrics.
+    return write_model(
+        exported.network, request.models, _card(exported, photos, description, request, calibration, metrics)
+    )
 
 
 def write_model(network: nn.Module, models: Path, card: ModelCard) -> Path:
-    """Write the weights in half precision and the card with their hash into `models/<id>/`."""
+    """Write the weights in half precision, and the card with their SHA-256, into `models/<id>/`."""
     folder = models / card.id
     folder.mkdir(parents=True, exist_ok=True)
     half = {
@@ -171,61 +174,61 @@ def write_model(network: nn.Module, models: Path, card: ModelCard) -> Path:
     return folder
 
 
-def _asked(
+def _evaluate(
     folder: Path, run: CountryRun, photos: Manifest
 ) -> tuple[dict[str, ManifestPredictions], dict[str, dict[str, float | None]]]:
-    """What a model says of held-out photos, by the split, and its figures on the countries kept from training."""
+    """Predictions of a model for held-out photos by split, and its metrics on held-out countries."""
     model = open_model(folder, torch.device("cpu"))
     splits = split(photos, run.recipe.data)
-    answers = {name: predict_manifest(model, part) for name, part in splits.validation.items() if len(part)}
+    predictions = {name: predict_manifest(model, part) for name, part in splits.validation.items() if len(part)}
     if not len(splits.held_out_countries):
-        return answers, {}
-    return answers, {"elsewhere": evaluate(model, splits.held_out_countries).metrics}
+        return predictions, {}
+    return predictions, {"held_out_countries": evaluate(model, splits.held_out_countries).metrics}
 
 
 def _card(
-    made: Exportable,
+    exported: Exportable,
     photos: Manifest,
-    words: Description,
+    description: Description,
     request: ExportRequest,
     calibration: Calibration,
     metrics: dict[str, dict[str, float | None]],
 ) -> ModelCard:
-    run = made.run
+    run = exported.run
     training = split(photos, run.recipe.data).training
     card = ModelCard(
         id=request.model_id,
-        summary=words.summary,
+        summary=description.summary,
         architecture=run.recipe.architecture,
         architecture_args=run.recipe.architecture_args,
         preprocessing=run.recipe.preprocessing,
         labels=run.labels,
         calibration=calibration,
-        weights_sha256="0" * 64,  # `write_model` puts the hash of what it wrote
+        weights_sha256="0" * 64,  # replaced by `write_model`
         provenance=Provenance(
-            recipe=run.recipe.model_dump(mode="json") | dict(made.recipe),
+            recipe=run.recipe.model_dump(mode="json") | dict(exported.recipe),
             manifest_sha256=run.manifest_sha256,
             photos=len(training),
             command=request.command,
-            data=words.data,
+            data=description.data,
         ),
         metrics=metrics,
         knows=_knows(run.labels, training),
-        limits=words.limits,
-        licence=words.licence,
+        limits=description.limits,
+        licence=description.licence,
     )
-    return card.model_copy(update=dict(made.changes))
+    return card.model_copy(update=dict(exported.changes))
 
 
 def _knows(labels: Sequence[str], training: Manifest) -> str:
-    """Countries with their number of photos, and the best-known places, in plain words."""
+    """Sentences about the countries with their numbers of photos, and the places with the most photos."""
     table = training.table[training.table["country"].isin(labels)]
     countries = Counter(table["country"]).most_common()
-    # Cells of a grid are places too, but no reader knows them by their corner.
+    # Cells of a grid are places too, but have no name.
     by_name = table["place"][~table["place"].str.startswith("gps_")].str.replace("_", " ")
-    places = [place for place, n in Counter(by_name).most_common() if n >= _WELL_KNOWN]
+    places = [place for place, n in Counter(by_name).most_common() if n >= _LISTED_PLACE]
     named = ", ".join(f"{country_name(code)} ({n} photos)" for code, n in countries)
     return (
-        f"{len(labels)} countries: {named}. Places with {_WELL_KNOWN} training photos or more, by the names that the "
-        f"data give them: {', '.join(places)}. For everything else it is meant to abstain."
+        f"{len(labels)} countries: {named}. Places with {_LISTED_PLACE} training photos or more, by their names in the "
+        f"data: {', '.join(places)}. For all other photos it should abstain."
     )

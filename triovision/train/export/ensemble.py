@@ -1,4 +1,4 @@
-"""Ensembles of models: fitted, calibrated, measured and written."""
+"""Export of an ensemble: weights, calibration, evaluation and the model card."""
 
 from __future__ import annotations
 
@@ -21,77 +21,77 @@ from triovision.train.export.ensemble_members import (
     HeldOutPhotos,
     fitted_cards,
     held_out_photos,
-    member_answers,
     member_cards,
+    member_predictions,
 )
 from triovision.train.export.ensemble_weights import fit_weights
 
-_REASONS: Final = (
-    "The reasons that it shows are those of one member: the one that weighs most for countries and can be explained."
+_EXPLANATIONS: Final = (
+    "Its explanations are those of one member: the one with the largest country weight that can be explained."
 )
 
 
-def make_ensemble(
-    request: EnsembleRequest, manifest: Manifest, words: Description, on_photo: Callable[[int], object]
+def export_ensemble(
+    request: EnsembleRequest, manifest: Manifest, description: Description, on_photo: Callable[[int], object]
 ) -> ModelCard:
-    """Fit an ensemble on photos that no member learnt from, measure it on others and write its folder.
+    """Fit an ensemble on photos that no member was trained on, evaluate it on others and write its folder.
 
-    The members' answers are kept beside that folder until it is written, so that a fit that was killed goes on.
+    Predictions of the members are cached beside that folder until it is written, so that a killed fit is resumed.
 
     Args:
         request: See `EnsembleRequest`.
-        manifest: Photos with the columns of their splits, which the members were trained on.
-        words: What only people can say of the model.
-        on_photo: Called after each photo with the number of photos in all.
+        manifest: Manifest that the members were trained on, with its split columns.
+        description: Texts of the card.
+        on_photo: Called after each photo with the total number of photos.
 
     Returns:
-        The card that was written.
+        The card.
 
     Raises:
-        ModelError: If a member is not on this machine or is damaged.
-        RecipeError: If the members cannot make an ensemble or no photo is left to fit it on.
+        ModelError: If a member is not installed or is damaged.
+        RecipeError: If the members cannot be combined or no photo is left to fit the weights.
     """
     cards = member_cards(request)
     fitted = fitted_cards(request, cards)
     photos = held_out_photos(fitted, manifest)
     total = len(cards) * len(photos.fit) + sum(map(len, photos.splits.values()))
 
-    def tick() -> None:
+    def advance() -> None:
         on_photo(total)
 
-    kept = request.models / f".{request.model_id}.answers"
+    cache = request.models / f".{request.model_id}.predictions"
     members = [load_model(card.id, request.device) for card in fitted]
-    answers = [member_answers(member, manifest, photos.fit, kept, tick) for member in members]
-    ensemble, seen = fit_weights(cards, answers, photos, manifest)
-    calibration = fit_calibration(seen, request.accuracy)
-    calibration = calibration.model_copy(update={"fitted_on": _fitted_on(cards, fitted, seen)})
-    card = _card(request, words, manifest, photos, cards, ensemble, calibration)
+    predictions = [member_predictions(member, manifest, photos.fit, cache, advance) for member in members]
+    ensemble, outputs = fit_weights(cards, predictions, photos, manifest)
+    calibration = fit_calibration(outputs, request.accuracy)
+    calibration = calibration.model_copy(update={"fitted_on": _fitted_on(cards, fitted, outputs)})
+    card = _card(request, description, manifest, photos, cards, ensemble, calibration)
     engine = EnsembleEngine(card, members)
-    said = {name: predict_manifest(engine, part, tick) for name, part in photos.splits.items()}
-    calibration, figures = calibrate_radii(said, card.labels, calibration)
+    held_out = {name: predict_manifest(engine, part, advance) for name, part in photos.splits.items()}
+    calibration, split_metrics = calibrate_radii(held_out, card.labels, calibration)
     note = " (with stand-ins)" if request.stand_ins else ""
-    metrics = {f"{name}{note}": values for name, values in figures.items()}
+    metrics = {f"{name}{note}": values for name, values in split_metrics.items()}
     card = card.model_copy(update={"calibration": calibration, "metrics": metrics})
     folder = request.models / card.id
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / CARD, card.model_dump_json(indent=2) + "\n")
-    shutil.rmtree(kept)
+    shutil.rmtree(cache)
     return card
 
 
-def _fitted_on(cards: Sequence[ModelCard], fitted: Sequence[ModelCard], seen: HeldOut) -> str:
-    """Where the weights and the calibration come from, in plain words."""
-    splits = " and ".join(sorted(set(seen.split)))
-    words = f"{len(seen.target)} photos that no member had learnt from, splits {splits} counting alike; the members' "
+def _fitted_on(cards: Sequence[ModelCard], fitted: Sequence[ModelCard], outputs: HeldOut) -> str:
+    """Sentence about the photos of the weights and the calibration."""
+    splits = " and ".join(sorted(set(outputs.split)))
+    photos = f"{len(outputs.target)} photos that no member was trained on, splits {splits} with equal weight"
     foreign = [card.id for card in fitted if held_out_columns(card) is None]
-    untold = f"; what {' and '.join(foreign)} learnt from cannot be told" if foreign else ""
-    instead = [f"{two.id} stood in for {one.id}" for one, two in zip(cards, fitted, strict=True) if one.id != two.id]
-    return "; ".join([f"{words}weights were fitted on the same photos{untold}", *instead])
+    unknown = f"; the training photos of {' and '.join(foreign)} are unknown" if foreign else ""
+    stand_ins = [f"{two.id} stood in for {one.id}" for one, two in zip(cards, fitted, strict=True) if one.id != two.id]
+    return "; ".join([f"{photos}; weights: the same photos{unknown}", *stand_ins])
 
 
 def _card(
     request: EnsembleRequest,
-    words: Description,
+    description: Description,
     manifest: Manifest,
     photos: HeldOutPhotos,
     cards: Sequence[ModelCard],
@@ -99,10 +99,10 @@ def _card(
     calibration: Calibration,
 ) -> ModelCard:
     labels = union([card.labels for card in cards])
-    each = ", ".join(f"{card.id} {len(card.labels)}" for card in cards)
+    counts = ", ".join(f"{card.id} {len(card.labels)}" for card in cards)
     return ModelCard(
         id=request.model_id,
-        summary=words.summary,
+        summary=description.summary,
         architecture="ensemble",
         labels=labels,
         calibration=calibration,
@@ -112,10 +112,10 @@ def _card(
             manifest_sha256=manifest.sha256,
             photos=len(photos.fit),
             command=request.command,
-            data=words.data,
+            data=description.data,
         ),
         metrics={},
-        knows=f"{len(labels)} countries that its members know together ({each}); what each knows is in its own card.",
-        limits=f"{words.limits} {_REASONS}",
-        licence=words.licence,
+        knows=f"{len(labels)} countries that its members know together ({counts}); see the cards of the members.",
+        limits=f"{description.limits} {_EXPLANATIONS}",
+        licence=description.licence,
     )

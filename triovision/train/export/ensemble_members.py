@@ -30,17 +30,17 @@ from triovision.train.evaluation.calibration import fit_half
 
 @dataclass(frozen=True, slots=True)
 class EnsembleRequest:
-    """What an ensemble is asked for.
+    """Arguments of the export of an ensemble.
 
     Attributes:
-        model_id: Its id.
-        members: Ids of models on this machine.
-        stand_ins: For some members the id of a model of the same labels that answers in its place while weights and
-            calibration are fitted and figures are measured: one that held more photos out.
-        accuracy: Wanted share of right answers among those that are not abstained.
-        models: Folder that the ensemble's folder is written into.
+        model_id: Id of the ensemble.
+        members: Ids of installed models.
+        stand_ins: Ids of models with the same labels, by member, that replace it when weights and calibration are
+            fitted and evaluated, because they have more held-out photos.
+        accuracy: Target accuracy of the confident predictions.
+        models: Parent of the folder of the ensemble.
         command: The command line, for the card.
-        device: Where the members run; the fastest one present when None.
+        device: Device of the members; None for the fastest one present.
     """
 
     model_id: str
@@ -56,9 +56,9 @@ def member_cards(request: EnsembleRequest) -> tuple[ModelCard, ...]:
     """Cards of the members.
 
     Raises:
-        ModelError: If one is not on this machine.
-        RecipeError: If the ensemble's id is none or that of another model, there are fewer than two different members,
-            one is an ensemble, or one shares no country with the others.
+        ModelError: If one is not installed.
+        RecipeError: If the id of the ensemble is not valid or that of another model, there are fewer than two different
+            members, one is an ensemble, or one has no country in common with the others.
     """
     _check_id(request)
     if len(set(request.members)) != len(request.members) or len(request.members) < 2:
@@ -66,19 +66,19 @@ def member_cards(request: EnsembleRequest) -> tuple[ModelCard, ...]:
     cards = tuple(map(_network_card, request.members))
     for card in cards:
         if set(card.labels).isdisjoint(union([other.labels for other in cards if other is not card])):
-            raise RecipeError(card.id, "shares no country with the other members", "Leave it out")
+            raise RecipeError(card.id, "has no country in common with the other members", "Leave it out")
     return cards
 
 
 def fitted_cards(request: EnsembleRequest, cards: Sequence[ModelCard]) -> tuple[ModelCard, ...]:
-    """Cards of the models that are fitted and measured: of the members or of those that stand in for them.
+    """Cards of the models that are fitted and evaluated: the members or their stand-ins.
 
     Raises:
-        ModelError: If one is not on this machine.
-        RecipeError: If one stands in for no member, or has other labels than the member.
+        ModelError: If one is not installed.
+        RecipeError: If a stand-in is for no member, or has other labels than the member.
     """
-    if strangers := request.stand_ins.keys() - set(request.members):
-        raise RecipeError(", ".join(sorted(strangers)), "is no member that a model could stand in for", "Give its id")
+    if unknown := request.stand_ins.keys() - set(request.members):
+        raise RecipeError(", ".join(sorted(unknown)), "is not a member, but has a stand-in", "Give the id of a member")
     fitted = tuple(_network_card(request.stand_ins.get(card.id, card.id)) for card in cards)
     for card, stand_in in zip(cards, fitted, strict=True):
         if card.labels != stand_in.labels:
@@ -87,11 +87,11 @@ def fitted_cards(request: EnsembleRequest, cards: Sequence[ModelCard]) -> tuple[
 
 
 def _network_card(model_id: str) -> ModelCard:
-    found = found_models()
-    if model_id not in found:
+    models = found_models()
+    if model_id not in models:
         where = " and ".join(map(str, model_folders()))
-        raise ModelError(model_id, "is no model on this machine", f"Models in {where}: {', '.join(found) or 'none'}")
-    card = read_card(found[model_id])
+        raise ModelError(model_id, "is not installed", f"Models in {where}: {', '.join(models) or 'none'}")
+    card = read_card(models[model_id])
     if card.ensemble is not None:
         raise RecipeError(model_id, "is an ensemble itself", "Give its members instead")
     return card
@@ -99,39 +99,39 @@ def _network_card(model_id: str) -> ModelCard:
 
 def _check_id(request: EnsembleRequest) -> None:
     if not re.fullmatch(MODEL_ID, request.model_id):
-        raise RecipeError(request.model_id, "is no id of a model", "Give one such as ensemble.places10k")
+        raise RecipeError(request.model_id, "is not a valid id", "Give one such as ensemble.places10k")
     folder = request.models / request.model_id
     if (folder / CARD).exists() and read_card(folder).ensemble is None:
         raise RecipeError(request.model_id, f"is another model, in {folder}", "Give another --id")
 
 
-_BATCH: Final = 32
+_BATCH_SIZE: Final = 32
 _KERNEL_KM: Final = 200.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MemberAnswers:
-    """What one model says of some photos.
+class MemberPredictions:
+    """Predictions of one model.
 
     Attributes:
-        probability: Of the model's labels, in their order, shape `(n, n_labels)`; NaN for a photo that cannot be read.
-        density: See `density_at`, with the true country and position, shape `(n,)`.
+        probability: Country probabilities in the order of the labels, shape `(n, n_labels)`; NaN for unreadable photos.
+        density: `density_at` the true country and position, shape `(n,)`.
     """
 
     probability: NDArray[np.float64]
     density: NDArray[np.float64]
 
 
-def member_answers(
+def member_predictions(
     model: GeoModel, manifest: Manifest, rows: NDArray[np.int64], cache: Path, on_photo: Callable[[], object]
-) -> MemberAnswers:
-    """Ask a model about some photos of a manifest, or read what it said before.
+) -> MemberPredictions:
+    """Predictions of a model for photos of a manifest, read from a cache where present.
 
     Args:
-        model: Any engine.
-        manifest: All of its photos.
-        rows: Numbers of the photos to ask about, ascending.
-        cache: Folder that the answers are kept in, of any number of models and manifests.
+        model: Any model.
+        manifest: The whole manifest.
+        rows: Rows of the photos, ascending.
+        cache: Folder of cached predictions, of any number of models and manifests.
         on_photo: Called after each photo.
 
     Raises:
@@ -143,30 +143,31 @@ def member_answers(
         for _ in range(len(rows) - len(missing)):
             on_photo()
         part = manifest.where(np.isin(np.arange(len(manifest)), missing))
-        answers = predict_files(model, part.paths, len(model.card.labels), _BATCH)
+        outcomes = predict_files(model, part.paths, len(model.card.labels), _BATCH_SIZE)
         pending: list[tuple[int, NDArray[Any]]] = []
-        for row, truth, (_, outcome) in zip(missing.tolist(), part.table.itertuples(), answers, strict=True):
+        for row, truth, (_, outcome) in zip(missing.tolist(), part.table.itertuples(), outcomes, strict=True):
             if not isinstance(outcome, PhotoError):
                 density = density_at(outcome.posterior, str(truth.country), float(truth.lat), float(truth.lon))
                 pending.append((row, _record(outcome, model.card, density)))
-            if len(pending) == _BATCH:
+            if len(pending) == _BATCH_SIZE:
                 appender.append(pending)
                 pending = []
             on_photo()
         appender.append(pending)
-    unread = np.full((1, 1, len(model.card.labels) + 1), np.nan)
-    kept = np.concatenate([unread if (found := store.get(row)) is None else found for row in rows.tolist()])[:, 0]
-    return MemberAnswers(probability=kept[:, :-1], density=kept[:, -1])
+    unreadable = np.full((1, 1, len(model.card.labels) + 1), np.nan)
+    records = [unreadable if (record := store.get(row)) is None else record for row in rows.tolist()]
+    table = np.concatenate(records)[:, 0]
+    return MemberPredictions(probability=table[:, :-1], density=table[:, -1])
 
 
 def density_at(posterior: WeightedPlaces, country: str, lat_deg: float, lon_deg: float) -> float:
-    """How dense a posterior's places in a country are around a position: the mean of exp(-d / 200 km) over them.
+    """Density of the places of a posterior in a country at a position: the weighted mean of exp(-d / 200 km).
 
-    A kernel with a long tail, because a truth far from all places must not decide a fit alone; what it leaves out is
-    the same for all posteriors.
+    The long tail of the kernel keeps a position far from all places from dominating a fit. The kernel is not
+    normalised, by a factor that is the same for all posteriors.
 
     Returns:
-        NaN where the position is unknown or no place is in the country.
+        NaN if the position is unknown or no place is in the country.
     """
     inside = posterior.countries == country
     weight = posterior.weight[inside]
@@ -182,20 +183,20 @@ def _record(prediction: Prediction, card: ModelCard, density: float) -> NDArray[
 
 
 def _key(card: ModelCard, manifest: Manifest) -> str:
-    """Name of the folder: what a model says depends on its whole card, the temperature for one."""
-    about = f"{card.model_dump_json()} {manifest.sha256} {_KERNEL_KM}"
-    return f"{card.id}-{hashlib.sha256(about.encode()).hexdigest()[:16]}"
+    """Name of a cache folder, which depends on the whole card, since predictions do."""
+    text = f"{card.model_dump_json()} {manifest.sha256} {_KERNEL_KM}"
+    return f"{card.id}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutPhotos:
-    """Photos that no member learnt from, as far as the members' cards say.
+    """Photos that no member was trained on, according to the cards.
 
     Attributes:
-        columns: Columns of the manifest whose `val` they are.
-        fit: Rows of the manifest to fit on, ascending.
-        split: Name of the split of each of them.
-        splits: All photos by the name of the split. To measure on are those whose places are not among those of `fit`.
+        columns: Split columns with `val` for these photos.
+        fit: Rows of the photos that weights are fitted on, ascending.
+        split: Split of each of these, shape `(n,)`.
+        splits: All photos by split; those of other places than `fit` are for evaluation.
     """
 
     columns: tuple[str, ...]
@@ -205,10 +206,10 @@ class HeldOutPhotos:
 
 
 def held_out_photos(cards: Sequence[ModelCard], manifest: Manifest) -> HeldOutPhotos:
-    """Divide the photos that no member learnt from by place, as the calibration of single models does.
+    """Divide the photos that no member was trained on by place, as the calibration of single models does.
 
     Raises:
-        RecipeError: If a member may have learnt from all of them, or too few places are left for two halves.
+        RecipeError: If there is no such photo, or too few places for two halves.
     """
     columns = held_out_by_all(cards, manifest)
     _, parts = marked_rows(manifest, columns)
@@ -218,7 +219,7 @@ def held_out_photos(cards: Sequence[ModelCard], manifest: Manifest) -> HeldOutPh
         names[rows] = name
     fit = np.flatnonzero((names != "") & first_half)
     if not len(fit) or len(fit) == (names != "").sum():
-        reason = f"has too few places that are `val` in {', '.join(columns)} for two halves"
+        reason = f"has too few places with `val` in {', '.join(columns)} for two halves"
         raise RecipeError(str(manifest.root), reason, "Hold more places out")
     splits = {name: manifest.where(rows) for name, rows in parts.items() if rows.any()}
     return HeldOutPhotos(columns, fit, names[fit].astype(str), splits)

@@ -1,4 +1,4 @@
-"""From a run of ResNetGPS, and the country classifier that it looks through, to one model."""
+"""Export of a country run and a position run on its backbone as one model."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ from triovision.networks import LocatingClassifier, ResNetGPS, head_of
 from triovision.train.engine.run_folder import CountryRun, PositionRun
 from triovision.train.export.card import Exportable
 
-_HOW = "Train it with --weights <run of the classifier>/finished.safetensors"
+_REMEDY = "Train it with --weights <run of the classifier>/finished.safetensors"
 
 
 def with_positions(run: CountryRun, gps: PositionRun, metrics: PositionMetrics) -> Exportable:
-    """A country classifier that also answers with positions.
+    """Combine a country classifier and a position regressor with the same frozen backbone.
 
     Args:
-        run: CountryRun of the classifier.
-        gps: CountryRun of a regressor that was trained behind the classifier's frozen backbone.
-        metrics: Of the regressor's run, for the scale that was fitted there.
+        run: Run of the classifier.
+        gps: Run of the regressor.
+        metrics: Metrics of the regressor, with the fitted scale.
 
     Raises:
-        RecipeError: If they were trained on other photos, see photos at another size, or the regressor's backbone is
-            not that of the classifier.
+        RecipeError: If the photos, the preprocessing or the backbones differ.
     """
     recipe = gps.recipe
     if gps.manifest_sha256 != run.manifest_sha256:
-        raise RecipeError(str(gps.folder), f"was trained on another manifest than {run.folder}", _HOW)
+        raise RecipeError(str(gps.folder), f"was trained on another manifest than {run.folder}", _REMEDY)
     if set(recipe.data.validation_splits) != set(run.recipe.data.validation_splits):
-        raise RecipeError(str(gps.folder), f"held out other photos than {run.folder}", f"{_HOW} and the same splits")
+        raise RecipeError(
+            str(gps.folder), f"has other held-out photos than {run.folder}", f"{_REMEDY} and the same splits"
+        )
     if recipe.preprocessing != run.recipe.preprocessing:
-        raise RecipeError(str(gps.folder), f"sees photos otherwise than {run.folder}", f"{_HOW} and its preprocessing")
+        raise RecipeError(
+            str(gps.folder), f"has another preprocessing than {run.folder}", f"{_REMEDY} and the same preprocessing"
+        )
     if not _same_backbone(run.network, gps.network):
-        remedy = f"{_HOW} and `trains` set to nothing"
+        remedy = f"{_REMEDY} and `trains` set to nothing"
         raise RecipeError(str(gps.folder), f"has another backbone than {run.folder}", remedy)
     network = LocatingClassifier(copy.deepcopy(gps.network), len(run.labels))
     network.countries.load_state_dict(head_of(run.network).state_dict())
@@ -72,7 +75,7 @@ def _position(gps: PositionRun, scale_km: float) -> Position:
 
 
 def _same_backbone(classifier: nn.Module, regressor: ResNetGPS) -> bool:
-    theirs = classifier.state_dict()
+    weights = classifier.state_dict()
     return all(
-        name in theirs and torch.equal(value, theirs[name]) for name, value in regressor.resnet.state_dict().items()
+        name in weights and torch.equal(value, weights[name]) for name, value in regressor.resnet.state_dict().items()
     )

@@ -119,7 +119,7 @@ def test_prepare_reports_each_step(tmp_path: Path) -> None:
         ["2", "photos in train.csv"],
         ["-1", "not in train_clean.csv"],
         ["1", "kept: 1 landmarks in 1 countries"],
-        ["1", "of them without author and licence: not in train_attribution.csv"],
+        ["1", "of them without author and licence (not in train_attribution.csv)"],
     ]
     again = run(*arguments)
     assert again.exit_code == 2

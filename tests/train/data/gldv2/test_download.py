@@ -171,7 +171,7 @@ def test_photos_that_no_shard_holds_are_told_once_all_are_finished(
     monkeypatch.setattr(download, "SHARDS", 3)
     manifest = write_manifest(13)
     assert fetch(manifest, range(2)).failures == ()
-    assert fetch(manifest, range(3)).failures == (Failure(photo_id(12), "it is in none of the finished shards"),)
+    assert fetch(manifest, range(3)).failures == (Failure(photo_id(12), "not in any shard"),)
 
 
 def hostile_tar(jpeg: Any, photo_id: Callable[[int], str], victim: Path) -> bytes:
@@ -230,14 +230,14 @@ def test_a_shard_that_is_no_sound_tar_is_a_failure(
     mirror.add_shard(0, damage(tar_of({member(0): jpeg(0), member(1): jpeg(1, 300, 200)})))
     (failure,) = fetch(write_manifest(2), [0]).failures
     assert failure.item == "images_000"
-    assert "no sound tar" in failure.reason
+    assert "not a valid tar" in failure.reason
 
 
 def test_a_strange_checksum_file_is_a_failure(fetch: Shards, mirror: Any, tar_of: Any, write_manifest: Any) -> None:
     mirror.add_shard(0, tar_of({}))
     mirror.files["/md5sum/train/md5.images_000.txt"] = b"<html>"
     (failure,) = fetch(write_manifest(2), [0]).failures
-    assert "holds no MD5" in failure.reason
+    assert "has no MD5" in failure.reason
 
 
 @pytest.mark.usefixtures("three_shards")
@@ -342,8 +342,8 @@ def test_a_part_of_the_manifest_in_another_form_will_do(write_manifest: Any, tmp
     [
         ("file,land\na.jpg,FR\n", "lacks the column.* country"),
         ("file,country\n", "has no rows"),
-        ("file,country\nphotos/a.jpg,FR\n", r"photos/a\.jpg' is no photo of landmarks"),
-        ("file,country\n../0/0/0/0000000000000001.jpg,FR\n", "is no photo of landmarks"),
+        ("file,country\nphotos/a.jpg,FR\n", r"photos/a\.jpg' is not a photo of Google Landmarks"),
+        ("file,country\n../0/0/0/0000000000000001.jpg,FR\n", "is not a photo of Google Landmarks"),
         ("file,country\n0/0/0/0000000000000001.jpg,FR\n", "lacks the column.* url"),
     ],
 )

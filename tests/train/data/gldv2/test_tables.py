@@ -103,7 +103,7 @@ def test_damaged_lines_and_ids_are_counted(write: Callable[..., Path]) -> None:
 def test_shards_are_of_bounded_size_ordered_and_the_same_every_time(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "ROWS_A_SHARD", 2)
+    monkeypatch.setattr(tables, "ROWS_PER_SHARD", 2)
     folder = write()
     join(folder, all_photos=True)
     first = {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
@@ -119,22 +119,25 @@ def test_shards_are_of_bounded_size_ordered_and_the_same_every_time(
         ({"train": None}, r"train\.csv: is missing\. Fetch it from https"),
         ({"train_clean": "landmark,images\n1,a\n"}, "train_clean.csv: lacks the column.* landmark_id"),
         ({"train_attribution": ""}, "lacks the column"),
-        ({"train": TABLES["train.csv"] + f"{A},again,1\n"}, f"train.csv: names more than once: {A}"),
+        ({"train": TABLES["train.csv"] + f"{A},again,1\n"}, f"train.csv: has duplicates: {A}"),
         (
             {"train_attribution": TABLES["train_attribution.csv"] * 2},
-            f"train_attribution.csv: names more than once: {A}",
+            f"train_attribution.csv: has duplicates: {A}",
         ),
-        ({"train_label_to_category": "landmark_id,category\n1,a\n1,b\n"}, "category.csv: names more than once: 1"),
+        ({"train_label_to_category": "landmark_id,category\n1,a\n1,b\n"}, "category.csv: has duplicates: 1"),
         ({"train": "id,url,landmark_id\n"}, "train.csv has no rows"),
         ({"places": "landmark_id,lat,lon,country\n77,1,1,FR\n"}, "no photo is left: .*4 landmark not in the table"),
         ({"places": "landmark_id,lat,lon,country\n"}, "places.csv: has no rows"),
         ({"places": "landmark_id,latitude,lon,country\n"}, "lacks the column.* lat. It has landmark_id, latitude"),
-        ({"places": "landmark_id,lat,lon,country\n1,1,1,FR\n2,91,0,FR\n3,0,0,France\n"}, r"line 3: .*91.*1 more lines"),
-        ({"places": "landmark_id,lat,lon,country\n1,1,1,fr\n"}, "line 2: .*'fr' is no ISO"),
+        (
+            {"places": "landmark_id,lat,lon,country\n1,1,1,FR\n2,91,0,FR\n3,0,0,France\n"},
+            r"line 3: .*91.*1 more invalid lines",
+        ),
+        ({"places": "landmark_id,lat,lon,country\n1,1,1,fr\n"}, "line 2: .*'fr' is not an ISO"),
         ({"places": "landmark_id,lat,lon,country\n1,nan,1,FR\n"}, "line 2: .*nan"),
         ({"places": "landmark_id,lat,lon,country\n1,north,1,FR\n"}, "line 2: .*north"),
         ({"places": "landmark_id,lat,lon,country\none,1,1,FR\n"}, "line 2: .*one"),
-        ({"places": "landmark_id,lat,lon,country\n1,1,1,FR\n1,1,1,FR\n"}, "line 3: landmark 1 stands there twice"),
+        ({"places": "landmark_id,lat,lon,country\n1,1,1,FR\n1,1,1,FR\n"}, "line 3: landmark 1 is a duplicate"),
         ({"places": None}, "places.csv: cannot be read"),
     ],
 )
@@ -161,13 +164,13 @@ def test_binary_tables_are_refused(write: Callable[..., Path]) -> None:
 def test_an_earlier_manifest_is_replaced_only_when_asked_and_nothing_else_ever(write: Callable[..., Path]) -> None:
     folder = write()
     join(folder)
-    with pytest.raises(ManifestError, match=r"is there already.*--force"):
+    with pytest.raises(ManifestError, match=r"already exists.*--force"):
         join(folder)
     write(places="landmark_id,lat,lon,country\n2,1,1,FR\n")
     assert join(folder, force=True).kept == 1
     assert [row["country"] for row in rows(folder)] == ["FR"]
     (folder / "out" / "diary.txt").write_text("dear")
-    with pytest.raises(ManifestError, match="more than a manifest"):
+    with pytest.raises(ManifestError, match="other files than a manifest"):
         join(folder, force=True)
     assert (folder / "out" / "diary.txt").read_text() == "dear"
 

@@ -17,7 +17,7 @@ from triovision.train.evaluation.calibration import fit_half
 from triovision.train.evaluation.predict import evaluate
 from triovision.train.export import ensemble_members as answers_module
 from triovision.train.export.ensemble import held_out_photos
-from triovision.train.export.ensemble_members import density_at, member_answers
+from triovision.train.export.ensemble_members import density_at, member_predictions
 
 from .conftest import KNOWN, A, B, Study
 
@@ -45,8 +45,8 @@ def test_the_card_says_what_was_fitted_on_what_and_the_model_answers(study: Stud
     # Only known places: the second model learnt from the new ones.
     photos = held_out_photos([read_card(study.models / name) for name in (A, B)], study.manifest)
     assert photos.columns == (KNOWN,)
-    assert f"{len(photos.fit)} photos that no member had learnt from, splits known_places" in card.calibration.fitted_on
-    assert "cannot be told" not in card.calibration.fitted_on
+    assert f"{len(photos.fit)} photos that no member was trained on, splits known_places" in card.calibration.fitted_on
+    assert "are unknown" not in card.calibration.fitted_on
     assert card.provenance.manifest_sha256 == study.manifest.sha256
     assert card.calibration.radius_factor != 1
     assert list(card.metrics) == ["known_places"]
@@ -76,8 +76,8 @@ def test_answers_are_kept_and_a_killed_fit_asks_only_for_the_rest(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, rows, ticks = load_model(A, "cpu"), np.arange(6), []
-    monkeypatch.setattr(answers_module, "_BATCH", 2)
-    whole = member_answers(model, study.manifest, rows, tmp_path / "one", lambda: None)
+    monkeypatch.setattr(answers_module, "_BATCH_SIZE", 2)
+    whole = member_predictions(model, study.manifest, rows, tmp_path / "one", lambda: None)
     asked: list[int] = []
     real = model.predict
 
@@ -89,9 +89,9 @@ def test_answers_are_kept_and_a_killed_fit_asks_only_for_the_rest(
 
     monkeypatch.setattr(model, "predict", killed)
     with pytest.raises(KeyboardInterrupt):
-        member_answers(model, study.manifest, rows, tmp_path / "two", lambda: None)
+        member_predictions(model, study.manifest, rows, tmp_path / "two", lambda: None)
     asked.clear()
-    rest = member_answers(model, study.manifest, rows, tmp_path / "two", lambda: ticks.append(1))
+    rest = member_predictions(model, study.manifest, rows, tmp_path / "two", lambda: ticks.append(1))
     assert sum(asked) <= 3  # the unreadable photo is no question
     assert len(ticks) == len(rows)
     np.testing.assert_allclose(rest.probability, whole.probability, rtol=1e-4)
@@ -121,7 +121,7 @@ def test_a_foreign_member_is_disclosed(study: Study) -> None:
     result = train_ensemble(study)
     assert result.exit_code == 0, result.output
     made = read_card(study.models / "ensemble.noise")
-    assert f"what {B} learnt from cannot be told" in made.calibration.fitted_on
+    assert f"the training photos of {B} are unknown" in made.calibration.fitted_on
     assert set(made.metrics) == {"new_places", "known_places"}
 
 
@@ -130,8 +130,8 @@ def test_a_foreign_member_is_disclosed(study: Study) -> None:
     [
         ((A,), "ensemble.noise", "two or more"),
         ((A, A), "ensemble.noise", "two or more"),
-        ((A, "no.model"), "ensemble.noise", "no.model: is no model on this machine"),
-        ((A, B), "Ensemble", "is no id"),
+        ((A, "no.model"), "ensemble.noise", "no.model: is not installed"),
+        ((A, B), "Ensemble", "is not a valid id"),
         ((A, B), A, "is another model"),
     ],
 )
@@ -158,7 +158,7 @@ def test_photos_that_a_member_learnt_from_are_refused(study: Study) -> None:
     edit(study.models / B, provenance=made | {"recipe": {"data": {"validation_splits": []}}})
     result = train_ensemble(study)
     assert result.exit_code == 2
-    assert f"no split was held out by all members: {A} held out" in result.stderr
+    assert f"has no split that all members held out ({A}: " in result.stderr
     edit(study.models / B, provenance=made | {"manifest_sha256": "other"})
     assert f"{B}: was trained on another manifest" in train_ensemble(study).stderr
     assert not (study.models / "ensemble.noise").exists()
@@ -168,7 +168,7 @@ def test_members_that_share_no_country_are_refused(study: Study) -> None:
     edit(study.models / B, labels=["US", "JP", "GB"])
     result = train_ensemble(study)
     assert result.exit_code == 2
-    assert "shares no country" in result.stderr
+    assert "has no country in common" in result.stderr
 
 
 def test_a_stand_in_that_held_more_out_is_fitted_in_a_members_place(
@@ -190,8 +190,8 @@ def test_a_stand_in_that_held_more_out_is_fitted_in_a_members_place(
     ("stand_in", "words"),
     [
         ("nonsense", "MEMBER=MODEL"),
-        (f"{B}=no.model", "no.model: is no model on this machine"),
-        (f"no.model={A}", "no.model: is no member"),
+        (f"{B}=no.model", "no.model: is not installed"),
+        (f"no.model={A}", "no.model: is not a member"),
         (f"{B}={A}", f"{A}: has other labels than {B}"),
     ],
 )

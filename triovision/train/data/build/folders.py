@@ -1,4 +1,4 @@
-"""Make a manifest of a folder of photos, and a report of all that was odd about them."""
+"""Manifest of a folder of photos, with a report of excluded photos and problems."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KEPT: Final = "kept"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatherOptions:
-    """How a manifest is made.
+    """Options of building a manifest.
 
     Attributes:
-        table: CSV or Parquet file that lists the photos with their country and/or position; all in the folder if None.
-        source: Where the photos come from, for the column `source`; the folder's name when None.
-        duplicates: Which duplicates stay: all of them, all but exact ones, or none.
-        max_distance: Bits by which the perceptual hashes of near-duplicates may differ.
+        table: CSV or Parquet file with the country and/or position of the photos; None for all photos of the folder.
+        source: Value of the column `source`; None for the name of the folder.
+        duplicates: Duplicates to keep: all, all but exact ones, or none.
+        max_distance: Largest number of differing bits of the hashes of near-duplicates.
         workers: Processes that read photos; 0 reads in this one.
     """
 
@@ -54,13 +54,13 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class Gathering:
-    """What was found.
+    """A manifest and its report.
 
     Attributes:
-        photos: The manifest's table, sorted by `file`: the usual columns, those of the table of labels, and `width`,
-            `height` (pixels), `taken_at` (ISO 8601), `phash` (16 hexadecimal digits) and `twin`: the first photo of the
-            group of near-duplicates that the photo belongs to, empty for that first one and for all others.
-        report: Columns `file, kind, reason, twin`: everything that was left out or is odd.
+        photos: Table of the manifest, sorted by `file`: the usual columns, those of the table of labels, and `width`,
+            `height` (pixels), `taken_at` (ISO 8601), `phash` (16 hexadecimal digits) and `twin`: the first photo of
+            the group of near-duplicates, empty for that photo and for photos without near-duplicates.
+        report: Columns `file, kind, reason, twin`: excluded photos and problems.
     """
 
     photos: pd.DataFrame
@@ -73,25 +73,25 @@ def gather(
     options: GatherOptions,
     progress: Callable[[Outcomes, int], Outcomes] = lambda outcomes, _: outcomes,
 ) -> Gathering:
-    """Read all photos below a folder and say where each was taken.
+    """Read all photos below a folder and look up where each was taken.
 
-    The country is the one that the table states, else the one that a folder of the path is named by, else the one that
-    the position lies in. The position is that of the table, else the camera's. The place is that of the table, else the
-    folder below the country's, else a cell of 0.1 degrees around the position, else the photo's folder.
+    The country is that of the table, else that of a folder named after a country, else that of the position. The
+    position is that of the table, else that of EXIF. The place is that of the table, else the folder below that of
+    the country, else a cell of 0.1 degrees around the position, else the folder of the photo.
 
     Args:
         folder: Folder of the photos.
-        root: Folder that the manifest will lie in and `file` is relative to: `folder` or one above it.
-        options: How it is made.
-        progress: Wraps the outcomes, whose number is its second argument, to show how far the reading is.
+        root: Folder of the manifest, to which `file` is relative: `folder` or one above it.
+        options: See `GatherOptions`.
+        progress: Wraps the outcomes, whose number is its second argument, with a progress bar.
 
     Raises:
-        ManifestError: If `root` does not hold `folder`, or the table of labels cannot be used.
+        ManifestError: If `folder` is not below `root`, or the table of labels is not valid.
     """
     below = _below(folder, root)
     labels, problems = read_labels(options.table, folder) if options.table else (None, [])
-    files, passed_over = find_photos(folder)
-    problems += passed_over
+    files, skipped = find_photos(folder)
+    problems += skipped
     if labels is not None:
         problems += _not_matched(files, labels)
         files = [file for file in files if file in labels]
@@ -134,16 +134,16 @@ def _row(photo: PhotoFile, listed: Label, source: str) -> tuple[_Row, list[Probl
     position = listed.position or photo.position
     stated = listed.country or by_folders.country
     located = country_at(*position) if position else None
-    odd = []
+    problems = []
     if position is None:
-        odd.append(Problem(photo.file, "no position", "neither a table nor the camera gives one"))
+        problems.append(Problem(photo.file, "no position", "neither the table nor EXIF has one"))
     elif stated and located and stated != located:
         who = "the table" if listed.country else "the folder"
         where = f"the position {position[0]:.4f}, {position[1]:.4f} lies in {located}"
-        odd.append(Problem(photo.file, "country conflict", f"{who} says {stated}, {where}: {stated} was taken"))
+        problems.append(Problem(photo.file, "country conflict", f"{who} says {stated}, {where}: {stated} was taken"))
     if not (stated or located):
         reason = "its position is on the high seas" if position else "no folder of its path is named by a country"
-        odd.append(Problem(photo.file, "no country", f"{reason}: {LEFT_OUT}"))
+        problems.append(Problem(photo.file, "no country", f"{reason}: {LEFT_OUT}"))
     lat_deg, lon_deg = position or (math.nan, math.nan)
     folder = PurePosixPath(photo.file).parent
     columns = {
@@ -161,18 +161,18 @@ def _row(photo: PhotoFile, listed: Label, source: str) -> tuple[_Row, list[Probl
         "phash": f"{photo.phash:016x}",
         "twin": "",
     }
-    return _Row(photo, columns), odd
+    return _Row(photo, columns), problems
 
 
 def _cell(lat_deg: float, lon_deg: float) -> str:
-    """Name of the cell of 0.1 by 0.1 degrees, by its south-western corner; 180 and -180 are one meridian."""
+    """Name of the cell of 0.1 by 0.1 degrees by its south-western corner; 180 and -180 are the same meridian."""
     south = min(math.floor(lat_deg * 10), 899)
     west = (math.floor(lon_deg * 10) + 1800) % 3600 - 1800
     return f"cell_{south / 10:.1f}_{west / 10:.1f}"
 
 
 def _without_duplicates(rows: list[_Row], options: GatherOptions) -> tuple[list[_Row], list[Problem]]:
-    """Rows that stay, sorted by file, near-duplicates marked."""
+    """Rows without dropped duplicates, sorted by file, with near-duplicates marked."""
     exact = _exact_duplicates(rows)
     keep_exact, drop_near = options.duplicates == "keep", options.duplicates == "drop-all"
     problems = [
@@ -199,7 +199,7 @@ def _duplicate(row: _Row, first: _Row, kind: str, reason: str) -> Problem:
 
 
 def _exact_duplicates(rows: list[_Row]) -> list[tuple[_Row, _Row]]:
-    """Each row whose bytes stand in a better one, and that one: with a country, a position, and first by name."""
+    """Pairs of a row and the preferred row with the same bytes: with a country, a position, and first by name."""
     groups = defaultdict(list)
     for row in sorted(
         rows, key=lambda row: (not row.columns["country"], math.isnan(row.columns["lat"]), row.photo.file)
@@ -209,7 +209,7 @@ def _exact_duplicates(rows: list[_Row]) -> list[tuple[_Row, _Row]]:
 
 
 def _near_duplicates(rows: list[_Row], max_distance: int) -> list[tuple[_Row, _Row]]:
-    """Each row that has a near-duplicate before it, and the first of its group."""
+    """Pairs of a row and the first row of its group of near-duplicates."""
     groups = duplicate_groups(np.array([row.photo.phash for row in rows], np.uint64), max_distance)
     return [(row, rows[first]) for i, (row, first) in enumerate(zip(rows, groups, strict=True)) if first != i]
 

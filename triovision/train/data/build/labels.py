@@ -1,4 +1,4 @@
-"""What is said of a photo beside its own bytes: by the folders that it lies in, and by a table."""
+"""Labels of photos: country, position and place from folder names or a table."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _NAMES: Final = {
     "lat": ("lat", "latitude", "lat_deg"),
     "lon": ("lon", "lng", "long", "longitude", "lon_deg"),
 }
-"""Columns of a table by the names that they go under, in any case, the first found being taken."""
+"""Accepted names of columns, case-insensitive; the first one present is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What somebody says of a photo.
+    """Label of a photo.
 
     Attributes:
         country: ISO 3166-1 alpha-2 code, or empty.
         position: `(lat_deg, lon_deg)`, or None.
         place: Place within the country, or empty.
-        others: Whatever else the table says, by column.
+        others: Other columns of the table.
     """
 
     country: str = ""
@@ -41,10 +41,10 @@ class Label:
 
 
 def label_of_folders(file: str) -> Label:
-    """Country of the topmost folder that is named by one, and as place the path of a folder below it.
+    """Country of the topmost folder named after one; the place is the path if there is a folder below it.
 
     Args:
-        file: Path of a photo, parts joined by `/`, such as `"France/Paris/1.jpg"`.
+        file: Path of a photo, separated by `/`, such as `"France/Paris/1.jpg"`.
     """
     folders = PurePosixPath(file).parent.parts
     for depth, folder in enumerate(folders):
@@ -54,15 +54,15 @@ def label_of_folders(file: str) -> Label:
 
 
 def read_labels(path: Path, folder: Path) -> tuple[dict[str, Label], list[Problem]]:
-    """Read a table that lists photos.
+    """Read a table of labels.
 
     Args:
-        path: CSV or Parquet. One column names the file, below `folder` or in full; others may give `country` (code, or
-            name in English or French), `lat` and `lon`, `place`; all others are kept.
+        path: CSV or Parquet file with a column of file names, relative to `folder` or absolute, and optionally
+            `country` (code, or name in English or French), `lat` and `lon`, `place`; other columns are kept.
         folder: Folder of the photos.
 
     Returns:
-        Labels by file, as paths below `folder` joined by `/`; and the rows that cannot be used, or only in part.
+        Labels by file, relative to `folder` with `/`; and problems of rows that are not valid.
 
     Raises:
         ManifestError: If the table cannot be read or lacks the columns.
@@ -75,7 +75,7 @@ def read_labels(path: Path, folder: Path) -> tuple[dict[str, Label], list[Proble
         written = row[columns["file"]]
         file = _below(folder, written)
         if file is None or file in labels:
-            reason = "it is listed again: the first row counts" if file else "its path leads out of the folder"
+            reason = "duplicate row: the first one is used" if file else "its path is outside the folder"
             problems.append(Problem(file or written, "bad row", reason))
             continue
         given = {name: row[column].strip() for name, column in columns.items()}
@@ -87,18 +87,18 @@ def read_labels(path: Path, folder: Path) -> tuple[dict[str, Label], list[Proble
 
 def _find_columns(path: Path, present: Iterable[str]) -> dict[str, str]:
     by_name = {column.strip().lower(): column for column in reversed(list(present))}
-    found = {
+    columns = {
         field: next(by_name[name] for name in names if name in by_name)
         for field, names in _NAMES.items()
         if any(name in by_name for name in names)
     }
-    if "file" not in found or not ("country" in found or {"lat", "lon"} <= found.keys()):
+    if "file" not in columns or not ("country" in columns or {"lat", "lon"} <= columns.keys()):
         raise ManifestError(
             str(path),
             f"has the columns {', '.join(present)}",
             "Name one `file` and others `country`, or `lat` and `lon`, separated by commas",
         )
-    return found
+    return columns
 
 
 def _below(folder: Path, written: str) -> str | None:
@@ -112,7 +112,7 @@ def _label(given: Mapping[str, str], others: dict[str, str]) -> tuple[Label, lis
     reasons = []
     country = country_code(given.get("country", "")) or ""
     if given.get("country") and not country:
-        reasons.append(f"its country {given['country']!r} is none that is known: it was ignored")
+        reasons.append(f"its country {given['country']!r} is unknown and was ignored")
     position = None
     lat, lon = given.get("lat", ""), given.get("lon", "")
     if lat or lon:
@@ -121,5 +121,5 @@ def _label(given: Mapping[str, str], others: dict[str, str]) -> tuple[Label, lis
             check_position(*position)
         except ValueError:
             position = None
-            reasons.append(f"its position {lat!r}, {lon!r} is none on Earth: it was ignored")
+            reasons.append(f"its position {lat!r}, {lon!r} is not valid and was ignored")
     return Label(country, position, others.pop("place", ""), others), reasons

@@ -1,4 +1,4 @@
-"""Find the photos below a folder and read what a manifest needs of each, in several processes."""
+"""Search for photos in a folder, and parallel reading of their metadata and hashes."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ SUFFIXES: Final = frozenset(
         ".tiff",
     }
 )
-"""Endings of files that are taken for photos; what they really are is told by their content."""
+"""Suffixes of files that are read as photos; the format is detected from the content."""
 
-# A hash looks at 32 x 32 pixels: small pictures decode faster.
+# A hash uses 32 x 32 pixels, and small images decode faster.
 _LIMITS = PhotoLimits(min_long_side_px=256, min_short_side_px=192, max_long_side_px=512)
-_CHUNK = 32
+_CHUNK_SIZE = 32
 
 
 class Problem(NamedTuple):
-    """What is to be said of a file: one row of the report."""
+    """Problem of a file: one row of the report."""
 
     file: str
     kind: str
@@ -51,16 +51,16 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PhotoFile:
-    """What was read from one photo.
+    """Metadata and hashes of a photo.
 
     Attributes:
-        file: Path below the folder, parts joined by `/`.
-        sha256: Hash of the file's bytes.
+        file: Path relative to the folder, with `/`.
+        sha256: SHA-256 of the file.
         phash: Perceptual hash, 64 bits.
         width: Width in pixels, upright.
         height: Height in pixels, upright.
-        taken_at: Time of the shot in ISO 8601; empty where the camera wrote none.
-        position: `(lat_deg, lon_deg)` that the camera wrote, or None.
+        taken_at: Time of EXIF in ISO 8601, or empty.
+        position: `(lat_deg, lon_deg)` of EXIF, or None.
     """
 
     file: str
@@ -73,90 +73,88 @@ class PhotoFile:
 
 
 def find_photos(folder: Path) -> tuple[list[str], list[Problem]]:
-    """Walk a folder. Links are not followed, hidden files and folders not entered.
+    """Search a folder recursively, without links and hidden files and folders.
 
     Args:
-        folder: Where to look, all levels down.
+        folder: Folder to search.
 
     Returns:
-        Files that look like photos, as sorted paths below `folder` joined by `/`; and everything that was passed over.
+        Sorted paths of files with the suffix of a photo, relative to `folder` with `/`; and skipped entries.
     """
     photos: list[str] = []
-    passed_over: list[Problem] = []
+    skipped: list[Problem] = []
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
         try:
             with os.scandir(folder / prefix) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                sorted_entries = sorted(entries, key=lambda entry: entry.name)
         except OSError as exc:
-            passed_over.append(Problem(_shown(prefix or "."), "unreadable folder", str(exc.strerror)))
+            skipped.append(Problem(_shown(prefix or "."), "unreadable folder", str(exc.strerror)))
             continue
-        for entry in found:
+        for entry in sorted_entries:
             path = prefix + entry.name
-            problem = _passed_over(entry)
+            problem = _skipped(entry)
             if problem is not None:
-                passed_over.append(Problem(_shown(path), *problem))
+                skipped.append(Problem(_shown(path), *problem))
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append(path + "/")
             else:
                 photos.append(path)
-    return sorted(photos), passed_over
+    return sorted(photos), skipped
 
 
-def _passed_over(entry: os.DirEntry[str]) -> tuple[str, str] | None:
-    """Kind and reason, or None for a folder to enter or a photo to read."""
+def _skipped(entry: os.DirEntry[str]) -> tuple[str, str] | None:
+    """Kind and reason of a skipped entry; None for a folder or a photo."""
     problem = None
     if entry.name.startswith("."):
         problem = "hidden", "its name starts with a dot"
     elif entry.name != _shown(entry.name):
-        problem = "unreadable", "its name is no UTF-8 text"
+        problem = "unreadable", "its name is not UTF-8"
     elif entry.is_symlink():
         problem = "link", "symbolic links are not followed"
     elif not entry.is_dir(follow_symlinks=False):
         if not entry.is_file(follow_symlinks=False):
             problem = "not a photo", "it is a device, pipe or socket"
         elif Path(entry.name).suffix.lower() not in SUFFIXES:
-            problem = "not a photo", "its name has no ending of a photo"
+            problem = "not a photo", "its name has no suffix of a photo"
     return problem
 
 
 def _shown(path: str) -> str:
-    """The path as text that can be written; bytes that are no UTF-8 are shown in hexadecimal."""
+    """The path as valid text, with bytes that are not UTF-8 in hexadecimal."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def read_photo_files(folder: Path, files: Sequence[str], workers: int) -> Iterator[PhotoFile | Problem]:
-    """Read photos in parallel processes; what cannot be read becomes a problem and the others go on.
-
-    A file that kills the process that reads it (a fault in a decoder) is found and reported as well.
+    """Read photos in parallel processes; unreadable ones, even those that crash the decoder, are problems.
 
     Args:
-        folder: What `files` are relative to.
+        folder: Folder that `files` are relative to.
         files: Photos to read.
-        workers: Processes; 0 reads in this one.
+        workers: Number of processes; 0 reads in this one.
 
     Yields:
-        One outcome a file, in any order.
+        One outcome per file, in any order.
     """
     for outcomes in map_in_processes(
-        partial(_read, folder), files, workers=workers, chunk_size=_CHUNK, on_crash=_crashed
+        partial(_read, folder), files, workers=workers, chunk_size=_CHUNK_SIZE, on_crash=_crash
     ):
         yield from outcomes
 
 
-def _crashed(file: str) -> PhotoFile | Problem:
-    return Problem(file, "unreadable", "its content makes the decoder crash")
+def _crash(file: str) -> PhotoFile | Problem:
+    return Problem(file, "unreadable", "its content crashes the decoder")
 
 
 def _read(folder: Path, file: str) -> PhotoFile | Problem:
     try:
         with (folder / file).open("rb") as opened:
-            # One byte more than is allowed is enough for the refusal, whatever the file's real size.
+            # One byte more than the limit is enough to reject the file.
             data = opened.read(_LIMITS.max_bytes + 1)
         photo = read_photo(data, file, _LIMITS)
     except OSError as exc:
-        return Problem(file, "unreadable", f"it cannot be opened ({exc.strerror})")
+        return Problem(file, "unreadable", f"cannot be opened ({exc.strerror})")
     except PhotoError as exc:
         return Problem(file, "unreadable", exc.reason)
     return PhotoFile(

@@ -1,4 +1,4 @@
-"""A whole download: many shards or photos at a time, every failure counted, and a manifest of what came."""
+"""Parallel download of shards or photos, with a list of failures and a manifest of the photos present."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MANIFEST = "manifest.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a download has come to.
+    """Outcome of a download.
 
     Attributes:
-        present: Ids of the wanted photos that are here, as numbers.
-        failures: Shards and photos that are missing, and why.
+        present: Ids of the requested photos that are present, as numbers.
+        failures: Missing shards and photos with the reason.
     """
 
     present: NDArray[np.uint64]
@@ -37,13 +37,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Tasks that bring photos into a folder; made by `shard_download` or `sample_download`.
+    """Download tasks, built by `shard_download` or `sample_download`.
 
     Attributes:
-        manifest: Table that the photos are of.
-        folder: Where they go.
-        transfer: Fetches.
-        tasks: What to do, by the name of the shard or photo; each gives the failures within it.
+        manifest: Manifest of the photos.
+        folder: Folder of the photos.
+        transfer: HTTP transfer.
+        tasks: Tasks by shard or photo, which return their failures.
     """
 
     manifest: Path
@@ -52,14 +52,14 @@ class Download:
     tasks: Mapping[str, Callable[[], Sequence[Failure]]]
 
     def run(self, threads: int, on_done: Callable[[str, Sequence[Failure]], None]) -> Outcome:
-        """Do all tasks; one that fails does not stop the others.
+        """Run all tasks; a failed task does not stop the others.
 
         Args:
-            threads: Tasks at a time.
-            on_done: Called with the name and the failures of each task as it ends, from this thread.
+            threads: Number of threads.
+            on_done: Called in this thread with the name and the failures of each finished task.
 
         Returns:
-            What is here and what is missing.
+            Present and missing photos.
         """
         failures: list[Failure] = []
         with ThreadPoolExecutor(threads) as pool:
@@ -67,9 +67,9 @@ class Download:
             try:
                 for future in as_completed(futures):
                     name = futures[future]
-                    found = _outcome(name, future)
-                    failures += found
-                    on_done(name, found)
+                    task_failures = _outcome(name, future)
+                    failures += task_failures
+                    on_done(name, task_failures)
             except BaseException:
                 self.transfer.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -79,7 +79,7 @@ class Download:
         return Outcome(present, tuple(sorted(failures)))
 
     def write(self, outcome: Outcome) -> None:
-        """Write `failures.csv` and, if any photo is here, `manifest.parquet` into the folder."""
+        """Write `failures.csv` and, if any photo is present, `manifest.parquet` into the folder."""
         root = self.folder.root
         if outcome.failures:
             self.folder.report(outcome.failures)
@@ -89,29 +89,29 @@ class Download:
             write_present(self.manifest, outcome.present, root / MANIFEST)
 
     def _in_no_shard(self, present: NDArray[np.uint64], known: set[str]) -> Iterable[Failure]:
-        """Photos that nothing accounts for, once every shard is finished."""
+        """Missing photos without another failure, once every shard is finished."""
         if any(self.folder.finished(shard_name(number)) is None for number in range(SHARDS)):
             return []
         ids = (f"{key:016x}" for key in self.folder.absent(present))
-        return [Failure(photo, "it is in none of the finished shards") for photo in ids if photo not in known]
+        return [Failure(photo, "not in any shard") for photo in ids if photo not in known]
 
 
 def shard_download(
     manifest: Path, out: Path, form: SmallJpeg, transfer: Transfer, shards: Iterable[int], base_url: str
 ) -> Download:
-    """Fetch the photos of a manifest by the official tar shards.
+    """Download the photos of a manifest in the official tar shards.
 
     Args:
-        manifest: Manifest that `prepare` wrote, or some of its rows.
-        out: Folder to fill; one that was begun is gone on with.
-        form: How photos are stored.
-        transfer: Fetches.
+        manifest: Manifest of `prepare`, or some of its rows.
+        out: Folder of the photos; an unfinished one is resumed.
+        form: Format of the photos.
+        transfer: HTTP transfer.
         shards: Numbers of the shards, 0 to 499.
-        base_url: Address above `train/` and `md5sum/train/`.
+        base_url: URL of the parent of `train/` and `md5sum/train/`.
 
     Raises:
-        ManifestError: If the manifest cannot be used.
-        DownloadError: If the folder was begun with other photos or another form.
+        ManifestError: If the manifest is not valid.
+        DownloadError: If the folder has other photos or another format.
         OSError: If the folder cannot be written.
     """
     folder = PhotoFolder(out, photo_keys(manifest), form)
@@ -122,15 +122,15 @@ def shard_download(
 def sample_download(
     manifest: Path, out: Path, form: SmallJpeg, transfer: Transfer, per_country: int, seed: int
 ) -> Download:
-    """Fetch a sample of each country, each photo by its own address. Arguments and errors as in `shard_download`.
+    """Download a sample of each country, each photo from its own URL; errors as in `shard_download`.
 
     Args:
         manifest: Manifest with the column `url`.
-        out: Folder to fill; one that was begun is gone on with.
-        form: How photos are stored.
-        transfer: Fetches.
-        per_country: Most photos of a country.
-        seed: Another seed, another sample.
+        out: Folder of the photos; an unfinished one is resumed.
+        form: Format of the photos.
+        transfer: HTTP transfer.
+        per_country: Largest number of photos per country.
+        seed: Seed of the sample.
     """
     urls = sample_urls(manifest, per_country, seed)
     folder = PhotoFolder(out, np.fromiter(urls, np.uint64, len(urls)), form)

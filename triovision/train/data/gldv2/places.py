@@ -1,4 +1,4 @@
-"""The table that says where landmarks are: checked row by row, because everything trained later believes it."""
+"""Table of the positions and countries of landmarks, with strict checks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ COLUMNS = ("landmark_id", "lat", "lon", "country")
 
 
 def read_places(path: Path) -> pd.DataFrame:
-    """Read and check a landmark-to-place table.
+    """Read and check a table of landmarks.
 
     Args:
         path: CSV with the columns `landmark_id`, `lat` and `lon` (degrees WGS 84) and `country` (ISO 3166-1 alpha-2).
 
     Returns:
-        One row a landmark: `landmark_id` int64, `lat` and `lon` float64, `country` text; NaN and None in the last three
-        where the table leaves any of them empty, because half a place is not to be trusted.
+        One row per landmark: `landmark_id` int64, `lat` and `lon` float64, `country` text; NaN and None in the last
+        three if any of them is empty.
 
     Raises:
-        ManifestError: If the file cannot be read, lacks a column, names a landmark twice, or holds a number, position
-            or country that makes no sense. The first such line is named.
+        ManifestError: If the file cannot be read, lacks a column, has a duplicate landmark, or an invalid
+            number, position or country; names the first such line.
     """
     rows: dict[int, tuple[float, float, str | None]] = {}
     faults: list[tuple[int, str]] = []
@@ -39,7 +39,7 @@ def read_places(path: Path) -> pd.DataFrame:
                 try:
                     landmark = int(row["landmark_id"])
                     if landmark in rows:
-                        raise ValueError(f"landmark {landmark} stands there twice")
+                        raise ValueError(f"landmark {landmark} is a duplicate")
                     rows[landmark] = _place(row)
                 except (TypeError, ValueError) as exc:
                     faults.append((reader.line_num, str(exc)))
@@ -47,7 +47,7 @@ def read_places(path: Path) -> pd.DataFrame:
         raise ManifestError(str(path), f"cannot be read as CSV ({exc})", "Give a UTF-8 CSV file with a header") from exc
     if faults:
         line, reason = faults[0]
-        more = f" (and {len(faults) - 1} more lines are wrong)" if len(faults) > 1 else ""
+        more = f" (and {len(faults) - 1} more invalid lines)" if len(faults) > 1 else ""
         raise ManifestError(
             f"{path}, line {line}", f"{reason}{more}", "Correct the line, or empty its fields to leave the landmark out"
         )
@@ -57,11 +57,11 @@ def read_places(path: Path) -> pd.DataFrame:
     return table.rename_axis("landmark_id").reset_index()
 
 
-def require_columns(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
-    """Raise ManifestError unless all wanted columns are among those found."""
-    if missing := [column for column in wanted if column not in found]:
+def require_columns(path: Path, present: Sequence[str], required: Sequence[str]) -> None:
+    """Raise ManifestError if a required column is missing."""
+    if missing := [column for column in required if column not in present]:
         raise ManifestError(
-            str(path), f"lacks the column(s) {', '.join(missing)}", f"It has {', '.join(found)}: rename or add"
+            str(path), f"lacks the column(s) {', '.join(missing)}", f"It has {', '.join(present)}: rename or add"
         )
 
 
@@ -71,5 +71,5 @@ def _place(row: Mapping[str, str | None]) -> tuple[float, float, str | None]:
         return float("nan"), float("nan"), None
     check_position(float(lat), float(lon))
     if not is_country(country):
-        raise ValueError(f"`country` {country!r} is no ISO 3166-1 alpha-2 code such as FR")
+        raise ValueError(f"`country` {country!r} is not an ISO 3166-1 alpha-2 code such as FR")
     return float(lat), float(lon), country

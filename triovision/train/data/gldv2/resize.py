@@ -1,4 +1,4 @@
-"""Photos made small on their way to the disk: 1.2 million of them fit on a laptop."""
+"""Resized JPEG files of downloaded photos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from triovision.photo import PhotoLimits, read_photo
 
 @dataclass(frozen=True, slots=True)
 class SmallJpeg:
-    """How photos are stored.
+    """Format of stored photos.
 
     Attributes:
         short_side_px: Shorter side; smaller photos keep their size.
@@ -25,14 +25,14 @@ class SmallJpeg:
     quality: int = 85
 
     def save(self, data: bytes, path: Path) -> None:
-        """Decode an untrusted photo, shrink it and store it upright, in sRGB and without EXIF.
+        """Decode an untrusted photo, resize it and write it upright, in sRGB and without EXIF.
 
         Args:
-            data: The whole file as it came.
-            path: Where the JPEG goes; it appears there whole or not at all.
+            data: Content of the photo.
+            path: JPEG file, written atomically.
 
         Raises:
-            PhotoError: If `data` is no photo that can be used.
+            PhotoError: If `data` is not a valid photo.
             OSError: If `path` cannot be written.
         """
         limits = PhotoLimits(min_long_side_px=self.short_side_px, min_short_side_px=self.short_side_px)

@@ -1,4 +1,4 @@
-"""Which photos of a manifest to fetch: all, or a sample of each country. And the manifest of those that came."""
+"""Photos of a manifest to download: all, or a sample of each country; and the manifest of those present."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYED = r"""
     CREATE VIEW keyed AS SELECT *, TRY_CAST('0x' || id AS UBIGINT) AS key,
         file = concat_ws('/', id[1], id[2], id[3], id) || '.jpg' AS sound
     FROM (SELECT *, regexp_extract(file, '([0-9a-f]{16})\.jpg$', 1) AS id FROM photos)"""
-# MD5 and not DuckDB's own hash, which may change with its version: the same seed is the same sample for ever.
+# MD5, because the hash of DuckDB may change with its version.
 _SAMPLE = """
     SELECT key, url FROM keyed QUALIFY $per_country >=
         row_number() OVER (PARTITION BY country ORDER BY md5($seed || ' ' || id), id) ORDER BY key"""
@@ -30,7 +30,7 @@ _PRESENT = """
 
 
 def photo_keys(manifest: Path) -> NDArray[np.uint64]:
-    """Ids of a manifest's photos as numbers, ascending.
+    """Ids of the photos of a manifest as numbers, ascending.
 
     Args:
         manifest: Folder of Parquet files that `prepare` wrote, or a Parquet or CSV file with some of its rows.
@@ -44,7 +44,7 @@ def photo_keys(manifest: Path) -> NDArray[np.uint64]:
 
 
 def sample_urls(manifest: Path, per_country: int, seed: int) -> dict[int, str]:
-    """Choose photos of each country at random; a larger sample of the same seed holds the smaller one.
+    """Sample photos of each country; with the same seed, a larger sample contains a smaller one.
 
     Args:
         manifest: As for `photo_keys`, with the column `url`.
@@ -63,7 +63,7 @@ def sample_urls(manifest: Path, per_country: int, seed: int) -> dict[int, str]:
 
 
 def write_present(manifest: Path, present: NDArray[np.uint64], path: Path) -> None:
-    """Write the rows of a manifest whose photos are here, as one Parquet file that appears whole.
+    """Write the rows of a manifest whose photos are present as one Parquet file, atomically.
 
     Args:
         manifest: As for `photo_keys`.
@@ -98,7 +98,9 @@ def _opened(manifest: Path, *columns: str) -> Iterator[duckdb.DuckDBPyConnection
             if not rows:
                 raise ManifestError(str(manifest), "has no rows", _PREPARE)
             if strange is not None:
-                raise ManifestError(str(manifest), f"`file` {strange!r} is no photo of landmarks v2", _PREPARE)
+                raise ManifestError(
+                    str(manifest), f"`file` {strange!r} is not a photo of Google Landmarks v2", _PREPARE
+                )
             yield connection
     except duckdb.Error as exc:
         raise ManifestError(str(manifest), f"cannot be read or written ({exc})", _PREPARE) from exc

@@ -1,4 +1,4 @@
-"""The official tar shards: fetched, checked against their MD5, emptied of the wanted photos and deleted."""
+"""Official tar shards: download, MD5 check, extraction of the requested photos and removal."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _MD5 = re.compile(rb"\s*([0-9a-f]{32})\b")
 
 
 def shard_name(number: int) -> str:
-    """Name of a shard without its ending, such as `images_007`."""
+    """Name of a shard without its suffix, such as `images_007`."""
     return f"images_{number:03}"
 
 
 def fetch_shard(number: int, base_url: str, folder: PhotoFolder, transfer: Transfer) -> tuple[Failure, ...]:
-    """Bring the wanted photos of a shard into the folder, unless that was finished before.
+    """Download the requested photos of a shard, unless it is finished.
 
     Args:
         number: Number of the shard, 0 to 499.
-        base_url: Address above `train/images_000.tar` and `md5sum/train/md5.images_000.txt`.
-        folder: Where the photos go.
-        transfer: Fetches.
+        base_url: URL of the parent of `train/images_000.tar` and `md5sum/train/md5.images_000.txt`.
+        folder: Folder of the photos.
+        transfer: HTTP transfer.
 
     Returns:
-        The shard's photos that cannot be used, and why.
+        Unusable photos of the shard with the reason.
 
     Raises:
-        DownloadError: If the shard cannot be fetched or is corrupt.
+        DownloadError: If the shard cannot be downloaded or is corrupt.
         OSError: If the disk cannot be written.
     """
     name = shard_name(number)
@@ -54,36 +54,36 @@ def fetch_shard(number: int, base_url: str, folder: PhotoFolder, transfer: Trans
 
 def _fetch(name: str, base_url: str, part: Path, transfer: Transfer) -> None:
     md5_url, url = f"{base_url}/md5sum/train/md5.{name}.txt", f"{base_url}/train/{name}.tar"
-    wanted = _MD5.match(transfer.read(md5_url, _MAX_MD5_BYTES))
-    if not wanted:
-        raise DownloadError(md5_url, "holds no MD5 checksum", "Check the base address")
-    for _ in range(2):  # what an earlier run left may be of another file: once more from the beginning
+    expected = _MD5.match(transfer.read(md5_url, _MAX_MD5_BYTES))
+    if not expected:
+        raise DownloadError(md5_url, "has no MD5 checksum", "Check --base-url")
+    for _ in range(2):  # a partial file of an earlier run may be of another version: try once more from the start
         transfer.save(url, part, _MAX_SHARD_BYTES)
         with part.open("rb") as file:
-            if hashlib.file_digest(file, _md5).hexdigest().encode() == wanted[1]:
+            if hashlib.file_digest(file, _md5).hexdigest().encode() == expected[1]:
                 return
         part.unlink()
     raise DownloadError(url, "does not have the MD5 checksum that the server states", "Try again later")
 
 
 def _md5() -> hashlib._Hash:
-    return hashlib.md5(usedforsecurity=False)  # what the data set is published with; against accidents
+    return hashlib.md5(usedforsecurity=False)  # published with the data set, against transfer errors
 
 
 def _extract(path: Path, folder: PhotoFolder) -> Iterator[Failure]:
-    """Store the wanted photos of a shard. Nothing of a member but its id and its content is used."""
+    """Write the requested photos of a shard; only the id and the content of a member are used."""
     try:
         with tarfile.open(path, "r:") as tar:
             for count, member in enumerate(tar):
                 if count > _MAX_MEMBERS:
-                    raise DownloadError(path.name, f"holds more than {_MAX_MEMBERS} files", "Use another server")
+                    raise DownloadError(path.name, f"has more than {_MAX_MEMBERS} files", "Use another server")
                 key = photo_key(PurePosixPath(member.name).name)
                 if not member.isreg() or key is None or key not in folder or folder.path(key).exists():
                     continue
                 if failure := _store(tar, member, key, folder):
                     yield failure
     except tarfile.TarError as exc:
-        raise DownloadError(path.name, f"is no sound tar file ({exc})", "Try again later") from exc
+        raise DownloadError(path.name, f"is not a valid tar file ({exc})", "Try again later") from exc
 
 
 def _store(tar: tarfile.TarFile, member: tarfile.TarInfo, key: int, folder: PhotoFolder) -> Failure | None:

@@ -1,4 +1,4 @@
-"""The join of the official metadata with a table of places, in DuckDB: 4.1 million rows, bounded memory."""
+"""Join of the official metadata with a table of places, in DuckDB with bounded memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from triovision.errors import ManifestError
 from triovision.train.data.gldv2.places import read_places, require_columns
 
 REPORT = "_report.json"  # readers of a folder of Parquet pass over names with an underscore
-ROWS_A_SHARD = 100_000
+ROWS_PER_SHARD = 100_000
 _MEMORY = "1GB"  # DuckDB's buffers; what does not fit spills beside the output
 _TABLES = {
     "train": ("train.csv", ("id", "url", "landmark_id")),
@@ -80,16 +80,16 @@ _SHARD = """
 
 @dataclass(frozen=True, slots=True)
 class JoinReport:
-    """How many photos each step kept, and why the others went.
+    """Numbers of photos that the join kept and dropped.
 
     Attributes:
         read: Rows of `train.csv`.
-        dropped: Reason and number of the photos left out, in the order of the steps.
+        dropped: Number of dropped photos by reason, in the order of the steps.
         kept: Photos in the manifest.
         landmarks: Landmarks among them.
         countries: Countries among them.
-        unattributed: Photos kept without an author and a licence, because the attribution table lacks them.
-        unreadable_lines: Lines that are no CSV of the right columns, by file; those of `train.csv` are photos lost.
+        unattributed: Photos in the manifest that the attribution table lacks.
+        unreadable_lines: Number of invalid CSV lines by file.
     """
 
     read: int
@@ -104,24 +104,24 @@ class JoinReport:
 def prepare(metadata: Path, places: Path, out: Path, *, all_photos: bool = False, force: bool = False) -> JoinReport:
     """Join the official metadata with a table of places into a sharded Parquet manifest.
 
-    The manifest appears at once and whole: a run that is killed leaves nothing under its name.
+    The manifest is written atomically.
 
     Args:
         metadata: Folder of `train.csv`, `train_clean.csv`, `train_label_to_category.csv`, `train_attribution.csv`.
-        places: Table of landmarks with a trusted place; see `read_places`.
+        places: Table of landmarks; see `read_places`.
         out: Folder to write: `part-000.parquet`, ... in the order of photo ids, and `_report.json`.
-        all_photos: Keep photos that are not in the cleaned list too.
-        force: Replace `out` if it holds an earlier manifest.
+        all_photos: Also keep photos that are not in the cleaned list.
+        force: Replace an earlier manifest in `out`.
 
     Raises:
-        ManifestError: If a table is missing, unreadable, lacks a column or names a photo or landmark twice, if no photo
-            is left, or if `out` is there already.
+        ManifestError: If a table is missing, unreadable, lacks a column or has duplicates, if no photo is left, or if
+            `out` exists.
     """
     _check_out(out, force)
     columns = {name: _header(metadata / file, wanted) for name, (file, wanted) in _TABLES.items()}
     place_table = read_places(places)
     scratch = out.parent / f".{out.name}.partial"
-    shutil.rmtree(scratch, ignore_errors=True)  # left by a run that was killed
+    shutil.rmtree(scratch, ignore_errors=True)  # of a killed run
     (scratch / "manifest").mkdir(parents=True)
     try:
         with duckdb.connect(str(scratch / "join.duckdb"), config=_config(scratch)) as connection:
@@ -151,10 +151,10 @@ def _check_out(out: Path, force: bool) -> None:
     if not out.exists():
         return
     if not force:
-        raise ManifestError(str(out), "is there already", "Choose another folder, or replace it with --force")
-    # A slip of the keyboard must not cost a folder of something else.
+        raise ManifestError(str(out), "already exists", "Choose another folder, or replace it with --force")
+    # Never replace a folder with other files.
     if not out.is_dir() or any(entry.name != REPORT and not entry.match("part-*.parquet") for entry in out.iterdir()):
-        raise ManifestError(str(out), "holds more than a manifest", "Choose another folder; it is not replaced")
+        raise ManifestError(str(out), "has other files than a manifest and is not replaced", "Choose another folder")
 
 
 def _header(path: Path, wanted: tuple[str, ...]) -> list[str]:
@@ -178,8 +178,8 @@ def _join(
     connection.execute(_MACROS)
     for name, query in _READ.items():
         connection.execute(query, source(name))
-    _refuse_twice(connection, "train", "key", metadata / "train.csv")
-    _refuse_twice(connection, "categories", "landmark", metadata / "train_label_to_category.csv")
+    _check_unique(connection, "train", "key", metadata / "train.csv")
+    _check_unique(connection, "categories", "landmark", metadata / "train_label_to_category.csv")
     connection.execute(_JUDGED.replace("$all", str(all_photos).lower()))  # a view takes no parameters
     fates = dict(connection.execute("SELECT fault, count(*) FROM judged GROUP BY fault").fetchall())
     dropped = {reason: fates[i] for i, reason in enumerate(_FAULTS) if i in fates}
@@ -187,8 +187,8 @@ def _join(
         reasons = ", ".join(f"{rows} {reason}" for reason, rows in dropped.items()) or "train.csv has no rows"
         raise ManifestError(str(metadata), f"no photo is left: {reasons}", "Check that all tables are of landmarks v2")
     connection.execute(_KEPT)
-    connection.execute(_MANIFEST, source("attribution") | {"rows": ROWS_A_SHARD})
-    _refuse_twice(connection, "manifest", "key", metadata / "train_attribution.csv")
+    connection.execute(_MANIFEST, source("attribution") | {"rows": ROWS_PER_SHARD})
+    _check_unique(connection, "manifest", "key", metadata / "train_attribution.csv")
     kept, landmarks, countries, attributed = connection.execute(
         "SELECT count(*), count(DISTINCT landmark), count(DISTINCT country), count_if(attributed) FROM manifest"
     ).fetchall()[0]
@@ -203,15 +203,15 @@ def _join(
     )
 
 
-def _refuse_twice(connection: duckdb.DuckDBPyConnection, table: str, column: str, path: Path) -> None:
+def _check_unique(connection: duckdb.DuckDBPyConnection, table: str, column: str, path: Path) -> None:
     shown = "photo_id(key)" if column == "key" else column
-    twice = connection.execute(
-        f"SELECT {shown} FROM {table} WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1 "  # noqa: S608 - our own names
+    duplicates = connection.execute(
+        f"SELECT {shown} FROM {table} WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1 "  # noqa: S608 - fixed names
         f"ORDER BY {column} LIMIT 5"
     ).fetchall()
-    if twice:
-        names = ", ".join(str(name) for (name,) in twice)
-        raise ManifestError(str(path), f"names more than once: {names}", f"Fetch {_OFFICIAL}{path.name} anew")
+    if duplicates:
+        names = ", ".join(str(name) for (name,) in duplicates)
+        raise ManifestError(str(path), f"has duplicates: {names}", f"Fetch {_OFFICIAL}{path.name} anew")
 
 
 def _unreadable(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
