@@ -54,12 +54,10 @@ if current().results:
         render_evidence_form(result, model, t)
     render_tabs(result, t)
 else:
-    st.write(t("Drop a photo: TrioVision names the most probable countries, maps them and says how sure it is."))
+    st.write(t("Drop a photo: TrioVision shows the most probable countries on a map, and how sure it is."))
     with st.container(key="welcome"):
         render_upload(t)
     st.caption(t("Photos stay in the memory of the computer that runs this page, and are never written to disk."))
     with model_or_error(t) as model:  # loads it while the reader looks for a photo
         countries = t.number(len(model.card.labels))
-        st.caption(
-            t("The model knows {count} countries. Elsewhere it is meant to say that it is not sure.", count=countries)
-        )
+        st.caption(t("The model knows {count} countries. For other countries it should be not sure.", count=countries))

@@ -17,15 +17,12 @@ for fault in faults:
     st.error(report(fault, t))
 render_model_choice(models, t)
 st.caption(
-    t(
-        "A photo that has an answer is put to another model when you come back to it. Both answers are kept, each with "
-        "what you said of the photo."
-    )
+    t("When you return to a photo after choosing another model, that model predicts it too. Both predictions are kept.")
 )
 
 st.header(t("The worldwide model"), anchor=False)
 render_installation(t)
 
-st.header(t("What they are"), anchor=False)
+st.header(t("Model cards"), anchor=False)
 for model in models.values():
     render_model(model, t)

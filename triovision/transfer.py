@@ -19,7 +19,7 @@ _TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of a response
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 60.0
 _CALLER = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
-_AGAIN = Message("Give the same command again to go on")
+_AGAIN = Message("Repeat the command to resume")
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class _RefusedError(Exception):
 
     def __init__(self, response: requests.Response) -> None:
         status = f"{response.status_code} {response.reason}"
-        self.message = Message("the server answers {status}", status=status)
+        self.message = Message("the server responded with {status}", status=status)
         super().__init__(self.message)
         self.temporary = response.status_code in _TEMPORARY
         after = response.headers.get("Retry-After", "")
@@ -113,7 +113,7 @@ class Transfer:
                 return  # the file is complete
             resumed = response.status_code == _PARTIAL_CONTENT
             if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-                reason = Message("the server answers with another part than asked for")
+                reason = Message("the server sent another part than requested")
                 raise DownloadError(url, reason, Message("Use another mirror"))
             # A server that ignores ranges sends the whole file again.
             with path.open("ab" if resumed else "wb") as file:

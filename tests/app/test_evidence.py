@@ -28,7 +28,7 @@ def field(app, name):
 def take(app, **fields):
     for name, value in fields.items():
         field(app, name).set_value(value)
-    next(button for button in app.button if button.label in ("Take it as true", "Tenir cela pour vrai")).click()
+    next(button for button in app.button if button.label in ("Apply", "Appliquer")).click()
     app.run()
     assert not app.exception
     return app
@@ -47,12 +47,12 @@ def test_a_country_is_taken_as_true_and_forgotten(answered):
     app = take(answered, country="IT")
     assert app.header[0].value.startswith("🇮🇹 Italy · ")
     (said,) = infos(app)
-    assert said.startswith("Given what you know: Italy. The model alone gave that ")
+    assert said.startswith("Restricted to what you know: Italy. Without it, the model gives this a probability of ")
     assert prediction(app).posterior.by_country() == pytest.approx({"IT": 1})
     app.session_state["tab"] = "Probabilities"
     app.run()
     assert not app.exception  # one country is left
-    next(button for button in app.button if button.label == "Forget what I know").click().run()
+    next(button for button in app.button if button.label == "Remove the restriction").click().run()
     assert not app.exception
     assert app.header[0].value.startswith("🇵🇪 Peru · ")
     assert not app.info
@@ -122,7 +122,7 @@ def test_a_rectangle_on_the_map_is_taken_as_a_box(answered, monkeypatch):
     drawing = {"geometry": {"type": "Polygon", "coordinates": [ring]}}
     monkeypatch.setattr(leaflet, "st_folium", lambda *_, **__: {"all_drawings": [drawing]})
     answered.run()
-    next(button for button in answered.button if button.label == "Look inside the rectangle only").click().run()
+    next(button for button in answered.button if button.label == "Search only inside the rectangle").click().run()
     assert not answered.exception
     assert prediction(answered).evidence.box.west_deg == -10
     assert field(answered, "north_deg").value == 45
@@ -132,7 +132,7 @@ def test_a_rectangle_on_the_map_is_taken_as_a_box(answered, monkeypatch):
 def test_it_speaks_french(answered):
     answered.session_state["language"] = "fr"
     app = take(answered.run(), continent="EU", country="IT")
-    assert "Compte tenu de ce que vous savez : Europe · Italie." in infos(app)[0]
+    assert "Restreint à ce que vous savez : Europe · Italie." in infos(app)[0]
     app = take(app, country="JP")
     assert "aucun lieu envisagé par le modèle" in app.error[0].value
 

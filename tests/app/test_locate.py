@@ -139,7 +139,7 @@ def test_an_explanation_says_what_it_is_made_of(app, china):
     open_tab(app, "Why")
     words = shown(app)
     alts = [picture.proto.imgs[0].alt for picture in app.get("image")]
-    assert alts == ["china.jpg", "What spoke for Peru", "Photo", "Raw map of the layer"]
+    assert alts == ["china.jpg", "Heat map for Peru", "Photo", "Raw map of the layer"]
     assert "Method LayerCAM" in words
     assert "layer bn2" in words
     assert {"Overlay (PNG)", "Raw map (PNG)"} <= {button.label for button in app.get("download_button")}
@@ -234,7 +234,7 @@ def test_the_page_speaks_french(app, china):
     assert app.title[0].value == "Où cette photo a-t-elle été prise ?"
     drop(app, ("rien.jpg", b"nonsense"), ("china.jpg", china))
     assert app.header[0].value.startswith("🇵🇪 Pérou")
-    assert "son contenu n\u2019est pas une image" in app.warning[0].value
+    assert "son contenu n\u2019est pas d\u2019un format" in app.warning[0].value
     open_tab(app, "Détails")
     app.session_state["language"] = "en"
     app.run()

@@ -105,14 +105,14 @@ def test_every_model_is_there_with_its_figures_its_size_and_its_card(two, tmp_pa
     app = go(two.run(), "models")
     assert app.radio(key="model").value == EMBEDDED_MODEL
     words = shown(app)
-    assert words.count("answers now") == 1
+    assert words.count("in use") == 1
     assert "18 countries" in words
     assert "4 countries" in words
     megabytes = sum(path.stat().st_size for path in (tmp_path / EMBEDDED_MODEL).iterdir()) / 1e6
     assert f"{megabytes:.1f} MB on disk" in words
     (table,) = [one.value for one in app.table if "median km" in one.value.columns]
     assert table.to_numpy().tolist() == [["known places", "25%", "-", "-"]]
-    assert "Its card has no figures for new or known places." in words  # the other one
+    assert "Its card has no metrics for new or known places." in words  # the other one
     assert json.loads(written[f"{NOISE}.json"])["summary"] == "Random weights"
 
 
@@ -125,7 +125,7 @@ def test_the_chosen_model_answers_and_nothing_computed_is_lost(two, china, asked
     assert go(two, "models").radio(key="model").value == NOISE
     go(two, "locate")
     assert "Peru" not in shown(two)
-    assert f"Answered by {NOISE}" in shown(two)
+    assert f"Model: {NOISE}" in shown(two)
     choose(two, EMBEDDED_MODEL)
     go(two, "locate")
     assert two.header[0].value.startswith("🇵🇪 Peru · ")
@@ -142,7 +142,7 @@ def test_reasons_and_knowledge_belong_to_the_model_that_answered(two, china):
     drop(two, ("china.jpg", china))
     country = next(box for box in two.selectbox if str(box.key).endswith(f"{EMBEDDED_MODEL}-country"))
     country.set_value("IT")
-    press(two, "Take it as true")
+    press(two, "Apply")
     choose(two, NOISE)
     go(two, "locate")
     assert not two.info  # this model was told nothing
@@ -150,7 +150,7 @@ def test_reasons_and_knowledge_belong_to_the_model_that_answered(two, china):
     assert {explanation.model for explanation in memory.explanations.values()} == {EMBEDDED_MODEL, NOISE}
     choose(two, EMBEDDED_MODEL)
     go(two, "locate")
-    assert "Given what you know: Italy" in shown(two)
+    assert "Restricted to what you know: Italy" in shown(two)
 
 
 def test_other_photos_keep_their_answers_until_the_reader_asks(two, china, asked):
@@ -158,7 +158,7 @@ def test_other_photos_keep_their_answers_until_the_reader_asks(two, china, asked
     choose(two, NOISE)
     go(two, "locate")
     assert asked[2:] == [(NOISE, "china.jpg")]
-    press(two, "Ask this model about 1 other photo")
+    press(two, "Predict 1 other photo with this model")
     assert asked[3:] == [(NOISE, "copy.jpg")]
     assert not {label for label in labels(two) if label.startswith("Ask this")}
 
@@ -172,7 +172,7 @@ def test_sessions_choose_for_themselves_and_share_what_is_loaded(two, china, mon
     drop(other, ("china.jpg", china))
     two.run()
     assert "Peru" in two.header[0].value
-    assert f"Answered by {NOISE}" in shown(other)
+    assert f"Model: {NOISE}" in shown(other)
     choose(two, NOISE)
     go(two, "locate")
     choose(two, EMBEDDED_MODEL)
@@ -191,7 +191,7 @@ def test_a_damaged_model_is_named_and_another_can_be_chosen(two, tmp_path, write
     (tmp_path / "test_efficientnet.broken" / "card.json").write_text("{}")
     (tmp_path / NOISE / "weights.safetensors").write_bytes(b"damaged")
     app = choose(two.run(), NOISE)
-    assert "test_efficientnet.broken/card.json: is no valid model card" in shown(app).replace("*", "")
+    assert "test_efficientnet.broken/card.json: is not a valid model card" in shown(app).replace("*", "")
     options = [option.replace("\\", "") for option in app.radio(key="model").options]
     assert sorted(options) == sorted([EMBEDDED_MODEL, NOISE])
     go(app, "locate")
@@ -204,7 +204,7 @@ def test_a_damaged_model_is_named_and_another_can_be_chosen(two, tmp_path, write
 def test_files_are_checked(two, tmp_path):
     app = go(two.run(), "models")
     app.button(key=f"check-{NOISE}").click().run()
-    assert [one.value for one in app.success] == ["All files are those that the card names."]
+    assert [one.value for one in app.success] == ["All files match the card."]
     (tmp_path / NOISE / "weights.safetensors").write_bytes(b"")
     app.button(key=f"check-{NOISE}").click().run()
     assert "has SHA-256" in shown(app)
@@ -228,7 +228,7 @@ def test_an_installation_is_seen_by_all_cancelled_and_gone_on_with(world, hub, t
     path = next(path for path in hub.files if path.endswith("model.safetensors"))
     hub.holds[path] = 300_000
     app, other = go(world.run(), "models"), AppTest.from_file(world._script_path, default_timeout=60)
-    assert "geoclip.mp16 is not on this machine yet." in shown(app).replace("*", "")
+    assert "geoclip.mp16 is not installed yet." in shown(app).replace("*", "")
     assert " MB from the public hub, once. Free in " in shown(app)
     press(app, "Download and install")
     assert hub.held.wait(SOON_S)
@@ -238,20 +238,20 @@ def test_an_installation_is_seen_by_all_cancelled_and_gone_on_with(world, hub, t
     shared_installation().start()
     assert [thread.name for thread in threading.enumerate()].count("install") == 1
     assert " of " in bars(other)[0]
-    assert "a second" in bars(other)[0] or "nothing comes at present" in bars(other)[0]
+    assert "a second" in bars(other)[0] or "no data at the moment" in bars(other)[0]
     press(other, "Cancel")
     assert bars(app.run()) == ["Stopping…"]
     hub.release.set()
     ended(other)
-    assert "Cancelled. What has arrived is kept" in shown(ended(app))
-    press(app, "Go on")
-    assert "geoclip.mp16 is on this machine." in shown(ended(app)).replace("*", "")
+    assert "Cancelled. Downloaded data are kept" in shown(ended(app))
+    press(app, "Resume")
+    assert "geoclip.mp16 is installed." in shown(ended(app)).replace("*", "")
     assert hub.ranges(path)[:2] == [None, "bytes=300000-"]
     assert len(list((tmp_path / "cache" / "triovision").glob("*.npy"))) == 2
     assert app.radio(key="model").value == EMBEDDED_MODEL  # what the reader did not touch stays
     go(choose(app, WORLDWIDE), "locate")
     drop(app, ("china.jpg", china))
-    assert f"Answered by {WORLDWIDE}" in shown(app)
+    assert f"Model: {WORLDWIDE}" in shown(app)
     newcomer = AppTest.from_file(world._script_path, default_timeout=60).run()
     assert newcomer.session_state["triovision"].model == WORLDWIDE
 
@@ -272,17 +272,17 @@ def test_what_stops_an_installation_is_said_with_its_remedy(world, hub, monkeypa
         press(app, "Download and install")
         ended(app)
     words = {
-        "network": ("the server answers 404", "Check the network"),
-        "hash": ("does not have the SHA-256", "was thrown away"),
+        "network": ("the server responded with 404", "Check the network"),
+        "hash": ("does not have the SHA-256", "was deleted"),
         "disk": ("has 0.0 GB free", "Free the disk"),
     }
-    assert "The installation stopped." in shown(app)
+    assert "The installation failed." in shown(app)
     assert all(word in shown(app) for word in words[fault])
     app.session_state["language"] = "fr"
     assert not any(word in shown(app.run()) for word in words[fault])
     hub.files[path] = right
     press(app, "Reprendre")
-    assert "est sur cette machine." in shown(ended(app))
+    assert "est installé." in shown(ended(app))
     assert shared_installation().progress.step is Step.DONE
 
 
@@ -293,15 +293,15 @@ def test_a_broken_worldwide_model_lets_the_embedded_one_answer_until_it_is_mende
     (folder / "config.json").write_text("{}")
     drop(world.run(), ("china.jpg", china))
     assert "🇵🇪" in world.header[0].value
-    assert len([one for one in world.warning if "the embedded one answers" in one.value]) == 1
+    assert len([one for one in world.warning if "the embedded one is used instead" in one.value]) == 1
     assert go(world, "models").radio(key="model").value == EMBEDDED_MODEL
-    press(world, "Check and mend its files")
+    press(world, "Check and repair its files")
     ended(world)
     assert [path.rpartition("/")[2] for path, _ in hub.requests] == ["config.json"]
     choose(world, WORLDWIDE)
     go(world, "locate")
     assert not world.warning
-    assert f"Answered by {WORLDWIDE}" in shown(world)
+    assert f"Model: {WORLDWIDE}" in shown(world)
 
 
 def test_a_page_without_models_says_so_and_offers_one(world, tmp_path):

@@ -75,7 +75,7 @@ def test_a_dropped_photo_is_answered_mapped_charted_and_explained(visit, predict
     expect(page.locator(".js-plotly-plot .indicatorlayer .trace")).to_have_count(5)
 
     page.get_by_role("tab", name="Why").click()
-    overlay = page.get_by_alt_text(f"What spoke for {country}")
+    overlay = page.get_by_alt_text(f"Heat map for {country}")
     expect(overlay).to_be_visible(timeout=SLOW_MS)
     assert overlay.evaluate("picture => picture.complete && picture.naturalWidth") == 640
 

@@ -72,7 +72,9 @@ def land_share(map_):
 def test_the_map_is_drawn_with_no_network(open_map, viewport, scheme):
     map_ = drawn(open_map(viewport=viewport, color_scheme=scheme))
     expect(map_.frame.locator(".dot, .share").first).to_be_visible()
-    expect(map_.frame.locator(".tile-notice")).to_have_text("No map tiles to be had: country outlines only")
+    expect(map_.frame.locator(".tile-notice")).to_have_text(
+        "Map tiles are not available: only country outlines are shown"
+    )
     expect(map_.frame.locator(".distance")).to_have_text("660 km")
     assert 0.2 < land_share(map_) < 0.95
     assert map_.run("map.getBounds().contains([48.8566, 2.3522]) && map.getBounds().contains([43.2965, 5.3698])")
@@ -191,6 +193,8 @@ def test_base_layers_and_overlays_can_be_chosen(open_map):
     expect(map_.frame.get_by_text("Satellite")).to_be_visible()
     with map_.page.expect_event("requestfailed", lambda request: "World_Imagery" in request.url):
         map_.frame.get_by_text("Satellite").click()
-    expect(map_.frame.locator(".tile-notice")).to_have_text("No map tiles to be had: country outlines only")
+    expect(map_.frame.locator(".tile-notice")).to_have_text(
+        "Map tiles are not available: only country outlines are shown"
+    )
     map_.frame.get_by_text("Outlines only", exact=True).click()
     expect(map_.frame.locator(".tile-notice")).to_have_text("")

@@ -18,7 +18,7 @@ def test_models_can_be_looked_at_and_checked_on_a_phone(open_page, serve, scheme
     check = page.get_by_role("button", name="Check the files").first
     check.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("All files are those that the card names.", timeout=SLOW_MS)
+    expect(page.get_by_test_id("stAlert")).to_contain_text("All files match the card.", timeout=SLOW_MS)
     assert page.evaluate("document.querySelector('.stMain').scrollWidth <= innerWidth")
     # Below an address of a page, Streamlit's own script looks for its server, and finds it one step up.
     assert [line for line in page.problems if "_stcore" not in line] == []

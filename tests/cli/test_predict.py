@@ -79,7 +79,7 @@ def test_an_empty_folder_is_wrong_usage(run: Run, tmp_path: Path) -> None:
 def test_a_missing_model_is_one_line_and_2(run: Run, photo_folder: Path) -> None:
     result = run("predict", photo_folder / "0.jpg", "--model", "nope.nothing")
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: nope.nothing: is no model on this machine")
+    assert result.stderr.startswith("Error: nope.nothing: is not installed")
 
 
 def test_the_table_says_the_same_in_words(run: Run, photo_folder: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_wrong_field_is_named(
 def test_a_damaged_card_is_refused(tmp_path: Path, write_tiny_model: WriteModel, damage: bytes) -> None:
     folder = write_tiny_model(tmp_path)
     (folder / CARD).write_bytes(damage)
-    with pytest.raises(ModelError, match=r"no valid model card.*Restore"):
+    with pytest.raises(ModelError, match=r"not a valid model card.*Restore"):
         read_card(folder)
 
 

@@ -239,7 +239,7 @@ def name_itself(models: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda models: (models / B / CARD).unlink(), rf"card\.json.*{B}, which is no model on this machine"),
+        (lambda models: (models / B / CARD).unlink(), rf"card\.json.*{B}, which is not installed"),
         (lambda models: edit_card(models / B, weights_sha256="1" * 64), rf"card\.json.*fitted with {B}.*{B} holds 111"),
         (lambda models: (models / B / WEIGHTS).write_bytes(b"x"), r"weights\.safetensors.*SHA-256"),
         (make_nested, rf"{B}, which is an ensemble itself"),

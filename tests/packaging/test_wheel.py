@@ -163,5 +163,5 @@ main(["app", "--port", "8600", "--host", "127.0.0.1", "--model", "tf_efficientne
 def test_its_page_does_not_start_with_an_unknown_model(run: Run) -> None:
     done = run("-m", "triovision", "app", "--model", "nope.nothing")
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: nope.nothing: is no model on this machine.")
+    assert done.stderr.startswith("Error: nope.nothing: is not installed.")
     assert EMBEDDED_MODEL in done.stderr

@@ -140,12 +140,12 @@ def grey_bomb(width, height):
 
 
 FRAME = start_of_frame(JPEG)
-NOT_READ = "which is not read here"
-NO_IMAGE = "content is no image"
-DAMAGED = "damaged or cut short"
+NOT_READ = "which is not supported"
+NO_IMAGE = "content is not a supported"
+DAMAGED = "damaged or truncated"
 MANY_PIXELS = "megapixels"
 BOMB = "more pixels than can be read safely"
-TOO_SMALL = "shows nothing"
+TOO_SMALL = "is too small"
 FRAMES = "animation of more than"
 
 REFUSED = {
@@ -175,8 +175,8 @@ REFUSED = {
     "portable pixmap": (file_of(noise(), "PPM"), NO_IMAGE),
     "jpeg: only its first bytes": (JPEG[:3], NO_IMAGE),
     "jpeg: cut in its header": (JPEG[:150], DAMAGED),
-    "jpeg: header only": (JPEG[: JPEG.index(b"\xff\xda") + 14], "of the picture is missing"),
-    "jpeg: one fifth left": (JPEG[: len(JPEG) // 5], "of the picture is missing"),
+    "jpeg: header only": (JPEG[: JPEG.index(b"\xff\xda") + 14], "of the image is missing"),
+    "jpeg: one fifth left": (JPEG[: len(JPEG) // 5], "of the image is missing"),
     "jpeg: no height": (patched(JPEG, FRAME + 1, b"\0\0"), NO_IMAGE),
     "jpeg: no width": (patched(JPEG, FRAME + 3, b"\0\0"), NO_IMAGE),
     "jpeg: one row": (file_of(Image.new("RGB", (50, 1)), "JPEG"), TOO_SMALL),
@@ -184,7 +184,7 @@ REFUSED = {
     "jpeg: 12000 x 9000 without data": (patched(JPEG, FRAME + 1, struct.pack(">HH", 9000, 12000)), MANY_PIXELS),
     "jpeg: 8000 x 8000 without data": (
         patched(JPEG, FRAME + 1, struct.pack(">HH", 8000, 8000))[:-2],
-        "decompression bombs",
+        "decompression bomb",
     ),
     "jpeg: 2000 x 2000 without data": (patched(JPEG, FRAME + 1, struct.pack(">HH", 2000, 2000))[:-2], "is missing"),
     "jpeg: 12 bits": (patched(JPEG, FRAME, b"\x0c"), NO_IMAGE),
@@ -216,7 +216,7 @@ REFUSED = {
         DAMAGED,
     ),
     "png: a million frames": (animated_png(1_000_000), FRAMES),
-    "png: bomb of 98 megapixels": (grey_bomb(9900, 9900), "decompression bombs"),
+    "png: bomb of 98 megapixels": (grey_bomb(9900, 9900), "decompression bomb"),
     "gif: 65535 x 65535": (patched(GIF, 6, b"\xff" * 4), BOMB),
     "gif: frame of 65535 x 65535": (replaced(GIF, b",\0\0\0\0\x40\1\xf0\0", b",\0\0\0\0" + b"\xff" * 4), BOMB),
     "gif: no frame": (b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0, 0, 0) + b";", NO_IMAGE),
@@ -227,7 +227,7 @@ REFUSED = {
     "webp: cut": (WEBP[: len(WEBP) // 2], DAMAGED),
     "webp: header only": (WEBP[:20], DAMAGED),
     "webp: canvas of 16384 x 16384": (large_webp_canvas(16384, 16384), BOMB),
-    "webp: canvas of 99 megapixels": (large_webp_canvas(10_000, 9900), "decompression bombs"),
+    "webp: canvas of 99 megapixels": (large_webp_canvas(10_000, 9900), "decompression bomb"),
     "avif: cut": (AVIF[: len(AVIF) // 2], NO_IMAGE),
     "avif: first box only": (AVIF[:32], NO_IMAGE),
     "heic: cut": (HEIC[: len(HEIC) // 2], DAMAGED),

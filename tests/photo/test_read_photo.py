@@ -221,7 +221,7 @@ def test_jpeg_cut_short_is_accepted_with_a_warning(progressive, share, encode, n
     photo = read_photo(whole[: int(share * len(whole))], "cut.jpg")
     assert photo.image_hwc.shape == (240, 320, 3)
     assert len(photo.warnings) == 1
-    assert "cut short" in photo.warnings[0]
+    assert "truncated" in photo.warnings[0]
     top, reference = photo.image_hwc[:100].astype(int), read_photo(whole, "x").image_hwc[:100].astype(int)
     assert np.abs(top - reference).mean() < 12  # a progressive file lacks its finest detail everywhere
 
@@ -231,7 +231,7 @@ def test_share_that_is_missing_is_told(encode, noise):
     photo = read_photo(whole[: int(0.75 * len(whole))], "cut.jpg")
     grey_rows = (photo.image_hwc.reshape(240, -1) == 128).all(axis=1).mean()
     assert 0.1 < grey_rows < 0.4
-    assert photo.warnings == (f"The file is cut short: {grey_rows:.0%} of the picture is missing.",)
+    assert photo.warnings == (f"The file is truncated: {grey_rows:.0%} of the image is missing.",)
 
 
 def test_jpeg_without_its_end_marker_is_whole(encode, noise):

@@ -17,7 +17,7 @@ def test_a_message_is_its_english_text():
 
 
 def test_a_message_reaches_another_process():
-    message = Message("it is {kind}, which is not read here", kind=Message("a video"))
+    message = Message("it is {kind}, which is not supported", kind=Message("a video"))
     again = pickle.loads(  # noqa: S301 - our own bytes
         pickle.dumps(PhotoError("a", message, Message("Try again")))
     )
@@ -34,8 +34,8 @@ def test_a_refusal_of_a_photo_is_shown_in_french(data):
 
 
 def test_parameters_are_translated_too():
-    message = Message("it is {kind}, which is not read here", kind=Message("a video"))
-    assert translate(message, FRENCH) == "c\u2019est une vidéo, ce qui n\u2019est pas lu ici"
+    message = Message("it is {kind}, which is not supported", kind=Message("a video"))
+    assert translate(message, FRENCH) == "c\u2019est une vidéo, ce qui n\u2019est pas pris en charge"
     remedy = Message("Export the photo as {formats}", formats=Message("{formats} or BMP", formats="JPEG, PNG"))
     assert translate(remedy, FRENCH) == "Exportez la photo en JPEG, PNG ou BMP"
 

@@ -65,7 +65,7 @@ def test_translations_are_whole_and_have_the_same_placeholders(message):
 def test_words_are_said_in_the_language_asked_for():
     assert get_translator("en")("Map") == "Map"
     assert get_translator("fr")("Map") == "Carte"
-    assert get_translator("fr")("What spoke for {country}", country="le Pérou") == "Ce qui parle pour : le Pérou"
+    assert get_translator("fr")("Heat map for {country}", country="le Pérou") == "Carte de chaleur : le Pérou"
     assert [get_translator("fr").plural("{number} photo", "{number} photos", n) for n in (1, 2)] == [
         "1 photo",
         "2 photos",

@@ -155,7 +155,7 @@ def _known(model_id: str, known_ids: Collection[str]) -> str:
     matches = [known for known in known_ids if model_id in {known, known.partition(".")[0]}]
     if model_id in known_ids or len(matches) == 1:
         return model_id if model_id in known_ids else matches[0]
-    raise click.UsageError(f"{model_id} is no model on this machine, which has {', '.join(known_ids) or 'none'}.")
+    raise click.UsageError(f"{model_id} is not installed. Installed models: {', '.join(known_ids) or 'none'}.")
 
 
 def _short(card: ModelCard) -> str:

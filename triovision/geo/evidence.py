@@ -105,12 +105,12 @@ class Evidence:
         if self.continent is not None and self.continent not in CONTINENTS:
             raise EvidenceError(
                 self.continent,
-                Message("is no continent"),
+                Message("is not a continent"),
                 Message("Choose one of {choices}", choices=", ".join(CONTINENTS)),
             )
         if self.country is not None and not is_country(self.country):
             raise EvidenceError(
-                self.country, Message("is no country"), Message("Give its code of two letters, such as FR")
+                self.country, Message("is not a country"), Message("Give its code of two letters, such as FR")
             )
         if all(field is None for field in (self.continent, self.country, self.box, self.near)):
             raise EvidenceError(

@@ -251,7 +251,9 @@ def read_card(folder: Path) -> ModelCard:
     except OSError as exc:
         raise ModelError(str(path), Message("cannot be read ({why})", why=exc.strerror), RESTORE) from exc
     except ValidationError as exc:
-        raise ModelError(str(path), Message("is no valid model card ({faults})", faults=faults(exc)), RESTORE) from exc
+        raise ModelError(
+            str(path), Message("is not a valid model card ({faults})", faults=faults(exc)), RESTORE
+        ) from exc
 
 
 def sha256(path: Path) -> str:

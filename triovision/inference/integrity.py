@@ -54,7 +54,7 @@ class HashedFile:
             return None
         shortened = {"found": f"{found[:12]}…", "expected": f"{self.sha256[:12]}…"}
         return ModelError(
-            str(self.path), Message("has SHA-256 {found}, the card says {expected}", **shortened), self.remedy
+            str(self.path), Message("has SHA-256 {found}, but the card has {expected}", **shortened), self.remedy
         )
 
     def _unreadable(self, exc: OSError) -> ModelError:
@@ -95,7 +95,7 @@ def member_folder(folder: Path, member: Member, model_folders: Mapping[str, Path
     """
     path = folder / CARD
     if member.id not in model_folders:
-        raise ModelError(str(path), f"has the member {member.id}, which is no model on this machine", REFIT)
+        raise ModelError(str(path), f"has the member {member.id}, which is not installed", REFIT)
     card = read_card(model_folders[member.id])
     if card.ensemble is not None:
         raise ModelError(str(path), f"has the member {member.id}, which is an ensemble itself", REFIT)

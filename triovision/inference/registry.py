@@ -126,7 +126,7 @@ def model_folder(model_id: str) -> Path:
     if model_id not in known:
         folders = " and ".join(map(str, model_folders()))
         remedy = Message("Models in {folder}: {models}", folder=folders, models=", ".join(known) or "none")
-        raise ModelError(model_id, Message("is no model on this machine"), remedy)
+        raise ModelError(model_id, Message("is not installed"), remedy)
     return known[model_id]
 
 

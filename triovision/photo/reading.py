@@ -46,7 +46,7 @@ _BOMB_PIXELS, _BOMB_PIXELS_A_BYTE = 10_000_000, 1000  # even a blank JPEG or PNG
 _EXIF_REACH = 4096  # AVIF lists its parts at its beginning
 _MAX_MISSING = 0.5  # with more than half of its rows gone, a photo's middle, which models look at, is gone
 _SMALLER = Message("Use a smaller copy of the photo")
-_AGAIN = Message("Copy the file from its source again, or export the photo anew")
+_AGAIN = Message("Copy the file from its source again, or export the photo again")
 _EXPORT = Message("Export the photo as {formats}", formats=READABLE)
 
 
@@ -81,7 +81,7 @@ def read_photo(data: bytes, name: str, limits: PhotoLimits = PhotoLimits()) -> P
     except Exception as exc:
         # Decoders meet hostile bytes with OSError, SyntaxError, ValueError, KeyError, struct.error, zlib.error and
         # more, none of them promised. This is the one place where third-party faults become ours.
-        reason = Message("it is damaged or cut short and cannot be decoded")
+        reason = Message("it is damaged or truncated and cannot be decoded")
         raise PhotoError(subject, reason, _AGAIN) from exc
 
 
@@ -140,7 +140,7 @@ def _check_bytes(data: bytes, limits: PhotoLimits) -> None:
             Message("it has {size} MB, more than the {most} MB allowed", size=size, most=most), _SMALLER
         )
     if kind := foreign_kind(data):
-        raise _RefusedError(Message("it is {kind}, which is not read here", kind=kind), _EXPORT)
+        raise _RefusedError(Message("it is {kind}, which is not supported", kind=kind), _EXPORT)
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile:
@@ -152,7 +152,7 @@ def _opened(data: bytes) -> ImageFile.ImageFile:
             with contextlib.suppress(Exception):
                 return Image.open(io.BytesIO(data.replace(b"Exif", b"Skip", 1)), formats=_FORMATS)
         if isinstance(exc, UnidentifiedImageError):
-            reason = Message("its content is no image of a kind that is read here, or is damaged")
+            reason = Message("its content is not a supported image format, or is damaged")
             raise _RefusedError(reason, Message("Choose a photo in {formats}", formats=READABLE)) from exc
         raise
 
@@ -160,10 +160,10 @@ def _opened(data: bytes) -> ImageFile.ImageFile:
 def _check_header(image: ImageFile.ImageFile, data: bytes, limits: PhotoLimits) -> None:
     _check_pixels(*image.size, limits)
     if math.prod(image.size) > max(_BOMB_PIXELS, _BOMB_PIXELS_A_BYTE * len(data)):
-        reason = Message("it unpacks to far more pixels than so small a file holds, as decompression bombs do")
+        reason = Message("it decodes to far more pixels than such a small file should have, like a decompression bomb")
         raise _RefusedError(reason, _AGAIN)
     if is_camera_raw(image):
-        raise _RefusedError(Message("it is {kind}, which is not read here", kind=CAMERA_RAW), _EXPORT)
+        raise _RefusedError(Message("it is {kind}, which is not supported", kind=CAMERA_RAW), _EXPORT)
     if image.format == "GIF":
         frames = gif_frames(data, limits.max_frames)
     else:
@@ -179,7 +179,7 @@ def _check_pixels(width: int, height: int, limits: PhotoLimits) -> None:
         reason = Message("it has {size} megapixels, more than the {most} allowed", size=size, most=most)
         raise _RefusedError(reason, _SMALLER)
     if min(width, height) < 2:
-        reason = Message("it is {width} x {height} pixels, which shows nothing", width=width, height=height)
+        reason = Message("it is {width} x {height} pixels, which is too small", width=width, height=height)
         raise _RefusedError(reason, Message("Choose a larger copy of the photo"))
 
 
@@ -195,7 +195,7 @@ def _decoded(
         image.load()
         return image, ()
     if "progressive" in image.info and jpeg_scans(data, _MAX_SCANS) > _MAX_SCANS:
-        reason = Message("it is a JPEG of more than {scans} scans, made to keep a computer busy", scans=_MAX_SCANS)
+        reason = Message("it is a JPEG of more than {scans} scans, which could block the computer", scans=_MAX_SCANS)
         raise _RefusedError(reason, _AGAIN)
     try:
         _draft(image, limits)
@@ -210,12 +210,12 @@ def _decoded(
     missing = _missing_share(image)
     share = f"{missing:.0%}"
     if missing > _MAX_MISSING:
-        reason = Message("it is cut short: {share} of the picture is missing", share=share)
+        reason = Message("it is truncated: {share} of the image is missing", share=share)
         raise _RefusedError(reason, _AGAIN)
     what = Message("fine detail may be missing")
     if missing:
-        what = Message("{share} of the picture is missing", share=share)
-    return image, (Message("The file is cut short: {what}.", what=what),)
+        what = Message("{share} of the image is missing", share=share)
+    return image, (Message("The file is truncated: {what}.", what=what),)
 
 
 def _draft(image: ImageFile.ImageFile, limits: PhotoLimits) -> None:
@@ -240,4 +240,4 @@ def _exif(image: ImageFile.ImageFile) -> tuple[CameraFacts, int, tuple[str, ...]
         turn = orientation(exif)
         return camera_facts(exif), turn, ()
     except Exception:
-        return CameraFacts(), turn, (Message("The camera's notes are damaged and were ignored."),)
+        return CameraFacts(), turn, (Message("The EXIF data are damaged and were ignored."),)

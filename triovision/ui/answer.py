@@ -57,7 +57,7 @@ def render_answer(result: PhotoResult, t: Translator) -> None:
             _render_not_sure(prediction, t)
         else:
             _render_place(prediction, t)
-        st.caption(t("Answered by {model}", model=plain(prediction.model)))
+        st.caption(t("Model: {model}", model=plain(prediction.model)))
 
 
 def guess_label(guess: CountryGuess, t: Translator) -> str:
@@ -77,7 +77,7 @@ def _render_place(prediction: Prediction, t: Translator) -> None:
 
 def _render_not_sure(prediction: Prediction, t: Translator) -> None:
     _render_headline(t("Not sure where this is"), prediction, t)
-    st.write(t("The model has seen too little that it knows. These come closest:"))
+    st.write(t("The model does not recognise enough in this photo. The most probable countries are:"))
     st.write(" · ".join(guess_label(guess, t) for guess in prediction.countries[:3]))
 
 
@@ -91,7 +91,7 @@ def _render_headline(text: str, prediction: Prediction, t: Translator) -> None:
             f"{label} · {share}",
             color="gray" if level == "not" else "primary",
             help=t(
-                "Calibrated: of 100 answers given with 80 %, about 80 are right. "
+                "Calibrated: of 100 predictions with 80 %, about 80 are right. "
                 "“Very sure” starts at 90 %, “fairly sure” at 50 %."
             ),
         )

@@ -39,7 +39,7 @@ def render_card(card: ModelCard, t: Translator) -> None:
     st.write("**" + t("Limits") + "**. " + plain(card.limits, 4000))
     with st.expander(t("What it knows")):  # a long list of countries and places
         st.write(plain(card.knows, 20_000))
-    learnt = t("Training photos") if card.ensemble is None else t("Photos that its members are weighed on")
+    learnt = t("Training photos") if card.ensemble is None else t("Photos that fit the weights of its members")
     _facts(
         {
             t("Id"): card.id,
@@ -72,10 +72,10 @@ def _prediction_facts(result: PhotoResult, t: Translator) -> dict[str, str]:
     prediction, place = result.prediction, result.prediction.place
     return {
         t("Best place"): f"{place.name} ({place.lat_deg:.3f}°, {place.lon_deg:.3f}°)",
-        t("Radius that holds half"): f"{t.number(prediction.radius_km)} km",
-        t("Radius that holds 90 %"): f"{t.number(prediction.radius_90_km)} km",
+        t("Radius with half of the probability"): f"{t.number(prediction.radius_km)} km",
+        t("Radius with 90 % of the probability"): f"{t.number(prediction.radius_90_km)} km",
         t("Decoding the file"): f"{t.number(result.decode_ms, 1)} ms",
-        t("Asking the model"): f"{t.number(prediction.elapsed_ms, 1)} ms",
+        t("Running the model"): f"{t.number(prediction.elapsed_ms, 1)} ms",
         t("Device"): f"{prediction.device}, {prediction.precision}",
     }
 

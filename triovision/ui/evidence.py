@@ -32,12 +32,12 @@ def render_evidence(result: PhotoResult, t: Translator) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
             t(
-                "Given what you know: {evidence}. The model alone gave that {share}.",
+                "Restricted to what you know: {evidence}. Without it, the model gives this a probability of {share}.",
                 evidence=plain(_words(evidence, t), 300),
                 share=share,
             )
         )
-        st.button(t("Forget what I know"), key=f"forget-{result.key}", on_click=_forget, args=(result.key,))
+        st.button(t("Remove the restriction"), key=f"forget-{result.key}", on_click=_forget, args=(result.key,))
 
 
 def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) -> None:
@@ -51,7 +51,7 @@ def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) ->
         st.form(f"{name}-form", border=False),
     ):
         _fields(_own(result).posterior, result, t)
-        st.form_submit_button(t("Take it as true"), on_click=_take_form, args=(result.key, model.card.calibration, t))
+        st.form_submit_button(t("Apply"), on_click=_take_form, args=(result.key, model.card.calibration, t))
 
 
 def render_box_button(result: PhotoResult, box: Box | None, model: GeoModel, t: Translator) -> None:
@@ -60,7 +60,7 @@ def render_box_button(result: PhotoResult, box: Box | None, model: GeoModel, t: 
         return
     arguments = (result.key, box, model.card.calibration, t)  # not the model: a button must not keep it in memory
     if st.button(
-        t("Look inside the rectangle only"), key=f"known-{result.id}-drawn", on_click=_take_box, args=arguments
+        t("Search only inside the rectangle"), key=f"known-{result.id}-drawn", on_click=_take_box, args=arguments
     ):
         st.rerun()  # the whole page, not this part of it only
 
@@ -99,7 +99,7 @@ def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
             key=_field(key, "city"),
             placeholder=nothing,
         )
-        st.number_input(t("At most so far from it (km)"), 1.0, 20_000.0, key=_field(key, "radius_km"), step=10.0)
+        st.number_input(t("Largest distance from it (km)"), 1.0, 20_000.0, key=_field(key, "radius_km"), step=10.0)
     st.caption(t("Or inside a box, in degrees: fill it in here, or draw a rectangle on the map."))
     labels = (t("South"), t("North"), t("West"), t("East"))
     for column, label, (edge, most) in zip(st.columns(4), labels, _EDGES.items(), strict=True):

@@ -59,9 +59,9 @@ def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str
     if kept is None:
         from triovision.explain import explain_country  # noqa: PLC0415 - as above
 
-        text = t("Looking for the reasons…")
+        text = t("Computing the explanation…")
         if method == _SLOW:
-            text = t("Score-CAM asks the model again for every channel of the layer; this takes a while…")
+            text = t("Score-CAM runs the model for every channel of the layer; this takes a while…")
         with st.spinner(text, show_time=method == _SLOW):
             kept = explain_country(cast("ExplainableModel", model), result.photo, country, method)
         current().keep(key, kept)
@@ -72,7 +72,7 @@ def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Tran
     name = country_name(explanation.country, t.language)
     over, raw = overlay(result.photo, explanation, opacity), raw_map(result.photo, explanation)
     pictures = {
-        t("What spoke for {country}", country=name): over,
+        t("Heat map for {country}", country=name): over,
         t("Photo"): shown_photo(result.photo),
         t("Raw map of the layer"): raw,
     }
@@ -80,7 +80,8 @@ def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Tran
         column.image(picture, caption, output_format="JPEG", width="stretch", alt=caption)
     st.caption(
         t(
-            "Bright parts spoke for {country}, dark parts did not; the model did not see grey parts.",
+            "Bright areas contributed most to {country}, dark areas little. "
+            "Grey areas are not part of the model input.",
             country=name,
         )
     )
@@ -94,7 +95,7 @@ def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Tran
         )
     )
     if explanation.model != result.prediction.model:
-        st.caption(t("These are the reasons of {model}.", model=plain(explanation.model)))
+        st.caption(t("This explanation is that of the member {model}.", model=plain(explanation.model)))
     stem = f"{file_stem(result.photo.name)}-{explanation.country}-{explanation.method.lower()}"
     with st.container(horizontal=True):
         _download(t("Overlay (PNG)"), f"{stem}-overlay.png", over)

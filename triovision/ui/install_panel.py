@@ -31,9 +31,9 @@ def _render_progress(step: Step, t: Translator) -> None:
         _render_running(installation, now, t)
         return
     if now.error is not None:
-        st.error(t("The installation stopped.") + "\n\n" + report(now.error, t))
+        st.error(t("The installation failed.") + "\n\n" + report(now.error, t))
     if now.step is Step.CANCELLED:
-        st.info(t("Cancelled. What has arrived is kept, and the installation goes on from there."))
+        st.info(t("Cancelled. Downloaded data are kept, and the installation can be resumed."))
     _render_offer(installation, now.step, t)
 
 
@@ -44,18 +44,18 @@ def _render_offer(installation: Installation, step: Step, t: Translator) -> None
     card = release.released_card()
     name, installed = f"**{plain(card.id)}**", card.id in found_models()
     if installed:
-        st.write(t("{model} is on this machine.", model=name))
+        st.write(t("{model} is installed.", model=name))
     else:
-        st.write(t("{model} is not on this machine yet.", model=name) + " " + plain(card.summary, 300))
+        st.write(t("{model} is not installed yet.", model=name) + " " + plain(card.summary, 300))
         st.caption(_download_size(sum(file.size_bytes for file in release.release_of(card).files), t))
     try:
         release.package_folder()
     except ModelError as error:  # said before anything is downloaded
         st.warning(report(error, t))
         return
-    label = t("Check and mend its files") if installed else t("Download and install")
+    label = t("Check and repair its files") if installed else t("Download and install")
     if step in {Step.CANCELLED, Step.FAILED}:
-        label = t("Go on")
+        label = t("Resume")
     st.button(label, key="install", type="secondary" if installed else "primary", on_click=installation.start)
 
 
@@ -77,7 +77,7 @@ def _render_running(installation: Installation, now: Progress, t: Translator) ->
     share = min(1.0, now.done / now.total) if now.total else 0.0
     st.progress(share, _words(now, t))
     st.button(t("Cancel"), key="cancel", disabled=now.stopping, on_click=installation.cancel)
-    st.caption(t("It goes on while you use other pages, and when you close this one."))
+    st.caption(t("It continues while you use other pages, and if you close this one."))
 
 
 def _words(now: Progress, t: Translator) -> str:
@@ -85,20 +85,20 @@ def _words(now: Progress, t: Translator) -> str:
         return t("Stopping…")
     if now.step is Step.PREPARING:
         if not now.total:
-            return t("Looking up the countries of its positions, once…")
+            return t("Looking up the countries of the positions, once…")
         return t("Preparing: {done} of {total} positions", done=t.number(now.done), total=t.number(now.total))
     return _download_words(now, t)
 
 
 def _download_words(now: Progress, t: Translator) -> str:
     if not now.total:
-        return t("Looking at what is here already…")
+        return t("Checking existing files…")
     if now.done >= now.total:
-        return t("Comparing what has arrived with the SHA-256 of its card…")
+        return t("Checking the SHA-256 of the downloaded files…")
     arrived = t("{done} of {total}", done=t.size(now.done), total=t.size(now.total))
     left = now.seconds_left
     if left is None:
-        return arrived + " · " + t("nothing comes at present; it is tried again by itself")
+        return arrived + " · " + t("no data at the moment; retrying")
     speed = t("{size} a second", size=t.size(now.per_second))
     time_left = t("{time} left", time=t.duration(left))
     return f"{arrived} · {speed} · {time_left}"

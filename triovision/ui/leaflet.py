@@ -57,8 +57,8 @@ def render_map(
     if options.source == PUBLIC_CDN:
         st.caption(
             t(
-                "The map's scripts are not on this machine and come from a public server. "
-                "With no network the map stays blank; `make assets` fetches them once."
+                "The scripts of the map are not installed and come from a public server. "
+                "Without a network the map stays blank; `make assets` downloads them once."
             )
         )
     return drawn_box(drawn.get("all_drawings"))

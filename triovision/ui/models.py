@@ -68,7 +68,7 @@ def render_model_choice(models: dict[str, Model], t: Translator) -> None:
     answering = selected_model_id()
     st.session_state["model"] = answering if answering in models else None
     st.radio(
-        t("Which model answers in this browser tab?"),
+        t("Model of this browser tab"),
         list(models),
         index=None,
         format_func=plain,
@@ -91,13 +91,13 @@ def render_model(model: Model, t: Translator) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(plain(card.id), anchor=False, width="content")
             if card.id == selected_model_id():
-                st.badge(t("answers now"), color="primary")
+                st.badge(t("in use"), color="primary")
         countries = t.plural("{number} country", "{number} countries", len(card.labels))
         # An ensemble has no weights of its own.
         size = [t("{size} on disk", size=t.size(model.size_bytes))] * (card.ensemble is None)
         st.caption(" · ".join([countries, *size, plain(card.licence)]))
         _render_key_metrics(card, t)
-        with st.expander(t("What it knows, its limits, its licence and all its figures")):
+        with st.expander(t("What it knows, its limits, its licence and all metrics")):
             render_card(card, t)
         _render_actions(model, t)
 
@@ -113,7 +113,7 @@ def _render_key_metrics(card: ModelCard, t: Translator) -> None:
         columns = [t("Measured on"), *(name.replace("_", " ") for name in _KEY_FIGURES)]
         st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True)
     else:
-        st.write(t("Its card has no figures for new or known places."))
+        st.write(t("Its card has no metrics for new or known places."))
 
 
 def _figure(name: str, value: float | None, t: Translator) -> str:
@@ -144,4 +144,4 @@ def _render_actions(model: Model, t: Translator) -> None:
     for error in wrong:
         st.error(report(error, t))
     if not wrong:
-        st.success(t("All files are those that the card names."))
+        st.success(t("All files match the card."))

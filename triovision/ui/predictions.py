@@ -40,7 +40,7 @@ def render_remaining(model: GeoModel, t: Translator) -> None:
     if not rest:
         return
     label = t.plural(
-        "Ask this model about {number} other photo", "Ask this model about {number} other photos", len(rest)
+        "Predict {number} other photo with this model", "Predict {number} other photos with this model", len(rest)
     )
     if st.button(label, key="ask-the-rest"):
         refresh_predictions(rest, model, t)

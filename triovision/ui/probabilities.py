@@ -56,7 +56,7 @@ def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) ->
         _plot(radar, figures[radar], stem)
     with right:
         _plot(similarity, figures[similarity], stem)
-        st.subheader(t("Country by country"), anchor=False)
+        st.subheader(t("Each country"), anchor=False)
         with st.container(horizontal=True, gap="small"):
             for number, (name, gauge) in enumerate(gauges.items()):
                 config = _config(stem, name)
@@ -78,10 +78,10 @@ def _figures(prediction: Prediction, k: int, model: GeoModel, t: Translator) -> 
     inside, outside = t("in the {coverage} set", coverage=coverage), t("outside")
     parts = t("the rest of the likely set"), t("all others")
     return {
-        t("How sure"): certainty_strip(prediction, colors, parts, language),
+        t("Confidence"): certainty_strip(prediction, colors, parts, language),
         t("Most probable countries"): probability_bars(prediction, k, colors, (inside, outside), language),
-        t("The same as a radar"): probability_radar(prediction, k, colors, language),
-        t("How alike they look to the model"): similarity_heatmap(
+        t("Radar chart"): probability_radar(prediction, k, colors, language),
+        t("Similarity of the countries to the model"): similarity_heatmap(
             countries, model.country_similarity(countries), colors, language
         ),
     }

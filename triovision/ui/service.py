@@ -55,7 +55,9 @@ def model_or_error(t: Translator) -> Iterator[GeoModel]:
         model = selected_model()
     fault = current().fault
     if fault is not None:
-        st.warning(t("The worldwide model cannot be used; the embedded one answers.") + "\n\n" + report(fault, t))
+        st.warning(
+            t("The worldwide model cannot be used; the embedded one is used instead.") + "\n\n" + report(fault, t)
+        )
     yield model
 
 
@@ -68,7 +70,7 @@ def model_of_result(result: PhotoResult, t: Translator) -> GeoModel:
 @contextmanager
 def _error_page(t: Translator) -> Iterator[None]:
     try:
-        with st.spinner(t("Waking up the model…")):
+        with st.spinner(t("Loading the model…")):
             yield
     except ModelError as error:
         st.error(t("The model cannot be used.") + "\n\n" + report(error, t))

@@ -60,7 +60,7 @@ def add_controls(plot: folium.Map, outlines: Outlines, tiles: list[folium.TileLa
         options.source.equip(tool, package, options.language)
         tool.add_to(plot)
     folium.LayerControl().add_to(plot)
-    TileNotice(tiles, options.translate("No map tiles to be had: country outlines only")).add_to(plot)
+    TileNotice(tiles, options.translate("Map tiles are not available: only country outlines are shown")).add_to(plot)
 
 
 def _drawing_texts(translate: Callable[..., str]) -> dict[str, str]:

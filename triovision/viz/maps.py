@@ -178,7 +178,7 @@ def _add_place(plot: folium.Map, prediction: Prediction, options: MapOptions) ->
 
 def _add_camera(plot: folium.Map, position: tuple[float, float], place: PlaceGuess, options: MapOptions) -> None:
     distance = _km(float(distance_km(*position, place.lat_deg, place.lon_deg)), options)
-    title = options.translate("Position that the camera wrote")
+    title = options.translate("Position in the EXIF data")
     away = options.translate("{distance} from the predicted place", distance=distance)
     group = folium.FeatureGroup(title)
     group.add_to(plot)

@@ -100,7 +100,7 @@ def test_a_wrong_file_is_thrown_away_and_the_next_call_takes_the_right_one(
 ) -> None:
     path, right = hub.paths["config.json"], hub.file("config.json")
     hub.mirror.files[path] = right.replace(b"clip", b"CLIP")
-    with pytest.raises(DownloadError, match=r"config\.json.*SHA-256.*thrown away"):
+    with pytest.raises(DownloadError, match=r"config\.json.*SHA-256.*was deleted"):
         bring()
     assert not (tmp_path / "models" / "geoclip.mp16").exists()
     hub.mirror.files[path] = right

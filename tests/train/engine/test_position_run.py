@@ -205,7 +205,7 @@ def test_a_model_of_the_app_can_say_the_countries(
     probed = read_position_metrics(finished).splits["new_places"]
     assert metrics["same"]["true_city"] == probed["true_city"]
     assert metrics["same"]["countries_alone"] != probed["countries_alone"]
-    with pytest.raises(ModelError, match="no model on this machine"):
+    with pytest.raises(ModelError, match="is not installed"):
         read_classifier("nothing.here")
 
 

@@ -55,7 +55,7 @@ def install(card: ModelCard, models: Path, on_progress: OnProgress, transfer: Tr
             staging.replace(folder)
     except Timeout as exc:
         reason = Message("is being installed by another process")
-        raise ModelError(card.id, reason, Message("Wait for it to end")) from exc
+        raise ModelError(card.id, reason, Message("Wait for it to finish")) from exc
     except OSError as exc:
         reason = Message("cannot be written ({why})", why=exc.strerror or exc)
         remedy = Message("Free the disk or name another folder in TRIOVISION_MODELS, and run the same command again")
@@ -95,7 +95,7 @@ def _fetch(release: Release, file: HubFile, part: Path, transfer: Transfer, on_s
                 raise DownloadError(exc.subject, exc.reason, _RETRY) from exc
     if not _is_whole(part, file):
         part.unlink()
-        reason = Message("does not have the SHA-256 that the card names, and was thrown away")
+        reason = Message("does not have the SHA-256 of the card, and was deleted")
         remedy = Message("Run the same command again; after a second failure, name another server in HF_ENDPOINT")
         raise DownloadError(url, reason, remedy)
 
@@ -108,7 +108,7 @@ def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         sizes = {"free": f"{free / 1e9:.1f}", "needed": f"{needed / 1e9:.1f}"}
-        reason = Message("has {free} GB free, and {needed} GB are still missing", **sizes)
+        reason = Message("has {free} GB free, but {needed} GB are needed", **sizes)
         remedy = Message("Free the disk or name another folder in TRIOVISION_MODELS")
         raise ModelError(str(folder.parent), reason, remedy)
 

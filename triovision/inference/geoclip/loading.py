@@ -86,7 +86,7 @@ def load_image_processor(folder: Path) -> Any:  # noqa: ANN401 - transformers' o
         return import_module("transformers").CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as exc:
         raise ModelError(
-            str(folder), Message("holds no usable preprocessing ({why})", why=exc), release.REINSTALL
+            str(folder), Message("has no usable preprocessing ({why})", why=exc), release.REINSTALL
         ) from exc
 
 
@@ -147,7 +147,7 @@ def _vision(folder: Path) -> nn.Module:
                 output_loading_info=True,
             )
     except (OSError, ValueError, TypeError, RuntimeError) as exc:
-        raise ModelError(str(folder), Message("holds no usable CLIP ({why})", why=exc), release.REINSTALL) from exc
+        raise ModelError(str(folder), Message("has no usable CLIP ({why})", why=exc), release.REINSTALL) from exc
     if absent := [*report["missing_keys"], *report["mismatched_keys"]]:  # transformers would go on with random weights
         raise ModelError(str(folder), Message("lacks fitting weights for {names}", names=absent[:3]), release.REINSTALL)
     return cast(nn.Module, vision)

@@ -65,7 +65,7 @@ def test_a_model_that_cannot_be_used_is_named_and_the_others_are_measured(study:
     (study.models / B / "weights.safetensors").write_bytes(b"x")
     result = report(study, "no.model", B, A)
     assert result.exit_code == 1
-    assert "no.model: is no model on this machine" in result.stderr
+    assert "no.model: is not installed" in result.stderr
     assert "SHA-256" in result.stderr
     assert f"{A}  " in result.stdout
     assert B not in result.stdout
