@@ -39,12 +39,12 @@ def render_card(card: ModelCard, t: Translator) -> None:
     st.write("**" + t("Limits") + "**. " + plain(card.limits, 4000))
     with st.expander(t("What it knows")):  # a long list of countries and places
         st.write(plain(card.knows, 20_000))
-    learnt = t("Training photos") if card.ensemble is None else t("Photos that fit the weights of its members")
+    photos_label = t("Training photos") if card.ensemble is None else t("Photos that fit the weights of its members")
     _facts(
         {
             t("Id"): card.id,
             t("Countries"): t.number(len(card.labels)),
-            learnt: t.number(card.provenance.photos),
+            photos_label: t.number(card.provenance.photos),
             t("Not sure below"): percent(card.calibration.abstention_threshold, t.language),
             t("Licence"): card.licence,
         }
