@@ -37,7 +37,7 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
     try:
         tensors = load(content)
         state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-        network.load_state_dict(state)
+        network.load_state_dict(state, assign=True)  # without copying, which takes as long as the conversion
     except (SafetensorError, RuntimeError) as exc:
         raise ModelError(str(file.path), f"does not fit {card.architecture} ({exc})", RESTORE) from exc
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
