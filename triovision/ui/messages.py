@@ -1,4 +1,4 @@
-"""Errors and messages of the library in the reader's language, as Markdown."""
+"""Translation of errors and messages of the library, as Markdown."""
 
 from __future__ import annotations
 
