@@ -81,7 +81,7 @@ bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.posterior
 	$(BIN)/python -m benchmarks.positions
 	$(BIN)/python -m benchmarks.geoclip
-	$(BIN)/python -m benchmarks.no_place
+	$(BIN)/python -m benchmarks.outliers
 	$(BIN)/python -m benchmarks.gldv2_join
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.train_speed

@@ -1,1 +1,1 @@
-"""Speed, memory and abstention, measured. Each module prints its figures: `python -m benchmarks.latency`."""
+"""Speed, memory and abstention, measured; each module prints its results: `python -m benchmarks.latency`."""

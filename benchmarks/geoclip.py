@@ -1,4 +1,4 @@
-"""Our worldwide engine against its package's own `predict`, on the same weights, from the second photo on.
+"""Speed of the worldwide engine, as a ratio to `predict` of the package geoclip on the same weights.
 
 The weights are random, in the hub's format and of the published size; speed does not depend on them. The package
 embeds its gallery for every photo, the engine once.

@@ -1,4 +1,4 @@
-"""Photos a second from the cache of pictures and from that of frozen features, against doing without."""
+"""Photos per second from the image cache and the feature cache, as a ratio to no cache."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from benchmarks.images import jpeg
 from benchmarks.timing import in_turn
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
-from triovision.train.data.dataset import SampleKey, TrainingPhotos, collate
+from triovision.train.data.dataset import TrainingPhotos, collate
 from triovision.train.data.feature_cache import cache_features, collate_features, leading_modules, split_frozen_layers
 from triovision.train.data.image_cache import ShorterSide, open_cache, shorter_side
 from triovision.train.data.manifest import Manifest
+from triovision.train.data.samplers import SampleKey
 from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.sections import Augmentation

@@ -1,4 +1,4 @@
-"""What a position of its own adds to the country answer for the same photo, on the embedded ResNetGPS.
+"""Cost of the position regressor, as a ratio to the country classifier on the same photo.
 
 The country answer is that of the same network and weights with the countries' cities as places. Wanted: at most 60 %
 more for candidates, regressor and posterior together. Photos are decoded beforehand, which would hide what is added.

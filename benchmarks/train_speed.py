@@ -27,8 +27,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from torch.utils.data import Dataset, Sampler
 
 from triovision.inference.preprocessing import Preprocessing
-from triovision.train.data.dataset import Sample, SampleKey, collate
+from triovision.train.data.dataset import Sample, collate
 from triovision.train.data.loaders import ResumableLoader
+from triovision.train.data.samplers import SampleKey
 from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.callbacks import AtomicCheckpointIO, Compile, FiniteLossGuard, StepCheckpoint, StepSeed
 from triovision.train.engine.country_module import CountryModule

@@ -1,4 +1,4 @@
-"""Folders of the files that travel beside the code: page scripts, models, assets, style sheets, Leaflet.
+"""Folders of the files that are installed with the code: page scripts, models, assets, style sheets, Leaflet.
 
 They lie at the top of the repository. `hatch_build.py` puts them into the wheel, below `triovision/_bundle`.
 """

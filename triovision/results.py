@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraFacts:
-    """What the camera wrote beside the pixels. It is shown to people and never to the model.
+    """Metadata that the camera wrote. They are shown to people and never to the model.
 
     Attributes:
         taken_at: Time of the shot; naive (local to the camera) unless the file gives its offset.
@@ -48,13 +48,13 @@ class CameraFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Photo:
-    """An upright sRGB picture decoded once, at a size that serves the model and the screen.
+    """An upright sRGB image, decoded at a size for the model and the screen.
 
     Attributes:
         name: File name as given by the outside; escape it wherever HTML is written.
         image_hwc: Pixels, `uint8` of shape `(height, width, 3)`, sRGB, upright.
-        original_width_px: Width of the upright picture before any reduction.
-        original_height_px: Height of the upright picture before any reduction.
+        original_width_px: Width of the upright image before any reduction.
+        original_height_px: Height of the upright image before any reduction.
         format: Container format by content, such as `"JPEG"`.
         camera: What the camera wrote.
         warnings: What was odd about the file and was mended, in words for the screen.
@@ -89,11 +89,11 @@ class Prediction:
         places: Weighted candidate places, most probable first.
         posterior: All weighted places, for a density and for what a person adds to the model's evidence.
         abstained: True when the model is below its calibrated threshold: "not sure".
-        elapsed_ms: Wall time of this photo's share of the batch, from pixels to answer.
+        elapsed_ms: Wall time from pixels to prediction, an equal part of that of the batch.
         device: Device that ran the network, such as `"cpu"`.
         precision: Number format of the network, such as `"bfloat16"`.
-        evidence: What a person said, and all of the above takes as true; None for the model's own answer.
-        evidence_probability: Probability that the model gave to what the person said.
+        evidence: Evidence that the prediction is conditioned on; None for the prediction of the model itself.
+        evidence_probability: Probability that the model gives to the evidence.
     """
 
     photo: str
@@ -146,7 +146,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Explanation:
-    """Which parts of a photo spoke for a country.
+    """Contribution of each part of a photo to the prediction of a country.
 
     Attributes:
         photo: Name of the photo.

@@ -91,7 +91,7 @@ def cities(app):
         ({"south_deg": 1.0}, "a box has four edges"),
         ({"south_deg": 2.0, "north_deg": 1.0, "west_deg": 0.0, "east_deg": 1.0}, "its south lies north of its north"),
         ({"south_deg": -60.0, "north_deg": -55.0, "west_deg": 170.0, "east_deg": -100.0}, "Say less, or draw a larger"),
-        ({}, "says nothing"),
+        ({}, "is empty"),
     ],
 )
 def test_impossible_evidence_is_an_error_and_changes_nothing(predicted, fields, message):

@@ -102,19 +102,19 @@ def test_cancel_stops_either_step_and_start_goes_on(work, step):
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "message"),
     [
         (ModelError("disk", "is full", "Free it"), "disk: is full. Free it."),
         (OSError("odd"), "ended with an error (odd)"),
     ],
 )
-def test_what_goes_wrong_is_kept_and_the_next_start_forgets_it(work, fault, words):
+def test_what_goes_wrong_is_kept_and_the_next_start_forgets_it(work, fault, message):
     job, work.fault = Installation(), fault
     work.download.set()
     job.start()
     settle(job)
     assert job.progress.step is Step.FAILED
-    assert words in str(job.progress.error)
+    assert message in str(job.progress.error)
     work.fault = None
     work.embed.set()
     job.start()

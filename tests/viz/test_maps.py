@@ -213,9 +213,9 @@ def test_cells_beyond_the_date_line_lie_beside_the_place():
     ("west", "east", "drawn"), [(-5, 9, (-5, 9)), (170, -170, (170, 190)), (-180, 180, (-180, 180))]
 )
 def test_the_box_that_the_reader_named_is_drawn(west, east, drawn):
-    said = Evidence(box=Box(south_deg=-20, north_deg=50, west_deg=west, east_deg=east))
+    evidence = Evidence(box=Box(south_deg=-20, north_deg=50, west_deg=west, east_deg=east))
     place = PlaceGuess("Here", "FR", 0, (drawn[0] + drawn[1]) / 2, 1)
-    text = script(replace(PREDICTION, place=place, evidence=said))
+    text = script(replace(PREDICTION, place=place, evidence=evidence))
     corners = json.loads(re.search(r"L\.rectangle\(\s*(\[\[-?\d.*?\]\]),\s*\{", text).group(1))
     assert corners == [[-20, drawn[0]], [50, drawn[1]]]
     assert not re.search(r"L\.rectangle\(\s*\[\[-?\d", script())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from triovision.metrics.country import Epoch
-from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics, PositionScores
+from triovision.metrics.position import METHODS, PhotoCounts, PositionMetrics, PositionScores
 from triovision.viz import LIGHT
 from triovision.viz.position_figures import position_figures
 
@@ -22,12 +22,12 @@ def metrics(median_km: float, within_25: float, epochs: int) -> PositionMetrics:
         city_features=("population_class",),
         photos=PhotoCounts(training=40, validation={"fold_1": 10}, without_position=0, impossible=(), unreadable=0),
         countries="a probe",
-        learnt_by_classifier=0,
+        classifier_training_photos=0,
         scale_km=100,
         epochs=tuple(
             Epoch(epoch=n + 1, values={"val/median_km": median_km + 100 - n, "train/loss": None}) for n in range(epochs)
         ),
-        splits={"fold_1": dict.fromkeys(WAYS, scores)},
+        splits={"fold_1": dict.fromkeys(METHODS, scores)},
     )
 
 
@@ -39,18 +39,18 @@ VERSIONS = {
 
 def test_bars_are_means_with_standard_deviations() -> None:
     figures = position_figures(VERSIONS, LIGHT)
-    bar, dots = figures[f"Median distance: {WAYS['true_city']}"].data
+    bar, dots = figures[f"Median distance: {METHODS['true_city']}"].data
     assert list(bar.x) == [200, 500]
     assert list(bar.error_x.array) == pytest.approx([141.42135623730951, 0])  # 200 / sqrt(2)
     assert list(dots.x) == [100, 300, 500, 500]
-    assert "%" not in figures[f"Median distance: {WAYS['true_city']}"].layout.xaxis.tickformat
-    first, second = figures[f"Fractions within: {WAYS['candidate_cities']}"].data
+    assert "%" not in figures[f"Median distance: {METHODS['true_city']}"].layout.xaxis.tickformat
+    first, second = figures[f"Fractions within: {METHODS['candidate_cities']}"].data
     assert (first.name, second.name) == ("v1", "v2")
     assert list(first.y) == pytest.approx([0, 0.3, 0.6, 0.8, 1])
     assert list(first.error_y.array) == pytest.approx([0, 0.141421356, 0, 0, 0])
     assert list(first.x) == ["1 km", "25 km", "200 km", "750 km", "2,500 km"]
     ways = figures["Contribution of each part: v1"].data[0]
-    assert list(ways.y) == list(WAYS.values())
+    assert list(ways.y) == list(METHODS.values())
 
 
 def test_curves_are_means_over_the_folds_that_got_so_far() -> None:
@@ -65,4 +65,4 @@ def test_curves_are_means_over_the_folds_that_got_so_far() -> None:
 
 def test_one_fold_has_no_spread() -> None:
     figures = position_figures({"v1": {"fold-1": metrics(100, 0.2, 1)}}, LIGHT)
-    assert list(figures[f"Fractions within: {WAYS['true_city']}"].data[0].error_y.array) == [0] * 5
+    assert list(figures[f"Fractions within: {METHODS['true_city']}"].data[0].error_y.array) == [0] * 5

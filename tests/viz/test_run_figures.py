@@ -94,7 +94,7 @@ def test_recall_is_drawn_for_countries_with_photos_only() -> None:
 def test_the_confusion_matrix_holds_fractions_of_rows_by_continent() -> None:
     figure = run_figures.confusion_matrix(SPLIT, LIGHT)
     (cells,) = figure.data
-    assert list(cells.x) == list(cells.y) == ["NA", "JP", "DE", "FR"]  # NG has neither photos nor answers
+    assert list(cells.x) == list(cells.y) == ["NA", "JP", "DE", "FR"]  # NG has neither photos nor predictions
     nan = np.nan
     expected = [[0.5, nan, nan, 0.5], [nan, nan, 1 / 3, 2 / 3], [nan] * 4, [nan, nan, nan, 1]]
     np.testing.assert_allclose(cells.z, expected)

@@ -72,7 +72,7 @@ def install(model_id: str) -> None:
             return
         _prepare(card)
     except KeyboardInterrupt:
-        click.echo("Cancelled. Run the same command again: it goes on where it stopped.", err=True)
+        click.echo("Cancelled. Run the same command again to resume.", err=True)
         sys.exit(_CANCELLED)
 
 

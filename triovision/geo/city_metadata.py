@@ -193,8 +193,8 @@ def _capitals() -> dict[str, tuple[float, float]]:
     country = np.array(cities.countries)
     capitals = dict.fromkeys(_countries(), (math.nan, math.nan))
     for code, places in _cities_by_country().items():
-        wanted = _letters(_CAPITALS.get(code, _countries()[code]["capital"]))
-        if capital := next((place for place in places if _letters(place.name) == wanted), None):
+        capital_name = _letters(_CAPITALS.get(code, _countries()[code]["capital"]))
+        if capital := next((place for place in places if _letters(place.name) == capital_name), None):
             lat_deg, lon_deg = cities.lat_deg[country == code], cities.lon_deg[country == code]
             nearest = distance_km(capital.lat_deg, capital.lon_deg, lat_deg, lon_deg).argmin()
             capitals[code] = (lat_deg[nearest], lon_deg[nearest])

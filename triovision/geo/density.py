@@ -79,13 +79,13 @@ def _neighbours(side_km: float) -> NDArray[np.intp]:
     # Half a diagonal from a point to the centre of its own cell; a triangle at a pole is longer.
     reach = np.cos(min(np.pi, (_REACH + 1.2) * side))
     xyz = cells.centres_xyz
-    found: list[NDArray[np.intp]] = []
+    rows_of_cells: list[NDArray[np.intp]] = []
     for ring in _rings(cells):
         first, last = max(0, ring.start - 5 * int(cells.columns.max())), ring.stop + 5 * int(cells.columns.max())
         near = xyz[ring] @ xyz[first:last].T >= reach
-        found += [first + np.flatnonzero(row) for row in near]
-    most = max(map(len, found))
-    return np.stack([np.pad(row, (0, most - len(row)), constant_values=cells.n_cells) for row in found])
+        rows_of_cells += [first + np.flatnonzero(row) for row in near]
+    most = max(map(len, rows_of_cells))
+    return np.stack([np.pad(row, (0, most - len(row)), constant_values=cells.n_cells) for row in rows_of_cells])
 
 
 def _rings(cells: EqualAreaGrid) -> list[slice]:

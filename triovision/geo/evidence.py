@@ -92,7 +92,7 @@ class Evidence:
         near: Area around a city.
 
     Raises:
-        EvidenceError: If there is no such continent or country, or nothing is said.
+        EvidenceError: If there is no such continent or country, or the evidence is empty.
     """
 
     continent: str | None = None
@@ -114,7 +114,7 @@ class Evidence:
             )
         if all(field is None for field in (self.continent, self.country, self.box, self.near)):
             raise EvidenceError(
-                "evidence", Message("says nothing"), Message("Name a continent, a country, a box or a city")
+                "evidence", Message("is empty"), Message("Name a continent, a country, a box or a city")
             )
 
     def contains(

@@ -31,18 +31,18 @@ def mix(
         ValueError: If a country has a probability and no member has a place there.
     """
     columns = {country: i for i, country in enumerate(country_probability)}
-    wanted = np.array(list(country_probability.values()))
+    target = np.array(list(country_probability.values()))
     # Points of a country that is not asked for fall into a last column, which has no probability.
     of_point = [_columns(member, columns) for member in members]
     total = np.array(
-        [np.bincount(c, m.weight, len(wanted) + 1)[:-1] for c, m in zip(of_point, members, strict=True)], np.float64
+        [np.bincount(c, m.weight, len(target) + 1)[:-1] for c, m in zip(of_point, members, strict=True)], np.float64
     )
     has = total > 0
-    if without := [country for country, i in columns.items() if wanted[i] > 0 and not has[:, i].any()]:
+    if without := [country for country, i in columns.items() if target[i] > 0 and not has[:, i].any()]:
         raise ValueError(f"no member has a place in {', '.join(without)}")
     share = np.where(has, np.asarray(shares, np.float64)[:, None], 0)
     share = np.where(share.sum(axis=0) > 0, share, has)
-    part = np.divide(share, share.sum(axis=0), out=np.zeros_like(total), where=has) * wanted
+    part = np.divide(share, share.sum(axis=0), out=np.zeros_like(total), where=has) * target
     # Of the country first: the inverse of a tiny total would be infinite.
     total, part = np.pad(np.where(has, total, 1), ((0, 0), (0, 1)), constant_values=1), np.pad(part, ((0, 0), (0, 1)))
     weights = [m.weight / t[c] * p[c] for m, t, p, c in zip(members, total, part, of_point, strict=True)]

@@ -1,1 +1,1 @@
-"""Values of `metrics.json`, which training writes and pages draw."""
+"""Schemas of `metrics.json`, written by training and read by reports."""

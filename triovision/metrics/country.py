@@ -1,4 +1,4 @@
-"""What a training run's `metrics.json` holds: figures of a finished run on photos that it did not learn from."""
+"""Metrics of a country run: the schema of its `metrics.json`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from triovision.errors import RecipeError, faults
 METRICS = "metrics.json"
 Metrics = TypeVar("Metrics", bound=BaseModel)
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Code = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
@@ -22,36 +22,36 @@ class _Record(BaseModel):
 
 
 class Scores(_Record):
-    """Figures over the photos whose country has a label.
+    """Accuracy over the photos whose country has a label.
 
     Attributes:
         photos: Number of those photos.
-        without_label: Photos of other countries, which no answer could get right; not counted in these scores.
-        top1: Share of photos whose most probable country is the truth.
-        top5: Share of photos whose truth is among the five most probable countries.
-        macro_recall: Mean over the countries that are there of the share of their photos answered right.
+        without_label: Photos of other countries, which are not counted in these scores.
+        top1: Fraction of photos whose most probable country is the truth.
+        top5: Fraction of photos whose true country is among the five most probable ones.
+        macro_recall: Mean recall over the countries that occur.
         negative_log_likelihood: Mean of -ln p(truth) of the uncalibrated probabilities, in nats.
     """
 
     photos: Count
     without_label: Count
-    top1: Share | None
-    top5: Share | None
-    macro_recall: Share | None
+    top1: Fraction | None
+    top5: Fraction | None
+    macro_recall: Fraction | None
     negative_log_likelihood: float | None
 
 
 class CountryScore(_Record):
-    """How well one country with a label is recognised.
+    """Recall and precision of one country with a label.
 
     Attributes:
         country: ISO 3166-1 alpha-2 code.
-        continent: GeoNames' code of its continent, such as `"EU"`.
-        training_photos: Photos of it that the run learnt from.
-        photos: Photos of it in the split.
-        answers: Photos of any country that were answered with it.
-        recall: Share of its photos that were answered with it; None without photos.
-        precision: Share of the answers with it that were right; None without answers.
+        continent: GeoNames code of its continent, such as `"EU"`.
+        training_photos: Number of its training photos.
+        photos: Number of its photos in the split.
+        answers: Number of photos for which it was predicted.
+        recall: Fraction of its photos for which it was predicted; None without photos.
+        precision: Fraction of the predictions of it that are right; None without predictions.
     """
 
     country: Code
@@ -59,18 +59,18 @@ class CountryScore(_Record):
     training_photos: Count
     photos: Count
     answers: Count
-    recall: Share | None
-    precision: Share | None
+    recall: Fraction | None
+    precision: Fraction | None
 
 
 class ConfusionCell(_Record):
-    """Photos of one country that were answered with one (other or same) country; empty cells are left out.
+    """Number of photos of one country with one predicted country; empty cells are left out.
 
     Attributes:
-        truth: The country that the photos show; it may have no label.
-        answer: The most probable country.
+        truth: True country, with or without a label.
+        answer: Most probable country.
         photos: Number of photos.
-        examples: Files of the surest of these answers; none for right answers.
+        examples: Files of the most confident predictions; none for right predictions.
     """
 
     truth: Code
@@ -80,82 +80,82 @@ class ConfusionCell(_Record):
 
 
 class ReliabilityBin(_Record):
-    """The photos whose most probable country has a probability within one of equally wide bins.
+    """Photos with a confidence within one of equally wide bins.
 
     Attributes:
         photos: Number of photos.
-        probability: Their mean probability of the most probable country.
-        accuracy: Share of them answered right.
+        probability: Mean probability of their most probable country.
+        accuracy: Fraction of right predictions.
     """
 
     photos: Count
-    probability: Share
-    accuracy: Share
+    probability: Fraction
+    accuracy: Fraction
 
 
 class Reliability(_Record):
-    """How honest the probabilities are, over all measured photos; a country without a label counts as a miss.
+    """Calibration over all evaluated photos; a country without a label counts as wrong.
 
     Attributes:
-        temperature: What the logits were divided by; 1 before calibration.
+        temperature: Temperature of the softmax; 1 before calibration.
         expected_calibration_error: Mean distance of probability and accuracy over 15 bins (Naeini et al., 2015).
         negative_log_likelihood: Mean of -ln p(truth) over photos whose country has a label, in nats.
-        bins: The bins that hold photos, in ascending order.
+        bins: Bins with photos, in ascending order.
     """
 
     temperature: float = Field(gt=0)
-    expected_calibration_error: Share
+    expected_calibration_error: Fraction
     negative_log_likelihood: float | None
     bins: tuple[ReliabilityBin, ...]
 
 
 class RiskPoint(_Record):
-    """What happens when only answers at or above a threshold are given.
+    """Coverage and risk of the predictions at or above a threshold.
 
     Attributes:
-        threshold: Smallest probability of an answer that is given.
-        coverage: Share of the photos that are answered.
-        risk: Share of wrong answers among those that are given; None when none is given.
+        threshold: Smallest confidence.
+        coverage: Fraction of the photos with a prediction.
+        risk: Fraction of wrong predictions among these; None without predictions.
     """
 
-    threshold: Share
-    coverage: Share
-    risk: Share | None
+    threshold: Fraction
+    coverage: Fraction
+    risk: Fraction | None
 
 
 class PhotoAnswer(_Record):
-    """One photo and what the run says of it.
+    """Prediction of a run for one photo.
 
     Attributes:
-        file: Name of the file in the manifest.
-        truth: Its country.
-        answer: The most probable country.
-        probability: Calibrated probability of the answer.
-        probability_of_truth: Calibrated probability of its country; None when that has no label.
+        file: File in the manifest.
+        truth: True country.
+        answer: Most probable country.
+        probability: Calibrated probability of `answer`.
+        probability_of_truth: Calibrated probability of `truth`; None if it has no label.
     """
 
     file: str
     truth: Code
     answer: Code
-    probability: Share
-    probability_of_truth: Share | None
+    probability: Fraction
+    probability_of_truth: Fraction | None
 
 
 class SplitMetrics(_Record):
-    """Figures of one validation split.
+    """Metrics of one validation split.
 
     Attributes:
         scores: Accuracy over the whole split.
         countries: Each country with a label, by continent and then code.
-        confusion: The cells that are not empty, by truth and then answer.
-        measured: Photos behind `before`, `after` and what follows: those that calibration was not fitted on.
-        before: Reliability of the raw probabilities.
-        after: Reliability of the calibrated ones; None when there were too few photos to fit.
-        risk_coverage: The curve over thresholds, from the surest answers to all of them; at most 200 points.
+        confusion: Cells that are not empty, by truth and then prediction.
+        measured: Number of photos of the following metrics, on which calibration was not fitted.
+        before: Reliability of the uncalibrated probabilities.
+        after: Reliability of the calibrated ones; None if there were too few photos to fit.
+        risk_coverage: Risk-coverage curve with ascending coverage; at most 200 points.
         aurc: Area under the whole risk-coverage curve (Geifman and El-Yaniv, 2017); lower is better.
-        at_threshold: The point of the fitted abstention threshold; None when there were too few photos to fit.
-        best: The surest right answers, surest first.
-        worst: The surest wrong answers, surest first.
+        at_threshold: Point of the fitted abstention threshold; None if there were too few photos to fit.
+        best: Most confident right predictions, in descending order.
+        worst: Most confident wrong predictions, in descending order.
     """
 
     scores: Scores
@@ -165,24 +165,24 @@ class SplitMetrics(_Record):
     before: Reliability | None
     after: Reliability | None
     risk_coverage: tuple[RiskPoint, ...]
-    aurc: Share | None
+    aurc: Fraction | None
     at_threshold: RiskPoint | None
     best: tuple[PhotoAnswer, ...]
     worst: tuple[PhotoAnswer, ...]
 
     @property
     def most_confused(self) -> tuple[ConfusionCell, ...]:
-        """The 15 pairs of truth and wrong answer with the most photos, most photos first."""
+        """The 15 pairs of truth and wrong prediction with the most photos, in descending order."""
         wrong = [cell for cell in self.confusion if cell.truth != cell.answer]
         return tuple(sorted(wrong, key=lambda cell: -cell.photos)[:15])
 
 
 class Epoch(_Record):
-    """What was logged in one epoch.
+    """Logged values of one epoch.
 
     Attributes:
         epoch: Number of the epoch, from 1.
-        values: Figure by the name that it was logged under; None where it was no finite number.
+        values: Values by logged name; None if not finite.
     """
 
     epoch: int = Field(ge=1)
@@ -190,14 +190,14 @@ class Epoch(_Record):
 
 
 class Gap(_Record):
-    """Training against validation accuracy of the finished network, both without augmentation.
+    """Difference of training and validation accuracy, both without augmentation.
 
     Attributes:
-        split: Name of the validation split.
-        gap: Training top-1 minus the split's top-1.
+        split: Validation split.
+        gap: Training top-1 minus validation top-1.
         low: Lower end of the 95 % interval of the gap.
         high: Upper end of it.
-        verdict: In words whether the network overfits.
+        verdict: Result of the test.
     """
 
     split: str
@@ -208,13 +208,13 @@ class Gap(_Record):
 
 
 class Overfitting(_Record):
-    """Whether the run overfits.
+    """Test of a run for overfitting.
 
     Attributes:
-        training: Scores on a sample of the photos that were learnt from, without augmentation.
-        gaps: One for each validation split that has photos with a label.
-        verdict: The finding in words, with its numbers.
-        rule: How it was decided, in words.
+        training: Scores on a sample of the training photos, without augmentation.
+        gaps: One per validation split with labelled photos.
+        verdict: Sentences with the result.
+        rule: Sentences with the method.
     """
 
     training: Scores
@@ -224,16 +224,16 @@ class Overfitting(_Record):
 
 
 class Cost(_Record):
-    """What the run took.
+    """Cost of a run.
 
     Attributes:
-        parameters: Number of the network's parameters.
-        epochs: Epochs finished.
-        best_epoch: Epoch with the lowest validation loss, from 1; its network is the one that was measured.
-        training_photos: Photos learnt from, countries without a label included.
-        training_s: Wall time of training with its validation, in seconds; None when the run did not record it.
-        photos_per_s: Training photos a second of that time.
-        validation_photos_per_s: Photos a second, decoding included, while this file was measured.
+        parameters: Number of parameters of the network.
+        epochs: Number of finished epochs.
+        best_epoch: Epoch with the smallest validation loss, from 1, whose weights are evaluated.
+        training_photos: Number of training photos, including those without a label.
+        training_s: Wall time of training and validation, in seconds; None if not recorded.
+        photos_per_s: Training photos per second of that time.
+        validation_photos_per_s: Photos per second of the evaluation, decoding included.
     """
 
     parameters: Count
@@ -246,20 +246,20 @@ class Cost(_Record):
 
 
 class RunMetrics(_Record):
-    """A run folder's `metrics.json`.
+    """Content of the `metrics.json` of a country run.
 
     Attributes:
         version: Version of this format.
-        recipe: The recipe, every field.
-        manifest_sha256: Hash of the table of photos.
+        recipe: Recipe with all fields.
+        manifest_sha256: SHA-256 of the manifest.
         labels: Countries in the order of the logits.
         cost: See `Cost`.
-        measured_on: The machine that measured, in words.
-        versions: Versions of the packages that measured, by name.
-        epochs: Curves, one record an epoch.
+        measured_on: Description of the machine.
+        versions: Versions of packages by name.
+        epochs: Learning curves, one record per epoch.
         overfitting: See `Overfitting`.
-        calibration: What calibration was fitted on, in words, or why there is none.
-        splits: Figures by the name of the validation split.
+        calibration: Sentence about the photos of the calibration, or why there is none.
+        splits: Metrics by validation split.
     """
 
     version: Literal[1] = 1
@@ -276,24 +276,24 @@ class RunMetrics(_Record):
 
 
 def read_metrics(folder: Path) -> RunMetrics:
-    """Read a run folder's `metrics.json`.
+    """Read the `metrics.json` of a country run.
 
     Raises:
-        RecipeError: If it is missing or is no such file of this version.
+        RecipeError: If it is missing or not valid in this version.
     """
     return read_metrics_as(RunMetrics, folder, "Write it with `triovision train report RUN --manifest ...`")
 
 
 def read_metrics_as(kind: type[Metrics], folder: Path, remedy: str) -> Metrics:
-    """Read a run folder's `metrics.json` as one kind of run writes it.
+    """Read `metrics.json` with the schema of one kind of run.
 
     Args:
-        kind: What it is to hold.
+        kind: Schema.
         folder: Folder of the run.
-        remedy: What to do where it does not.
+        remedy: Remedy of the error.
 
     Raises:
-        RecipeError: If it is missing or is no such file of this version.
+        RecipeError: If it is missing or not valid in this version.
     """
     path = folder / METRICS
     try:
@@ -301,4 +301,4 @@ def read_metrics_as(kind: type[Metrics], folder: Path, remedy: str) -> Metrics:
     except OSError as exc:
         raise RecipeError(str(path), f"cannot be read ({exc.strerror})", remedy) from exc
     except ValidationError as exc:
-        raise RecipeError(str(path), f"holds no metrics of this version ({faults(exc)})", remedy) from exc
+        raise RecipeError(str(path), f"has no metrics of this version ({faults(exc)})", remedy) from exc

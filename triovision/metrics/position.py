@@ -1,4 +1,4 @@
-"""What the `metrics.json` of a run of ResNetGPS holds: how far its answers are from where photos were taken."""
+"""Metrics of a position run: the schema of its `metrics.json`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from triovision.metrics.country import Count, Epoch, Share, read_metrics_as
+from triovision.metrics.country import Count, Epoch, Fraction, read_metrics_as
 
 Kilometres = Annotated[float, Field(ge=0)]
 
-#: Ways to come to a position, with what they are told, in words.
-WAYS = {
+#: Methods of prediction, with a description of their inputs.
+METHODS = {
     "true_city": "photo and metadata of the true city",
     "candidate_cities": "photo and metadata of candidate cities",
     "countries_alone": "probable countries and their cities",
@@ -25,16 +25,16 @@ class _Record(BaseModel):
 
 
 class PositionScores(_Record):
-    """How good positions are, over some photos.
+    """Errors of positions.
 
     Attributes:
         photos: Number of photos.
         median_km: Median great-circle distance.
         mean_km: Mean great-circle distance.
-        r2_lat: Coefficient of determination of the latitude; None where all photos have one latitude.
-        r2_lon: The same of the longitude, as a number: 179 and -179 degrees count as far apart.
+        r2_lat: Coefficient of determination of the latitude; None if all photos have the same latitude.
+        r2_lon: The same of the longitude, without wrapping at 180 degrees.
         geo_score: Mean GeoScore, at most 5000.
-        within_1_km: Share of the photos within this distance.
+        within_1_km: Fraction of the photos within this distance.
         within_25_km: The same.
         within_200_km: The same.
         within_750_km: The same.
@@ -47,22 +47,22 @@ class PositionScores(_Record):
     r2_lat: float | None
     r2_lon: float | None
     geo_score: float = Field(ge=0, le=5000)
-    within_1_km: Share
-    within_25_km: Share
-    within_200_km: Share
-    within_750_km: Share
-    within_2500_km: Share
+    within_1_km: Fraction
+    within_25_km: Fraction
+    within_200_km: Fraction
+    within_750_km: Fraction
+    within_2500_km: Fraction
 
 
 class PhotoCounts(_Record):
-    """What became of the manifest's photos.
+    """Numbers of photos of the manifest.
 
     Attributes:
-        training: Photos that the run learnt from.
-        validation: Photos of each validation split that it was measured on.
+        training: Training photos.
+        validation: Evaluated photos by validation split.
         without_position: Photos without a position.
-        impossible: Files whose position is half there or no place on Earth; they were left out.
-        unreadable: Photos with a position that cannot be read.
+        impossible: Files with an incomplete or impossible position, which are left out.
+        unreadable: Unreadable photos with a position.
     """
 
     training: Count
@@ -73,21 +73,21 @@ class PhotoCounts(_Record):
 
 
 class PositionMetrics(_Record):
-    """A run folder's `metrics.json`.
+    """Content of the `metrics.json` of a position run.
 
     Attributes:
         version: Version of this format.
-        recipe: The recipe, every field.
-        manifest_sha256: Hash of the table of photos.
-        city_features: Names of the numbers that describe a city, in their order.
+        recipe: Recipe with all fields.
+        manifest_sha256: SHA-256 of the manifest.
+        city_features: Names of the columns of the city metadata.
         photos: See `PhotoCounts`.
-        countries: Where the probabilities of the countries come from, in words.
-        learnt_by_classifier: Held-out photos that it learnt from, whose figures with candidate cities are too good;
-            None where it cannot be told, as when it was trained on another manifest.
-        scale_km: How fast an answer loses weight with its distance from the city that it was given for, fitted on all
-            validation photos. What is shown was measured on either half of the places with the value of the other.
-        epochs: Curves, one record an epoch.
-        splits: Scores by the name of the validation split and the way, a key of `WAYS`.
+        countries: Source of the country probabilities.
+        classifier_training_photos: Number of held-out photos that this source was trained on, which makes the metrics
+            with candidate cities too good; None if unknown, for example for another manifest.
+        scale_km: Scale of the weight of a position by its distance from the candidate city, fitted on all validation
+            photos; the metrics are by cross-fitting on halves of the places.
+        epochs: Learning curves, one record per epoch.
+        splits: Scores by validation split and method, a key of `METHODS`.
     """
 
     version: Literal[1] = 1
@@ -96,16 +96,16 @@ class PositionMetrics(_Record):
     city_features: tuple[str, ...]
     photos: PhotoCounts
     countries: str
-    learnt_by_classifier: Count | None
+    classifier_training_photos: Count | None
     scale_km: Kilometres
     epochs: tuple[Epoch, ...]
     splits: dict[str, dict[str, PositionScores]]
 
 
 def read_position_metrics(folder: Path) -> PositionMetrics:
-    """Read the `metrics.json` of a run of ResNetGPS.
+    """Read the `metrics.json` of a position run.
 
     Raises:
-        RecipeError: If it is missing or is no such file of this version.
+        RecipeError: If it is missing or not valid in this version.
     """
     return read_metrics_as(PositionMetrics, folder, "Write it with `triovision train gps run`")

@@ -22,10 +22,10 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     """Scale deep pixels to 8 bits, look up palettes and put transparency on white.
 
     Args:
-        image: Loaded picture of any mode.
+        image: Loaded image of any mode.
 
     Returns:
-        The picture in mode L, RGB or CMYK, still in its own colour space.
+        The image in mode L, RGB or CMYK, still in its own colour space.
     """
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_scaled(np.asarray(image)))
@@ -61,11 +61,11 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tup
     """Convert to RGB in sRGB, through the file's ICC profile where it has one.
 
     Args:
-        image: Picture in mode L, RGB or CMYK.
+        image: Image in mode L, RGB or CMYK.
         profile: ICC profile of the file, untrusted.
 
     Returns:
-        The picture in mode RGB, and warnings for the screen.
+        The image in mode RGB, and warnings for the screen.
     """
     if profile:
         try:
@@ -85,7 +85,7 @@ def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
     mode = _MODES[source.profile.xcolor_space.strip()]
     if mode != image.mode:
         if mode != "RGB" or image.mode == "CMYK":
-            raise ValueError(f"the profile is for {mode}, the picture is {image.mode}")
+            raise ValueError(f"the profile is for {mode}, the image is {image.mode}")
         image = image.convert(mode)
     transform = ImageCms.buildTransform(source, _SRGB, mode, "RGB")
     if mode == "RGB" and _changes_little(transform):

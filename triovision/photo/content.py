@@ -58,7 +58,7 @@ def foreign_kind(data: bytes) -> Message | None:
 
 
 def is_camera_raw(image: Image.Image) -> bool:
-    """Whether an opened TIFF is a camera's raw file, whose first picture is only a thumbnail (TIFF/EP, DNG)."""
+    """Whether an opened TIFF is a camera's raw file, whose first image is only a thumbnail (TIFF/EP, DNG)."""
     if not isinstance(image, TiffImageFile):
         return False
     subfile = image.tag_v2.get(_NEW_SUBFILE_TYPE)
@@ -95,7 +95,7 @@ def gif_frames(data: bytes, most: int) -> int:
 def jpeg_scans(data: bytes, most: int) -> int:
     """Count the scans of a JPEG by hopping over its segments, and stop one above `most`.
 
-    Each scan of a progressive JPEG makes the decoder walk over the whole picture, however few bytes the scan has.
+    Each scan of a progressive JPEG makes the decoder walk over the whole image, however few bytes the scan has.
     """
     scans, position = 0, 0
     while scans <= most and (found := _JPEG_SEGMENT.search(data, position)):

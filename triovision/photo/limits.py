@@ -1,4 +1,4 @@
-"""Limits on the cost of a photo and on the size of the decoded picture."""
+"""Limits on the cost of a photo and on the size of the decoded image."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class PhotoLimits:
 
     Attributes:
         max_bytes: Largest file, in bytes; the default is 30 MB of 10**6 bytes.
-        max_pixels: Largest picture, width times height. Whatever stands here, Pillow's own guard refuses above twice
+        max_pixels: Largest image, width times height. Whatever is given here, Pillow's own guard refuses above twice
             `PIL.Image.MAX_IMAGE_PIXELS` (179 megapixels).
         max_frames: Most frames of an animation, whose first frame is the photo.
         min_long_side_px: The longer side handed on is at least this, where the original has it.
         min_short_side_px: The shorter side handed on is at least this, where the original has it and is no extreme
             panorama.
         max_long_side_px: The longer side handed on is at most this, unless a panorama's shorter side would fall below
-            `min_short_side_px`. No picture handed on holds more than the square of this many pixels.
+            `min_short_side_px`. No decoded image has more than the square of this many pixels.
     """
 
     max_bytes: int = 30_000_000

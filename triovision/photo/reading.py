@@ -53,14 +53,14 @@ _EXPORT = Message("Export the photo as {formats}", formats=READABLE)
 def read_photo(data: bytes, name: str, limits: PhotoLimits = PhotoLimits()) -> Photo:  # noqa: B008 - immutable
     """Decode an untrusted file into an upright sRGB photo.
 
-    A JPEG is decoded at the smallest DCT scale that still serves; a picture of any format is brought to a bounded
+    A JPEG is decoded at the smallest DCT scale that is large enough; an image of any format is reduced to a bounded
     size. Transparency is put on white; deep, palette, grey and CMYK pixels become 8-bit RGB; colours are converted
     to sRGB through the file's ICC profile. Safe to call from several threads at once.
 
     Args:
         data: The whole file.
         name: File name as given by the outside; only shown, never trusted.
-        limits: What a file may cost, and how large a picture is handed on.
+        limits: Limits of the cost and of the size of the decoded image.
 
     Returns:
         The photo; its `image_hwc` is read-only.
@@ -226,7 +226,7 @@ def _draft(image: ImageFile.ImageFile, limits: PhotoLimits) -> None:
 
 
 def _missing_share(image: ImageFile.ImageFile) -> float:
-    """Share of the rows at the bottom that libjpeg made up: coefficients that never came are zero, a plain mid-grey."""
+    """Fraction of rows at the bottom that libjpeg filled in: missing coefficients are zero, a plain mid-grey."""
     rows = np.asarray(image).reshape(image.height, -1)
     real = np.flatnonzero((rows.min(axis=1) < 126) | (rows.max(axis=1) > 129))
     return 1.0 - (int(real[-1]) + 1) / image.height if real.size else 1.0

@@ -48,7 +48,10 @@ def read_study_figures(folder: Path) -> dict[str, go.Figure]:
     study = read_study(folder)
     if not _complete_trials(study):
         raise RecipeError(str(folder), "holds a study without a finished trial", "Finish it with its own command")
-    figures = _figures(study, str(study.user_attrs[CONFIG]["metric"]))
+    config = study.user_attrs.get(CONFIG)
+    if not isinstance(config, dict) or "metric" not in config:
+        raise RecipeError(str(folder), "holds a study of another version", "Run the study again in another folder")
+    figures = _figures(study, str(config["metric"]))
     return {f"Study: {heading.lower()}": figure for heading, figure in figures.items()}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from triovision.geo import THRESHOLDS_KM
-from triovision.metrics.position import WAYS, PositionMetrics, PositionScores
+from triovision.metrics.position import METHODS, PositionMetrics, PositionScores
 from triovision.viz.comparison_figures import seed_bars
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import Line, apply_style, colours, curves, fraction_axis, safe_name
@@ -26,10 +26,10 @@ def position_figures(versions: Folds, palette: Palette) -> dict[str, go.Figure]:
     for mode in _NETWORK_MODES:
         scores = {name: [_scores(metrics, mode) for metrics in folds.values()] for name, folds in versions.items()}
         medians = {name: [score.median_km for score in of_version] for name, of_version in scores.items()}
-        figures[f"Median distance: {WAYS[mode]}"] = seed_bars(medians, palette, "median distance in km", ",.0f")
-        figures[f"Fractions within: {WAYS[mode]}"] = threshold_bars(scores, palette)
+        figures[f"Median distance: {METHODS[mode]}"] = seed_bars(medians, palette, "median distance in km", ",.0f")
+        figures[f"Fractions within: {METHODS[mode]}"] = threshold_bars(scores, palette)
     name, folds = next(iter(versions.items()))
-    modes = {text: [_scores(metrics, mode).median_km for metrics in folds.values()] for mode, text in WAYS.items()}
+    modes = {text: [_scores(metrics, mode).median_km for metrics in folds.values()] for mode, text in METHODS.items()}
     figures[f"Contribution of each part: {safe_name(name)}"] = seed_bars(
         modes, palette, "median distance in km", ",.0f"
     )

@@ -80,7 +80,7 @@ def test_cancelled_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Transfer, "save", interrupted)
     result = run("install", "geoclip")
     assert result.exit_code == 130
-    assert "goes on where it stopped" in result.stderr
+    assert "same command again to resume" in result.stderr
 
 
 def test_without_a_network_one_line_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_a_run_above_the_limit_stops_and_resumes_when_the_photos_are_restored(
     good = (study / "17.png").read_bytes()
     (study / "17.png").unlink()
     loading = {"max_unreadable": "0", "cache": study / "cache" if cached else None}
-    with pytest.raises(RecipeError, match=r"lists 1 photos that cannot be read, 0 are allowed.*--max-unreadable"):
+    with pytest.raises(RecipeError, match=r"lists 1 unreadable photos, 0 are allowed.*--max-unreadable"):
         start(**loading)
     (study / "17.png").write_bytes(good)
     assert (start(**loading) / "finished.safetensors").exists()
@@ -95,7 +95,7 @@ def test_a_run_above_the_limit_stops_and_resumes_when_the_photos_are_restored(
 def test_a_run_without_any_photo_file_is_refused(study: Path, start: Start) -> None:
     for file in study.glob("*.png"):
         file.unlink()
-    with pytest.raises(RecipeError, match="cannot be read"):
+    with pytest.raises(RecipeError, match="unreadable photos"):
         start()
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from triovision.cli import main
 from triovision.errors import ModelError, RecipeError
 from triovision.inference.card import Provenance
-from triovision.metrics.position import WAYS, read_position_metrics
+from triovision.metrics.position import METHODS, read_position_metrics
 from triovision.train.data.feature_cache import weights_sha256
 from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest, read_manifest
@@ -56,7 +56,7 @@ def finished(towns: Path, tmp_path_factory: pytest.TempPathFactory, reading: Rea
     done = CliRunner().invoke(main, [*command, *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "new_places: 16 photos" in done.output
-    assert all(words in done.output for words in WAYS.values())
+    assert all(words in done.output for words in METHODS.values())
     return out
 
 
@@ -71,8 +71,8 @@ def test_what_a_run_leaves(finished: Path, photos: Manifest) -> None:
         "training": 32, "validation": {"new_places": 16}, "without_position": 1, "impossible": (), "unreadable": 0,
     }  # fmt: skip
     assert set(metrics.splits) == {"new_places"}
-    assert metrics.splits["new_places"].keys() == WAYS.keys()
-    assert metrics.learnt_by_classifier == 0
+    assert metrics.splits["new_places"].keys() == METHODS.keys()
+    assert metrics.classifier_training_photos == 0
     assert len(metrics.epochs) == 2
     best = min(epoch.values["new_places/median_km"] for epoch in metrics.epochs)  # type: ignore[type-var]
     assert metrics.splits["new_places"]["true_city"].median_km == pytest.approx(best, rel=1e-4)
@@ -174,7 +174,7 @@ def test_photos_that_cannot_be_read_are_counted_and_left_out(
     (folder / "JP27.png").unlink()
     photos = read_manifest(folder / "manifest.csv", columns=["place", "split_new_places"])
     short = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"epochs": 1})})
-    with pytest.raises(RecipeError, match=r"lists 2 photos that cannot be read, 0 are allowed"):
+    with pytest.raises(RecipeError, match=r"lists 2 unreadable photos, 0 are allowed"):
         train_position(short, photos, tmp_path / "run", None, ReadOptions(workers=0))
     allowed = ReadOptions(workers=0, max_unreadable="2")
     train_position(short, photos, tmp_path / "run", None, allowed)
@@ -198,7 +198,7 @@ def test_a_model_of_the_app_can_say_the_countries(
     run_found, metrics = read_position_run(finished), {}
     for name, learnt in (("other", None), ("silent", None), ("same", 0), ("leaking", 16)):
         found = measure(run_found, photos, read_classifier(f"test_efficientnet.{name}"), reading)
-        assert found.learnt_by_classifier == learnt
+        assert found.classifier_training_photos == learnt
         assert found.countries == f"test_efficientnet.{name}"
         metrics[name] = found.splits["new_places"]
     assert metrics["other"] == metrics["same"]  # the same weights

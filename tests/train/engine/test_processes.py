@@ -93,7 +93,7 @@ def test_two_processes_end_with_the_metrics_of_one(study: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(TrainerOptions(devices=3), "cannot share evenly"), (TrainerOptions("gpu"), "cannot be trained with")],
+    [(TrainerOptions(devices=3), "not divisible by"), (TrainerOptions("gpu"), "cannot be trained with")],
 )
 def test_devices_that_cannot_be_used_are_an_error_before_anything_is_written(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: TrainerOptions, message: str

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from triovision.cli import main
-from triovision.metrics.position import WAYS, read_position_metrics
+from triovision.metrics.position import METHODS, read_position_metrics
 from triovision.train.recipes.position_recipe import RECIPES
 from triovision.train.tuning import position_benchmark as benchmark
 
@@ -89,14 +89,14 @@ def test_a_killed_benchmark_goes_on_and_ends_with_mean_and_spread(
         assert {m.recipe["version"] for m in metrics} == {version}
     with (out / "benchmark.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {(row["mode"], row["version"]) for row in rows} == {(mode, v) for mode in WAYS for v in ("v2", "v4")}
+    assert {(row["mode"], row["version"]) for row in rows} == {(mode, v) for mode in METHODS for v in ("v2", "v4")}
     (row,) = (r for r in rows if (r["mode"], r["version"], r["metric"]) == ("true_city", "v4", "mean_km"))
     first, second = (m.splits[f"fold_{n}"]["true_city"].mean_km for n, m in enumerate(folds["v4"], start=1))
     assert float(row["mean"]) == pytest.approx((first + second) / 2)
     assert float(row["sd"]) == pytest.approx(abs(first - second) / 2**0.5)
     assert len(json.loads((out / "benchmark.json").read_text())["rows"]) == len(rows)
     page = (out / "benchmark.html").read_text()
-    for heading in (f"Median distance: {WAYS['true_city']}", "Training: median distance by epoch", "Study: history"):
+    for heading in (f"Median distance: {METHODS['true_city']}", "Training: median distance by epoch", "Study: history"):
         assert heading in page
     assert "<script src" not in page
 

@@ -68,8 +68,8 @@ def run(
     with resumable():
         train_position(recipe, photos, out, weights, options)
         metrics = write_metrics(read_position_run(out), photos, classifier, options)
-    if metrics.learnt_by_classifier != 0:
-        number = metrics.learnt_by_classifier or "an unknown number"
+    if metrics.classifier_training_photos != 0:
+        number = metrics.classifier_training_photos or "an unknown number"
         reason = f"{number} of the held-out photos were training photos of {metrics.countries}"
         click.echo(f"Take care: {reason}; its metrics are too optimistic.", err=True)
     click.echo(scores_text(metrics))

@@ -18,7 +18,7 @@ from triovision.transfer import DownloadError, Transfer
 
 _HUB: Final = "https://huggingface.co"
 _RETRY: Final = Message(
-    "Check the network, or name a mirror in HF_ENDPOINT, and run the same command again: it goes on where it "
+    "Check the network, or name a mirror in HF_ENDPOINT, and run the same command again: it resumes where it "
     "stopped. The embedded model keeps working meanwhile"
 )
 

@@ -97,24 +97,26 @@ def position_config(recipe: PositionRecipe, task: PositionData, backbone_sha256:
 
 
 def write_run_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write the config of a run, or check that the folder was begun with the same config.
+    """Write the config of a run, or check that the folder has the same config.
 
     Args:
         folder: Folder of the run; created if missing.
         config: JSON values.
 
     Raises:
-        RecipeError: If the folder was begun with another config.
+        RecipeError: If the folder has another config.
     """
     path = folder / RUN_CONFIG
     if not path.exists():
         atomic_write(path, json.dumps(config, indent=2) + "\n")
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
-    if begun == config:
+    existing = json.loads(path.read_text(encoding="utf-8"))
+    if existing == config:
         return
-    unknown = sorted(set(config.get("labels", ())) - set(begun.get("labels", ())))
-    differ = " and ".join(name for name in sorted(begun.keys() | config.keys()) if begun.get(name) != config.get(name))
+    unknown = sorted(set(config.get("labels", ())) - set(existing.get("labels", ())))
+    differ = " and ".join(
+        name for name in sorted(existing.keys() | config.keys()) if existing.get(name) != config.get(name)
+    )
     also = f"; its model does not know {', '.join(unknown)}" if unknown else ""
     reason = f"holds a run of another recipe or manifest ({differ} differ{also})"
     raise RecipeError(str(folder), reason, "Give another --out folder")

@@ -18,7 +18,7 @@ from triovision.geo.city_queries import CityQueries
 from triovision.inference.device import choose_device
 from triovision.inference.regressor import Regressor
 from triovision.metrics.country import METRICS
-from triovision.metrics.position import WAYS, PhotoCounts, PositionMetrics
+from triovision.metrics.position import METHODS, PhotoCounts, PositionMetrics
 from triovision.train.data.feature_cache import cache_position_features, image_features
 from triovision.train.data.loaders import ReadOptions
 from triovision.train.data.manifest import Manifest
@@ -89,7 +89,7 @@ def measure(
             unreadable=unreadable,
         ),
         countries=countries.source,
-        learnt_by_classifier=count_training_photos(classifier, manifest, task) if classifier else 0,
+        classifier_training_photos=count_training_photos(classifier, manifest, task) if classifier else 0,
         scale_km=scale_km,
         epochs=read_curves(run.folder),
         splits={
@@ -176,7 +176,7 @@ def scores_text(metrics: PositionMetrics) -> str:
     """The scores as text: one block per split, one line per method."""
     blocks = []
     for split, methods in metrics.splits.items():
-        lines = {WAYS[method]: scores.model_dump(exclude={"photos"}) for method, scores in methods.items()}
+        lines = {METHODS[method]: scores.model_dump(exclude={"photos"}) for method, scores in methods.items()}
         table = pd.DataFrame.from_dict(lines, orient="index").astype(float)
         shown = table.to_string(
             float_format=lambda value: f"{value:.3g}" if value < 10 else f"{value:.0f}", na_rep="\N{EN DASH}"

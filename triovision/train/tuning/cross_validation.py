@@ -66,7 +66,7 @@ def fold_manifest(
     columns = tuple(f"split_fold_{fold + 1}" for fold in range(folds))
     held_out = {column: np.where(parts.part == str(fold), "val", "train") for fold, column in enumerate(columns)}
     if empty := [column for column, part in held_out.items() if not (part == "val").any()]:
-        remedy = "Ask for fewer folds, group by none, or add photos of more places"
+        remedy = "Give fewer folds, group by none, or add photos of more places"
         raise ManifestError("The manifest", f"leaves nothing for {', '.join(empty)}", remedy)
     table, path = manifest.table.assign(**held_out), folder / FOLDS
     if not path.exists():

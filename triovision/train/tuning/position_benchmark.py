@@ -12,7 +12,7 @@ import pandas as pd
 
 from triovision.files import atomic_write
 from triovision.metrics.country import METRICS
-from triovision.metrics.position import WAYS, PositionMetrics, PositionScores, read_position_metrics
+from triovision.metrics.position import METHODS, PositionMetrics, PositionScores, read_position_metrics
 from triovision.train.data.loaders import ReadOptions
 from triovision.train.engine.run import CACHE, train_position
 from triovision.train.engine.run_folder import read_position_run
@@ -73,7 +73,7 @@ def spread_table(versions: VersionMetrics) -> pd.DataFrame:
         and `sd`; NaN where a value is undefined.
     """
     rows = []
-    for mode, (version, folds), metric in product(WAYS, versions.items(), _METRICS):
+    for mode, (version, folds), metric in product(METHODS, versions.items(), _METRICS):
         values = {name: getattr(_only_split(metrics)[mode], metric) for name, metrics in folds.items()}
         rows.append({"mode": mode, "version": version, "metric": metric, **values})
     table = pd.DataFrame(rows)
@@ -90,7 +90,7 @@ def spread_text(table: pd.DataFrame) -> str:
             for version, rows in of_mode.groupby("version", sort=False)
         }
         shown = pd.DataFrame.from_dict(cells, orient="index", columns=[_heading(metric) for metric in _METRICS])
-        blocks.append(f"{WAYS[str(mode)]}\n{shown.to_string()}")
+        blocks.append(f"{METHODS[str(mode)]}\n{shown.to_string()}")
     return "\n\n".join(blocks)
 
 

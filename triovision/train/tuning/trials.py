@@ -98,7 +98,7 @@ def _finished_numbers(plan: StudyPlan, sampler: Sampler, seeds: Sequence[int], j
                 worker.kill()  # Lightning would delay SIGTERM
             if not isinstance(exc, BrokenProcessPool):
                 raise
-            remedy = "Give fewer --jobs if memory ran out, and the same command to go on"
+            remedy = "Give fewer --jobs if memory ran out, and repeat the command to resume"
             raise RecipeError(str(plan.folder), "a worker process was killed", remedy) from exc
 
 

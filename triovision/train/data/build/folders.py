@@ -104,8 +104,8 @@ def gather(
         row, odd = _row(outcome, labels[outcome.file] if labels else Label(), source)
         rows.append(row)
         problems += odd
-    kept, found = _without_duplicates(rows, options)
-    return _gathering(kept, problems + found, below)
+    kept, duplicates = _without_duplicates(rows, options)
+    return _gathering(kept, problems + duplicates, below)
 
 
 def _below(folder: Path, root: Path) -> str:
@@ -140,7 +140,7 @@ def _row(photo: PhotoFile, listed: Label, source: str) -> tuple[_Row, list[Probl
     elif stated and located and stated != located:
         who = "the table" if listed.country else "the folder"
         where = f"the position {position[0]:.4f}, {position[1]:.4f} lies in {located}"
-        problems.append(Problem(photo.file, "country conflict", f"{who} says {stated}, {where}: {stated} was taken"))
+        problems.append(Problem(photo.file, "country conflict", f"{who} has {stated}, but {where}: {stated} is used"))
     if not (stated or located):
         reason = "its position is on the high seas" if position else "no folder of its path is named by a country"
         problems.append(Problem(photo.file, "no country", f"{reason}: {LEFT_OUT}"))

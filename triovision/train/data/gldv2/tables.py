@@ -15,7 +15,7 @@ from triovision.train.data.gldv2.places import read_places, require_columns
 
 REPORT = "_report.json"  # readers of a folder of Parquet pass over names with an underscore
 ROWS_PER_SHARD = 100_000
-_MEMORY = "1GB"  # DuckDB's buffers; what does not fit spills beside the output
+_MEMORY = "1GB"  # DuckDB's buffers; larger tables spill to disk
 _TABLES = {
     "train": ("train.csv", ("id", "url", "landmark_id")),
     "clean": ("train_clean.csv", ("landmark_id", "images")),
@@ -118,7 +118,7 @@ def prepare(metadata: Path, places: Path, out: Path, *, all_photos: bool = False
             `out` exists.
     """
     _check_out(out, force)
-    columns = {name: _header(metadata / file, wanted) for name, (file, wanted) in _TABLES.items()}
+    columns = {name: _header(metadata / file, required) for name, (file, required) in _TABLES.items()}
     place_table = read_places(places)
     scratch = out.parent / f".{out.name}.partial"
     shutil.rmtree(scratch, ignore_errors=True)  # of a killed run
@@ -157,16 +157,16 @@ def _check_out(out: Path, force: bool) -> None:
         raise ManifestError(str(out), "has other files than a manifest and is not replaced", "Choose another folder")
 
 
-def _header(path: Path, wanted: tuple[str, ...]) -> list[str]:
+def _header(path: Path, required: tuple[str, ...]) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            found = next(csv.reader([file.readline(10_000)]), [])
+            columns = next(csv.reader([file.readline(10_000)]), [])
     except FileNotFoundError as exc:
         raise ManifestError(str(path), "is missing", f"Fetch it from {_OFFICIAL}{path.name}") from exc
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise ManifestError(str(path), f"cannot be read as CSV ({exc})", f"Fetch {_OFFICIAL}{path.name} anew") from exc
-    require_columns(path, found, wanted)
-    return found
+    require_columns(path, columns, required)
+    return columns
 
 
 def _join(

@@ -1,4 +1,4 @@
-"""How often the model abstains on pictures of no place: shipped by scikit-image and scikit-learn, or made here."""
+"""Rate of abstention on outlier images, which show no place: from scikit-image and scikit-learn, or generated."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from triovision.geo import country_name
 from triovision.inference import load_model
 from triovision.results import Photo
 
-#: Pictures of scikit-image without a landscape or a building: animals, dishes, people, text, textures, microscopes.
-SHIPPED = (
+#: Images of scikit-image without a landscape or a building: animals, dishes, people, text, textures, microscopes.
+PACKAGED = (
     "astronaut.png",
     "brick.png",
     "camera.png",
@@ -38,10 +38,10 @@ SHIPPED = (
 )
 
 
-def shipped() -> Iterator[tuple[str, Image.Image]]:
-    """Pictures that lie in the installed packages."""
+def packaged() -> Iterator[tuple[str, Image.Image]]:
+    """Images of installed packages."""
     for package, folder, names in (
-        ("skimage", "data", SHIPPED),
+        ("skimage", "data", PACKAGED),
         ("sklearn", "datasets/images", ["flower.jpg"]),
     ):
         spec = find_spec(package)
@@ -51,8 +51,8 @@ def shipped() -> Iterator[tuple[str, Image.Image]]:
             yield name, Image.open(Path(spec.origin).parent / folder / name).convert("RGB")
 
 
-def made() -> Iterator[tuple[str, Image.Image]]:
-    """Plain colours, gradients, noise, pages of words and charts, each from a fixed seed."""
+def generated() -> Iterator[tuple[str, Image.Image]]:
+    """Plain colours, gradients, noise, pages of text and charts, with a fixed seed."""
     random = np.random.default_rng(0)
     for i in range(10):
         colour = random.integers(0, 256, size=3, dtype=np.uint8)
@@ -60,7 +60,7 @@ def made() -> Iterator[tuple[str, Image.Image]]:
         ramp = np.linspace(random.integers(0, 128, 3), random.integers(128, 256, 3), 640).astype(np.uint8)
         yield f"gradient {i}", Image.fromarray(np.broadcast_to(ramp, (480, 640, 3)).copy())
         yield f"noise {i}", Image.fromarray(random.integers(0, 256, size=(480, 640, 3), dtype=np.uint8))
-        yield f"page of words {i}", _page(random)
+        yield f"page of text {i}", _page(random)
         yield f"chart {i}", _chart(random)
 
 
@@ -68,13 +68,13 @@ def _page(random: np.random.Generator) -> Image.Image:
     page = Image.new("RGB", (640, 480), (250, 250, 245))
     letters = np.array(list("etaoinshrdlucmfwygpbvk      "))
     lines = ["".join(random.choice(letters, size=60)) for _ in range(20)]
-    ImageDraw.SampleKey(page).text((20, 20), "\n".join(lines), fill=(20, 20, 20), font=ImageFont.load_default(18))
+    ImageDraw.Draw(page).text((20, 20), "\n".join(lines), fill=(20, 20, 20), font=ImageFont.load_default(18))
     return page
 
 
 def _chart(random: np.random.Generator) -> Image.Image:
     chart = Image.new("RGB", (640, 480), "white")
-    draw = ImageDraw.SampleKey(chart)
+    draw = ImageDraw.Draw(chart)
     for bar in range(8):
         colour = tuple(int(c) for c in random.integers(0, 256, 3))
         draw.rectangle((40 + bar * 70, int(random.integers(60, 400)), 90 + bar * 70, 440), fill=colour)
@@ -83,9 +83,9 @@ def _chart(random: np.random.Generator) -> Image.Image:
 
 
 def main() -> None:
-    """Print each picture that is not abstained on, and the shares."""
+    """Print each image without abstention, and the rates."""
     model = load_model(device="cpu")
-    for source, pictures in (("shipped pictures", shipped()), ("made pictures", made())):
+    for source, images in (("packaged images", packaged()), ("generated images", generated())):
         photos = [
             Photo(
                 name=name,
@@ -94,13 +94,13 @@ def main() -> None:
                 original_height_px=image.height,
                 format="PNG",
             )
-            for name, image in pictures
+            for name, image in images
         ]
-        answered = [p for p in model.predict(photos, top_k=1) if not p.abstained]
-        for prediction in answered:
+        confident = [p for p in model.predict(photos, top_k=1) if not p.abstained]
+        for prediction in confident:
             guess = prediction.countries[0]
-            print(f"  answered: {prediction.photo}: {country_name(guess.country)} {guess.probability:.0%}")
-        print(f"{source}: abstained on {len(photos) - len(answered)} of {len(photos)}")
+            print(f"  predicted: {prediction.photo}: {country_name(guess.country)} {guess.probability:.0%}")
+        print(f"{source}: abstained on {len(photos) - len(confident)} of {len(photos)}")
 
 
 if __name__ == "__main__":
