@@ -58,7 +58,7 @@ def main(positions: int, layers: int, rounds: int) -> None:
     for name, median in medians.items():
         print(f"{name:10} {median:10.1f} ms a photo")
     ratio = medians["package"] / medians["engine"]
-    print(f"package / engine = {ratio:.1f} (wanted: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
+    print(f"package / engine = {ratio:.1f} (target: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
 
 
 def _write_model(folder: Path, layers: int) -> None:

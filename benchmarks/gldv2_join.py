@@ -150,7 +150,7 @@ def main() -> None:
             print(f"join / {name} = {seconds / figures[name][0]:.2f}")
         met = same and seconds < LIMIT_S and peak < LIMIT_MB
         print(
-            f"{seconds:.1f} s, {peak:.0f} MB (wanted: below {LIMIT_S} s and {LIMIT_MB} MB) {'ok' if met else 'MISSED'}"
+            f"{seconds:.1f} s, {peak:.0f} MB (target: below {LIMIT_S} s and {LIMIT_MB} MB) {'ok' if met else 'MISSED'}"
         )
 
 

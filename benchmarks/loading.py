@@ -152,7 +152,7 @@ def show(times_ms: dict[str, float], plain: str, ours: str, limit: float | None)
     for name, milliseconds in times_ms.items():
         print(f"  {name:16} {PHOTOS / milliseconds * 1000:8.1f} photos/s")
     ratio = times_ms[plain] / times_ms[ours]
-    verdict = "" if limit is None else f" (wanted: at least {limit}) {'ok' if ratio >= limit else 'MISSED'}"
+    verdict = "" if limit is None else f" (target: at least {limit}) {'ok' if ratio >= limit else 'MISSED'}"
     print(f"  {ours} to {plain} = {ratio:.1f}{verdict}")
 
 

@@ -42,7 +42,7 @@ def main() -> None:
         print(f"{name:18} {ms:7.1f} ms   {ms / times['one pass']:5.2f} x one pass")
     added = times["position answer"] / times["country answer"] - 1
     verdict = "ok" if added <= LIMIT else "MISSED"
-    print(f"added to the country answer: {added:.0%} (wanted: at most {LIMIT:.0%}) {verdict}")
+    print(f"added to the country answer: {added:.0%} (target: at most {LIMIT:.0%}) {verdict}")
 
 
 if __name__ == "__main__":

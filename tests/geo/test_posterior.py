@@ -156,7 +156,7 @@ def test_refuses_no_weights_and_a_table_of_them(weight):
 
 @pytest.mark.parametrize("share", [0, -1, 1.1, math.nan])
 def test_refuses_a_share_that_no_radius_holds(share):
-    with pytest.raises(ValueError, match="share"):
+    with pytest.raises(ValueError, match="fraction"):
         radius_holding_km(np.zeros(1), np.ones(1), share)
 
 

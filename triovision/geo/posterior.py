@@ -128,14 +128,14 @@ class WeightedPlaces:
         at_lat, at_lon = np.atleast_1d(lat_deg)[:, None], np.atleast_1d(lon_deg)[:, None]
         return distance_km(at_lat, at_lon, self.lat_deg, self.lon_deg) @ self.weight
 
-    def radius_holding_km(self, lat_deg: float, lon_deg: float, share: float = 0.5) -> float:
-        """Smallest radius around a position that holds a share of the probability, never below `resolution_km`.
+    def radius_holding_km(self, lat_deg: float, lon_deg: float, fraction: float = 0.5) -> float:
+        """Smallest radius around a position that holds a fraction of the probability, never below `resolution_km`.
 
         Raises:
-            ValueError: If the share is outside (0, 1].
+            ValueError: If the fraction is outside (0, 1].
         """
         around_km = distance_km(lat_deg, lon_deg, self.lat_deg, self.lon_deg)
-        return max(self.resolution_km, radius_holding_km(around_km, self.weight, share))
+        return max(self.resolution_km, radius_holding_km(around_km, self.weight, fraction))
 
     def density(self, width_km: float = 200.0) -> Density:
         """Probability of cells of equal area, smoothed with a kernel of that width; see `triovision.geo.density`."""
@@ -219,26 +219,26 @@ class WeightedPlaces:
         return unit_vectors(self.lat_deg, self.lon_deg)
 
 
-def radius_holding_km(distance_km: NDArray[np.floating], weight: NDArray[np.floating], share: float = 0.5) -> float:
-    """Smallest radius around a centre within which the points hold at least `share` of the weight.
+def radius_holding_km(distance_km: NDArray[np.floating], weight: NDArray[np.floating], fraction: float = 0.5) -> float:
+    """Smallest radius around a centre within which the points hold at least `fraction` of the weight.
 
     Args:
         distance_km: Distance from the centre to each point, shape `(n_points,)`.
         weight: Probability of each point, shape `(n_points,)`.
-        share: Part of the weight to hold, in (0, 1].
+        fraction: Part of the weight to hold, in (0, 1].
 
     Returns:
-        Radius in km; 0 when the centre alone holds the share.
+        Radius in km; 0 when the centre alone holds the fraction.
 
     Raises:
-        ValueError: The weights are no probabilities that sum to one, or `share` is outside (0, 1].
+        ValueError: The weights are no probabilities that sum to one, or `fraction` is outside (0, 1].
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"`share` must lie in (0, 1], got {share}")
+    if not 0 < fraction <= 1:
+        raise ValueError(f"`fraction` must lie in (0, 1], got {fraction}")
     order = np.argsort(distance_km, kind="stable")
     held = np.cumsum(check_weights(weight)[order])
-    # Relative to the sum, less a rounding error, so that a share that is met exactly counts as met.
-    nearest = np.searchsorted(held, share * held[-1] - 1e-12)
+    # Relative to the sum, less a rounding error, so that a fraction that is met exactly counts as met.
+    nearest = np.searchsorted(held, fraction * held[-1] - 1e-12)
     return float(distance_km[order[nearest]])
 
 

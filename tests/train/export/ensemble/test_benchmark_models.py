@@ -15,7 +15,7 @@ from triovision.train.evaluation.calibration import fit_half
 from triovision.train.evaluation.predict import evaluate
 
 from .conftest import KNOWN, NEW, A, B, Study
-from .test_making import train_ensemble
+from .test_ensemble import train_ensemble
 
 pytestmark = pytest.mark.usefixtures("exact")
 
