@@ -60,7 +60,8 @@ def split_name(name: str, t: Translator) -> str:
     splits = {
         "new_places": t("new places"),
         "known_places": t("known places"),
-        "elsewhere": t("held-out countries"),
+        "held_out_countries": t("held-out countries"),
+        "elsewhere": t("held-out countries"),  # its name in the embedded models
     }
     runs = {
         "with stand-ins": t("with stand-ins"),
