@@ -1,4 +1,4 @@
-"""What the tool is for, what it must not be used for, and where its parts come from."""
+"""About page: purpose, prohibited uses, privacy, model card, sources and licences."""
 
 import streamlit as st
 
@@ -12,19 +12,19 @@ require_app_frame()
 t = current_translator()
 st.title(t("About TrioVision"), anchor=False)
 
-st.header(t("What it is for"), anchor=False)
+st.header(t("Purpose"), anchor=False)
 st.write(
     t(
         "TrioVision guesses where a photo was taken from what can be seen in it. It is made for learning how such "
-        "models work, for sorting travel photos, and as one hint among others when a picture's origin is checked."
+        "models work, for sorting travel photos, and as one hint among others when the origin of an image is checked."
     )
 )
 
-st.header(t("What it must not be used for"), anchor=False)
+st.header(t("Prohibited uses"), anchor=False)
 st.write(
     t(
         "Do not use it to find out where private persons live, work or stay, to follow anybody, or as evidence. "
-        "An answer is a guess with a probability, not a proof: check it with other sources before you act on it."
+        "A prediction is a guess with a probability, not a proof: check it with other sources before you act on it."
     )
 )
 
@@ -33,11 +33,11 @@ st.write(
     t(
         "Photos are read in the memory of the computer that runs this page. They are not written to disk and not sent "
         "on, and they leave memory when you press Clear or when your session ends. The position in a photo's file is "
-        "shown to you and never to the model. Pictures that you download carry no camera data."
+        "shown to you and never to the model. Images that you download contain no camera data."
     )
 )
 
-st.header(t("What the model knows"), anchor=False)
+st.header(t("Model in use"), anchor=False)
 with model_or_error(t) as model:
     render_card(model.card, t)
 

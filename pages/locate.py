@@ -1,11 +1,11 @@
-"""The main page: a photo in, an answer out."""
+"""Main page: upload of photos, prediction, map, charts, explanation and details."""
 
 import streamlit as st
 
-from triovision.ui.answer import render_answer, render_photo_choice
 from triovision.ui.details import render_details
 from triovision.ui.evidence import render_box_button, render_evidence, render_evidence_form
 from triovision.ui.explanation import render_explanation
+from triovision.ui.headline import render_headline, render_photo_choice
 from triovision.ui.leaflet import render_map
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.predictions import refresh_predictions, render_remaining
@@ -20,24 +20,24 @@ require_app_frame()
 
 @st.fragment
 def render_tabs(result: PhotoResult, t: Translator) -> None:
-    """Draw the open tab. A click inside reruns this part of the page and no other, and asks the model nothing again."""
+    """Draw the open tab. A click inside reruns only this fragment, and runs no model again."""
     model = model_of_result(result, t)
     labels = [t("Map"), t("Probabilities"), t("Why"), t("Details")]
     if st.session_state.get("tab") not in labels:  # another language, or back from another page
         st.session_state["tab"] = labels[st.session_state.get("tab-number", 0)]
-    tabs = places, charts, reasons, facts = st.tabs(labels, key="tab", on_change="rerun")
+    tabs = map_tab, charts_tab, explanation_tab, details_tab = st.tabs(labels, key="tab", on_change="rerun")
     st.session_state["tab-number"] = [bool(tab.open) for tab in tabs].index(True)
-    with places:  # always drawn, so that the map keeps its zoom while another tab is open
+    with map_tab:  # always drawn, so that the map keeps its zoom while another tab is open
         box = render_map(result.prediction, result.photo.camera, t, key=f"map-{result.id}")
         render_box_button(result, box, model, t)
-    if charts.open:
-        with charts:
+    if charts_tab.open:
+        with charts_tab:
             render_probabilities(result, model, t)
-    if reasons.open:
-        with reasons:
+    if explanation_tab.open:
+        with explanation_tab:
             render_explanation(result, model, t)
-    if facts.open:
-        with facts:
+    if details_tab.open:
+        with details_tab:
             render_details(result, model, t)
 
 
@@ -49,7 +49,7 @@ if current().results:
     with model_or_error(t) as model:
         refresh_predictions([result], model, t)
         render_remaining(model, t)
-        render_answer(result, t)
+        render_headline(result, t)
         render_evidence(result, t)
         render_evidence_form(result, model, t)
     render_tabs(result, t)
@@ -60,4 +60,10 @@ else:
     st.caption(t("Photos stay in the memory of the computer that runs this page, and are never written to disk."))
     with model_or_error(t) as model:  # loads it while the reader looks for a photo
         countries = t.number(len(model.card.labels))
-        st.caption(t("The model knows {count} countries. For other countries it should be not sure.", count=countries))
+        st.caption(
+            t(
+                "The model knows {count} countries. "
+                "For photos of other countries it should report that it is not sure.",
+                count=countries,
+            )
+        )

@@ -1,4 +1,4 @@
-"""The models on this machine: which one answers, what each is, and the one that can be fetched."""
+"""Models page: choice of the model, installation of the worldwide model, model cards."""
 
 import streamlit as st
 

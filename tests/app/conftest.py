@@ -19,7 +19,7 @@ ARCHITECTURE = "mobilenetv2_050"
 
 @pytest.fixture(autouse=True)
 def visited_server(monkeypatch):
-    """A server that was visited before: each run of AppTest would otherwise be the first visit of a new one."""
+    """Mark the server as visited: otherwise every run of AppTest is the first visit of a new server."""
     begin = PagesManager.__init__
 
     def begin_visited(self, *args, **options):
@@ -31,17 +31,17 @@ def visited_server(monkeypatch):
 
 @pytest.fixture(scope="session")
 def weights():
-    """A small untrained network that says Peru, whatever it sees."""
+    """Weights of a small untrained network that predicts Peru for every photo."""
     torch.manual_seed(0)
     state = build_classifier(ARCHITECTURE, len(LABELS)).state_dict()
-    state["classifier.weight"] *= 0.01  # the picture hardly counts, the bias decides
+    state["classifier.weight"] *= 0.01  # the bias decides, not the image
     state["classifier.bias"] = torch.tensor([5.0] + [0.0] * (len(LABELS) - 1))
     return state
 
 
 @pytest.fixture
 def write_model(weights, tmp_path, monkeypatch):
-    """Write that network as the only model of the machine, with the abstention threshold asked for."""
+    """Write that network as the only installed model, with a given abstention threshold."""
 
     def write(abstention_threshold=0.5):
         folder = tmp_path / EMBEDDED_MODEL
@@ -86,7 +86,7 @@ def card(abstention_threshold, digest):
 
 @pytest.fixture
 def app(write_model):
-    """The page as a new visitor finds it, with a model that no other test has used."""
+    """The page of a new visitor, with a model that no other test has loaded."""
     write_model()
     st.cache_resource.clear()
     yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)

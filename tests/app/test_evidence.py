@@ -7,15 +7,15 @@ from triovision.ui import leaflet
 
 
 @pytest.fixture
-def answered(app, china, monkeypatch):
-    """The page with an answer (Peru, 90 %), and the model never asked again."""
+def predicted(app, china, monkeypatch):
+    """The page with a prediction (Peru, 90 %); a second run of the model fails the test."""
     app.run().file_uploader[0].set_value([("china.jpg", china, "image/jpeg")])
     app.run()
 
-    def asked(*_):
-        raise AssertionError("the model was asked again")
+    def fail(*_):
+        raise AssertionError("the model ran again")
 
-    monkeypatch.setattr(CountryEngine, "logits", asked)
+    monkeypatch.setattr(CountryEngine, "logits", fail)
     return app
 
 
@@ -43,11 +43,11 @@ def infos(app):
     return [info.value.replace("\\", "") for info in app.info]
 
 
-def test_a_country_is_taken_as_true_and_forgotten(answered):
-    app = take(answered, country="IT")
+def test_a_country_restricts_the_prediction_and_is_removed(predicted):
+    app = take(predicted, country="IT")
     assert app.header[0].value.startswith("🇮🇹 Italy · ")
-    (said,) = infos(app)
-    assert said.startswith("Restricted to what you know: Italy. Without it, the model gives this a probability of ")
+    (info,) = infos(app)
+    assert info.startswith("Restricted to what you know: Italy. Without it, the model gives this a probability of ")
     assert prediction(app).posterior.by_country() == pytest.approx({"IT": 1})
     app.session_state["tab"] = "Probabilities"
     app.run()
@@ -59,8 +59,8 @@ def test_a_country_is_taken_as_true_and_forgotten(answered):
     assert field(app, "country").value is None
 
 
-def test_several_things_hold_together_and_the_fields_keep_them(answered):
-    app = take(answered, continent="EU", south_deg=35.0, north_deg=45.0, west_deg=-10.0, east_deg=20.0)
+def test_conditions_combine_and_the_fields_keep_them(predicted):
+    app = take(predicted, continent="EU", south_deg=35.0, north_deg=45.0, west_deg=-10.0, east_deg=20.0)
     assert {guess.country for guess in prediction(app).countries} <= {"ES", "IT", "FR", "GR"}
     assert "Europe · between 35.00° and 45.00° north, -10.00° and 20.00° east" in infos(app)[0]
     app.switch_page("pages/about.py").run()
@@ -69,10 +69,10 @@ def test_several_things_hold_together_and_the_fields_keep_them(answered):
     assert prediction(app).evidence.continent == "EU"
 
 
-def test_a_city_is_found_by_name_and_country(answered):
-    options = field(answered, "city").options
+def test_a_city_is_found_by_name_and_country(predicted):
+    options = field(predicted, "city").options
     app = take(
-        answered, city=next(i for i, text in zip(cities(answered), options, strict=True) if text == "Rome, Italy")
+        predicted, city=next(i for i, text in zip(cities(predicted), options, strict=True) if text == "Rome, Italy")
     )
     assert prediction(app).place.country == "IT"
     assert "within 50 km of Rome" in infos(app)[0]
@@ -85,7 +85,7 @@ def cities(app):
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "message"),
     [
         ({"continent": "EU", "country": "JP"}, "no place that the model considers agrees with it"),
         ({"south_deg": 1.0}, "a box has four edges"),
@@ -94,51 +94,51 @@ def cities(app):
         ({}, "is empty"),
     ],
 )
-def test_what_cannot_be_is_an_error_in_words_and_changes_nothing(answered, fields, words):
-    app = take(answered, **fields)
+def test_impossible_evidence_is_an_error_and_changes_nothing(predicted, fields, message):
+    app = take(predicted, **fields)
     (error,) = app.error
-    assert words in error.value.replace("\\", "")
+    assert message in error.value.replace("\\", "")
     assert app.header[0].value.startswith("🇵🇪 Peru · ")
     assert not app.info
     take(app, **dict.fromkeys(fields), country="PE") if fields.get("country") is None else take(app, continent=None)
     assert not app.error
 
 
-def test_downloads_hold_what_was_said(answered, monkeypatch):
+def test_downloads_contain_the_evidence(predicted, monkeypatch):
     written = []
     download = "triovision.ui.details.st.download_button"
     monkeypatch.setattr(download, lambda label, data, **_: written.append((label, data)))
-    answered.session_state["tab"] = "Details"
-    take(answered, country="FR")
+    predicted.session_state["tab"] = "Details"
+    take(predicted, country="FR")
     label, data = written[-1]
     assert label == "This prediction (JSON)"
-    given = json.loads(data)["evidence"]
-    assert given["country"] == "FR"
-    assert 0 < given["probability"] < 0.1
+    evidence = json.loads(data)["evidence"]
+    assert evidence["country"] == "FR"
+    assert 0 < evidence["probability"] < 0.1
 
 
-def test_a_rectangle_on_the_map_is_taken_as_a_box(answered, monkeypatch):
+def test_a_rectangle_on_the_map_is_taken_as_a_box(predicted, monkeypatch):
     ring = [[-10, 35], [-10, 45], [5, 45], [5, 35], [-10, 35]]
     drawing = {"geometry": {"type": "Polygon", "coordinates": [ring]}}
     monkeypatch.setattr(leaflet, "st_folium", lambda *_, **__: {"all_drawings": [drawing]})
-    answered.run()
-    next(button for button in answered.button if button.label == "Search only inside the rectangle").click().run()
-    assert not answered.exception
-    assert prediction(answered).evidence.box.west_deg == -10
-    assert field(answered, "north_deg").value == 45
-    assert answered.header[0].value.startswith("🇪🇸 Spain")
+    predicted.run()
+    next(button for button in predicted.button if button.label == "Search only inside the rectangle").click().run()
+    assert not predicted.exception
+    assert prediction(predicted).evidence.box.west_deg == -10
+    assert field(predicted, "north_deg").value == 45
+    assert predicted.header[0].value.startswith("🇪🇸 Spain")
 
 
-def test_it_speaks_french(answered):
-    answered.session_state["language"] = "fr"
-    app = take(answered.run(), continent="EU", country="IT")
+def test_it_speaks_french(predicted):
+    predicted.session_state["language"] = "fr"
+    app = take(predicted.run(), continent="EU", country="IT")
     assert "Restreint à ce que vous savez : Europe · Italie." in infos(app)[0]
     app = take(app, country="JP")
     assert "aucun lieu envisagé par le modèle" in app.error[0].value
 
 
-def test_clear_forgets_what_was_known(answered):
-    app = take(answered, country="IT")
+def test_clear_removes_the_evidence(predicted):
+    app = take(predicted, country="IT")
     names = [box.key for box in (*app.selectbox, *app.number_input) if str(box.key).startswith("known-")]
     assert len(names) == 8
     app.button(key="clear").click().run()

@@ -14,7 +14,7 @@ from triovision.ui import session
 
 @pytest.fixture
 def calls(monkeypatch):
-    """How often the model was asked, by what was asked of it."""
+    """Number of predicted photos and of explanations."""
     counts = Counter()
     predict, explain_country = CountryEngine.predict, explain.explain_country
 
@@ -45,7 +45,7 @@ def drop(app, *files):
 
 
 def shown(app):
-    """All words in the main part of the page."""
+    """All texts in the main part of the page."""
     return "\n".join(
         str(element.value) for kind in (app.title, app.header, app.markdown, app.caption) for element in kind
     )
@@ -57,7 +57,7 @@ def open_tab(app, name):
     assert not app.exception
 
 
-def test_a_visitor_finds_a_drop_zone_and_no_answer(app):
+def test_a_visitor_finds_a_drop_zone_and_no_prediction(app):
     app.run()
     assert not app.exception
     assert app.title[0].value == "Where was this photo taken?"
@@ -66,14 +66,14 @@ def test_a_visitor_finds_a_drop_zone_and_no_answer(app):
     assert "never written to disk" in shown(app)
 
 
-def test_a_real_photo_is_answered(app, china, calls):
+def test_a_real_photo_is_predicted(app, china, calls):
     drop(app.run(), ("china.jpg", china))
     assert app.header[0].value.startswith("🇵🇪 Peru · ")
     assert "Fairly sure · 90%" in shown(app) or "Very sure · 90%" in shown(app)
     assert calls["predict"] == 1
 
 
-def test_the_embedded_model_answers_a_real_photo(app, china, monkeypatch):
+def test_the_embedded_model_predicts_a_real_photo(app, china, monkeypatch):
     monkeypatch.delenv("TRIOVISION_MODELS")
     drop(app.run(), ("china.jpg", china))
     (prediction,) = triovision.load_model().predict([triovision.read_photo(china, "china.jpg")])
@@ -83,14 +83,14 @@ def test_the_embedded_model_answers_a_real_photo(app, china, monkeypatch):
         open_tab(app, name)
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_a_map_that_needs_a_network_says_so(app, china, monkeypatch, whole):
-    monkeypatch.setattr("triovision.ui.leaflet._packages_are_whole", lambda: whole)
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_map_that_needs_a_network_says_so(app, china, monkeypatch, complete):
+    monkeypatch.setattr("triovision.ui.leaflet._packages_are_complete", lambda: complete)
     drop(app.run(), ("china.jpg", china))
-    assert ("make assets" in shown(app)) is not whole
+    assert ("make assets" in shown(app)) is not complete
 
 
-def test_nothing_that_is_touched_asks_the_model_again(app, china, calls):
+def test_no_widget_of_a_tab_runs_the_model_again(app, china, calls):
     drop(app.run(), ("china.jpg", china))
     open_tab(app, "Probabilities")
     app.slider(key="k").set_value(15).run()
@@ -116,7 +116,7 @@ def test_nothing_that_is_touched_asks_the_model_again(app, china, calls):
     assert calls == {"predict": 1, "explain": 3}
 
 
-def test_choices_survive_what_hides_them(app, china):
+def test_choices_survive_another_tab_or_page(app, china):
     drop(app.run(), ("china.jpg", china))
     open_tab(app, "Probabilities")
     app.slider(key="k").set_value(7).run()
@@ -134,14 +134,14 @@ def test_choices_survive_what_hides_them(app, china):
     assert app.slider(key="k").value == 7
 
 
-def test_an_explanation_says_what_it_is_made_of(app, china):
+def test_an_explanation_shows_its_images_method_and_layer(app, china):
     drop(app.run(), ("china.jpg", china))
     open_tab(app, "Why")
-    words = shown(app)
-    alts = [picture.proto.imgs[0].alt for picture in app.get("image")]
+    text = shown(app)
+    alts = [image.proto.imgs[0].alt for image in app.get("image")]
     assert alts == ["china.jpg", "Heat map for Peru", "Photo", "Raw map of the layer"]
-    assert "Method LayerCAM" in words
-    assert "layer bn2" in words
+    assert "Method LayerCAM" in text
+    assert "layer bn2" in text
     assert {"Overlay (PNG)", "Raw map (PNG)"} <= {button.label for button in app.get("download_button")}
 
 
@@ -246,9 +246,9 @@ def test_text_of_the_camera_and_the_card_is_never_markup(app):
     exif[0x010F] = "![x](https://example.org/x.png) <b>Camera</b>"
     drop(app.run(), ("![y](z).jpg", jpeg("red", exif=exif)))
     open_tab(app, "Details")
-    facts = json.dumps(app.table[0].value.to_dict())
-    assert r"\\!\\[x\\]\\(" in facts
-    assert r"\\<b\\>" in facts
+    table = json.dumps(app.table[0].value.to_dict())
+    assert r"\\!\\[x\\]\\(" in table
+    assert r"\\<b\\>" in table
     assert r"Nothing \*at all\*" in shown(app)
 
 
@@ -261,7 +261,7 @@ def test_a_damaged_model_is_an_error_with_a_remedy(app, write_model):
     assert "has SHA\\-256" in error.value
     write_model()
     app.run()
-    assert not app.error  # mended: the next visit goes on
+    assert not app.error  # repaired: the next visit works
 
 
 def test_the_page_about_the_tool_says_what_it_must_not_do(app):

@@ -20,14 +20,14 @@ SOON_S = 60
 
 @pytest.fixture
 def two(app, tmp_path, write_tiny_model):
-    """The page on a machine with two models: one that says Peru, and one of noise that does not know Peru."""
+    """The page with two models: one that predicts Peru, and one with random weights that does not know Peru."""
     write_tiny_model(tmp_path)
     return app
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Which model was asked about which photo."""
+def predicted(monkeypatch):
+    """Model and photo of each prediction, in order."""
     pairs, predict = [], CountryEngine.predict
 
     def noted(self, photos, top_k=5):
@@ -98,29 +98,29 @@ def ended(app):
     return app
 
 
-def test_every_model_is_there_with_its_figures_its_size_and_its_card(two, tmp_path, monkeypatch):
+def test_every_model_is_there_with_its_metrics_its_size_and_its_card(two, tmp_path, monkeypatch):
     written = {}
     download = "triovision.ui.models.st.download_button"
     monkeypatch.setattr(download, lambda _, data, file_name, **__: written.update({file_name: data}))
     app = go(two.run(), "models")
     assert app.radio(key="model").value == EMBEDDED_MODEL
-    words = shown(app)
-    assert words.count("in use") == 1
-    assert "18 countries" in words
-    assert "4 countries" in words
+    text = shown(app)
+    assert text.count("in use") == 1
+    assert "18 countries" in text
+    assert "4 countries" in text
     megabytes = sum(path.stat().st_size for path in (tmp_path / EMBEDDED_MODEL).iterdir()) / 1e6
-    assert f"{megabytes:.1f} MB on disk" in words
-    (table,) = [one.value for one in app.table if "median km" in one.value.columns]
+    assert f"{megabytes:.1f} MB on disk" in text
+    (table,) = [one.value for one in app.table if "Median distance (km)" in one.value.columns]
     assert table.to_numpy().tolist() == [["known places", "25%", "-", "-"]]
-    assert "Its card has no metrics for new or known places." in words  # the other one
+    assert "Its card has no metrics for new or known places." in text  # the other one
     assert json.loads(written[f"{NOISE}.json"])["summary"] == "Random weights"
 
 
-def test_the_chosen_model_answers_and_nothing_computed_is_lost(two, china, asked):
+def test_the_chosen_model_predicts_and_cached_results_are_kept(two, china, predicted):
     drop(two.run(), ("china.jpg", china))
     assert two.header[0].value.startswith("🇵🇪 Peru · ")
     choose(two, NOISE)
-    assert len(asked) == 1  # nobody came back to the photo yet
+    assert len(predicted) == 1  # the reader has not returned to the photo yet
     go(two, "about")
     assert go(two, "models").radio(key="model").value == NOISE
     go(two, "locate")
@@ -129,15 +129,15 @@ def test_the_chosen_model_answers_and_nothing_computed_is_lost(two, china, asked
     choose(two, EMBEDDED_MODEL)
     go(two, "locate")
     assert two.header[0].value.startswith("🇵🇪 Peru · ")
-    assert asked == [(EMBEDDED_MODEL, "china.jpg"), (NOISE, "china.jpg")]
+    assert predicted == [(EMBEDDED_MODEL, "china.jpg"), (NOISE, "china.jpg")]
     two.button(key="clear").click().run()
     drop(choose(two, NOISE) and go(two, "locate"), ("again.jpg", china))
-    assert asked[2:] == [(NOISE, "again.jpg")]
+    assert predicted[2:] == [(NOISE, "again.jpg")]
     two.button(key="clear").click().run()
     assert go(two, "models").radio(key="model").value == NOISE
 
 
-def test_reasons_and_knowledge_belong_to_the_model_that_answered(two, china):
+def test_explanations_and_evidence_belong_to_the_model_of_the_prediction(two, china):
     two.run().session_state["tab"] = "Why"
     drop(two, ("china.jpg", china))
     country = next(box for box in two.selectbox if str(box.key).endswith(f"{EMBEDDED_MODEL}-country"))
@@ -145,7 +145,7 @@ def test_reasons_and_knowledge_belong_to_the_model_that_answered(two, china):
     press(two, "Apply")
     choose(two, NOISE)
     go(two, "locate")
-    assert not two.info  # this model was told nothing
+    assert not two.info  # this model has no evidence
     memory = two.session_state["triovision"]
     assert {explanation.model for explanation in memory.explanations.values()} == {EMBEDDED_MODEL, NOISE}
     choose(two, EMBEDDED_MODEL)
@@ -153,14 +153,14 @@ def test_reasons_and_knowledge_belong_to_the_model_that_answered(two, china):
     assert "Restricted to what you know: Italy" in shown(two)
 
 
-def test_other_photos_keep_their_answers_until_the_reader_asks(two, china, asked):
+def test_other_photos_keep_their_predictions_until_the_reader_asks(two, china, predicted):
     drop(two.run(), ("china.jpg", china), ("copy.jpg", china + b"\0"))
     choose(two, NOISE)
     go(two, "locate")
-    assert asked[2:] == [(NOISE, "china.jpg")]
+    assert predicted[2:] == [(NOISE, "china.jpg")]
     press(two, "Predict 1 other photo with this model")
-    assert asked[3:] == [(NOISE, "copy.jpg")]
-    assert not {label for label in labels(two) if label.startswith("Ask this")}
+    assert predicted[3:] == [(NOISE, "copy.jpg")]
+    assert not {label for label in labels(two) if label.startswith("Predict ")}
 
 
 def test_sessions_choose_for_themselves_and_share_what_is_loaded(two, china, monkeypatch):
@@ -224,7 +224,7 @@ def test_without_its_packages_the_remedy_comes_before_the_download(world, monkey
     assert "Installez les paquets du modèle mondial" in shown(app.run())
 
 
-def test_an_installation_is_seen_by_all_cancelled_and_gone_on_with(world, hub, tmp_path, china):
+def test_all_sessions_see_an_installation_and_can_cancel_and_resume_it(world, hub, tmp_path, china):
     path = next(path for path in hub.files if path.endswith("model.safetensors"))
     hub.holds[path] = 300_000
     app, other = go(world.run(), "models"), AppTest.from_file(world._script_path, default_timeout=60)
@@ -257,7 +257,7 @@ def test_an_installation_is_seen_by_all_cancelled_and_gone_on_with(world, hub, t
 
 
 @pytest.mark.parametrize("fault", ["network", "hash", "disk"])
-def test_what_stops_an_installation_is_said_with_its_remedy(world, hub, monkeypatch, fault):
+def test_a_failed_installation_shows_its_reason_and_remedy(world, hub, monkeypatch, fault):
     path = next(path for path in hub.files if path.endswith("/config.json"))
     right = hub.files[path]
     if fault == "hash":
@@ -271,22 +271,22 @@ def test_what_stops_an_installation_is_said_with_its_remedy(world, hub, monkeypa
             disk.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
         press(app, "Download and install")
         ended(app)
-    words = {
+    messages = {
         "network": ("the server responded with 404", "Check the network"),
         "hash": ("does not have the SHA-256", "was deleted"),
         "disk": ("has 0.0 GB free", "Free the disk"),
     }
     assert "The installation failed." in shown(app)
-    assert all(word in shown(app) for word in words[fault])
+    assert all(text in shown(app) for text in messages[fault])
     app.session_state["language"] = "fr"
-    assert not any(word in shown(app.run()) for word in words[fault])
+    assert not any(text in shown(app.run()) for text in messages[fault])
     hub.files[path] = right
     press(app, "Reprendre")
     assert "est installé." in shown(ended(app))
     assert shared_installation().progress.step is Step.DONE
 
 
-def test_a_broken_worldwide_model_lets_the_embedded_one_answer_until_it_is_mended(
+def test_the_embedded_model_replaces_a_broken_worldwide_model_until_it_is_repaired(
     world, hub, tmp_path, write_worldwide, china
 ):
     folder = write_worldwide(tmp_path)

@@ -1,4 +1,4 @@
-"""Chromium with no way out of this machine, and Streamlit servers for the pages under test."""
+"""Chromium without network access, and Streamlit servers for the pages under test."""
 
 import os
 import socket

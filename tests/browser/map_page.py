@@ -1,4 +1,4 @@
-"""A page with nothing but the map of a prediction made by hand, and two widgets to make it run again."""
+"""Test page: the map of a fixed prediction, and a button that reruns the script."""
 
 from dataclasses import replace
 

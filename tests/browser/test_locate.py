@@ -17,7 +17,7 @@ MAP = "iframe[title='streamlit_folium.st_folium']"
 
 @pytest.fixture(scope="module", autouse=True)
 def prediction():
-    """What the library itself says of the photo that the tests drop."""
+    """Prediction of the library for the photo that the tests drop."""
     try:
         model = triovision.load_model()
     except ModelError as error:
@@ -36,7 +36,7 @@ def visit(open_page, serve):
 
 
 def drop(page, *files):
-    """Drop files on the drop zone as a hand does: a `drop` event that carries them."""
+    """Drop files on the drop zone with a `drop` event."""
     zone = page.get_by_test_id("stFileUploaderDropzone")
     expect(zone).to_be_visible(timeout=SLOW_MS)
     contents = [[name, list(data)] for name, data in files]
@@ -49,7 +49,7 @@ def drop(page, *files):
 
 
 def problems(page):
-    """What the console complained about, the tiles that the test itself holds back aside."""
+    """Errors of the console, except for the tiles that the test blocks."""
     return [line for line in page.problems if "ERR_INTERNET_DISCONNECTED" not in line]
 
 
@@ -59,7 +59,7 @@ def result(page):
     return heading
 
 
-def test_a_dropped_photo_is_answered_mapped_charted_and_explained(visit, prediction):
+def test_a_dropped_photo_is_predicted_mapped_charted_and_explained(visit, prediction):
     country = country_name(prediction.countries[0].country)
     page = visit()
     drop(page, ("china.jpg", CHINA.read_bytes()))
@@ -77,7 +77,7 @@ def test_a_dropped_photo_is_answered_mapped_charted_and_explained(visit, predict
     page.get_by_role("tab", name="Why").click()
     overlay = page.get_by_alt_text(f"Heat map for {country}")
     expect(overlay).to_be_visible(timeout=SLOW_MS)
-    assert overlay.evaluate("picture => picture.complete && picture.naturalWidth") == 640
+    assert overlay.evaluate("image => image.complete && image.naturalWidth") == 640
 
     page.get_by_role("tab", name="Details").click()
     expect(page.get_by_role("button", name="This prediction (JSON)")).to_be_visible(timeout=SLOW_MS)

@@ -54,8 +54,8 @@ def drawn(map_):
     return map_
 
 
-def land_share(map_):
-    """Share of the outlines' pixels that are painted."""
+def painted_fraction(map_):
+    """Fraction of the pixels of the outlines' canvas that are painted."""
     return map_.run(
         """{
         const canvas = document.querySelector(".leaflet-outlines-pane canvas");
@@ -71,12 +71,12 @@ def land_share(map_):
 @pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light")])
 def test_the_map_is_drawn_with_no_network(open_map, viewport, scheme):
     map_ = drawn(open_map(viewport=viewport, color_scheme=scheme))
-    expect(map_.frame.locator(".dot, .share").first).to_be_visible()
+    expect(map_.frame.locator(".dot, .cluster").first).to_be_visible()
     expect(map_.frame.locator(".tile-notice")).to_have_text(
         "Map tiles are not available: only country outlines are shown"
     )
     expect(map_.frame.locator(".distance")).to_have_text("660 km")
-    assert 0.2 < land_share(map_) < 0.95
+    assert 0.2 < painted_fraction(map_) < 0.95
     assert map_.run("map.getBounds().contains([48.8566, 2.3522]) && map.getBounds().contains([43.2965, 5.3698])")
     assert {urlsplit(url).hostname for url in map_.page.blocked} == {TILES}
     assert [problem for problem in map_.page.problems if TILES not in problem] == []
@@ -105,10 +105,10 @@ def test_popups_show_the_place_and_hostile_text_as_text(open_map):
 def test_the_cluster_says_its_probability_and_opens(open_map):
     map_ = drawn(open_map())
     before = map_.view[2]
-    cluster = map_.frame.locator(".share")
+    cluster = map_.frame.locator(".cluster")
     expect(cluster).to_have_text("30%")  # Lyon 20 % and Villeurbanne 10 %
     cluster.click(force=True)  # the line's label may lie on it
-    expect(map_.frame.locator(".share")).to_have_count(0)
+    expect(map_.frame.locator(".cluster")).to_have_count(0)
     map_.settle()
     assert map_.view[2] > before
     assert map_.run("[...document.querySelectorAll('.dot')].length") == 2
@@ -154,7 +154,7 @@ def test_both_sides_of_the_date_line_are_in_one_view(open_map):
     expect(map_.frame.locator(".unsure")).to_be_visible()
     expect(map_.frame.locator(".dot")).to_be_visible()
     assert map_.view[2] >= 4
-    assert land_share(map_) > 0
+    assert painted_fraction(map_) > 0
 
 
 def test_tools_are_there_and_named(open_map):

@@ -14,11 +14,11 @@ def test_models_can_be_looked_at_and_checked_on_a_phone(open_page, serve, scheme
     window = {"width": 390, "height": 900}
     page = open_page(serve(ROOT / "app.py") + "/models", viewport=window, locale="en-GB", color_scheme=scheme)
     expect(page.get_by_role("radio", name=EMBEDDED_MODEL)).to_be_checked(timeout=SLOW_MS)
-    expect(page.get_by_role("columnheader", name="median km").first).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("columnheader", name="Median distance (km)").first).to_be_visible(timeout=SLOW_MS)
     check = page.get_by_role("button", name="Check the files").first
     check.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("stAlert")).to_contain_text("All files match the card.", timeout=SLOW_MS)
     assert page.evaluate("document.querySelector('.stMain').scrollWidth <= innerWidth")
-    # Below an address of a page, Streamlit's own script looks for its server, and finds it one step up.
+    # Below an address of a page, Streamlit first requests its server at a wrong path.
     assert [line for line in page.problems if "_stcore" not in line] == []

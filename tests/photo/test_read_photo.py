@@ -7,6 +7,7 @@ from PIL import Image, ImageFile
 
 from triovision.errors import PhotoError
 from triovision.photo import PhotoLimits, read_photo
+from triovision.photo.names import file_stem
 
 RED, LIME, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "HEIF")
@@ -286,3 +287,11 @@ def test_bytes_are_only_read(encode, quadrants):
     data = encode(quadrants, "PNG")
     read_photo(data, "x")
     assert Image.open(io.BytesIO(data)).size == (96, 64)
+
+
+def test_names_of_downloads_are_safe_on_every_file_system():
+    assert file_stem("../../etc/passwd") == "passwd"
+    assert file_stem('a:b*"c?.jpg') == "a-b-c"
+    assert file_stem("Zürich 東京.jpeg") == "Zürich-東京"
+    assert file_stem("....") == "photo"
+    assert len(file_stem("x" * 300 + ".jpg")) == 60

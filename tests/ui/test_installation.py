@@ -14,7 +14,7 @@ SOON_S = 30
 
 
 class Work:
-    """What the thread does, let go step by step."""
+    """Replacement for download and preparation; the test releases each step."""
 
     def __init__(self):
         self.download, self.embed = threading.Event(), threading.Event()
@@ -62,7 +62,7 @@ def begun(work):
     assert work.begun.acquire(timeout=SOON_S)
 
 
-def test_it_downloads_and_prepares_once_however_often_it_is_started(work):
+def test_repeated_starts_download_and_prepare_once(work):
     job = Installation()
     assert job.progress == Progress()
     for _ in range(3):
@@ -81,7 +81,7 @@ def test_it_downloads_and_prepares_once_however_often_it_is_started(work):
 
 
 @pytest.mark.parametrize("step", ["download", "embed"])
-def test_cancel_stops_either_step_and_start_goes_on(work, step):
+def test_cancel_stops_either_step_and_start_resumes(work, step):
     job = Installation()
     job.cancel()  # nothing to cancel
     job.start()
@@ -102,19 +102,19 @@ def test_cancel_stops_either_step_and_start_goes_on(work, step):
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "message"),
     [
         (ModelError("disk", "is full", "Free it"), "disk: is full. Free it."),
         (OSError("odd"), "ended with an error (odd)"),
     ],
 )
-def test_what_goes_wrong_is_kept_and_the_next_start_forgets_it(work, fault, words):
+def test_an_error_is_kept_until_the_next_start(work, fault, message):
     job, work.fault = Installation(), fault
     work.download.set()
     job.start()
     settle(job)
     assert job.progress.step is Step.FAILED
-    assert words in str(job.progress.error)
+    assert message in str(job.progress.error)
     work.fault = None
     work.embed.set()
     job.start()
@@ -122,22 +122,22 @@ def test_what_goes_wrong_is_kept_and_the_next_start_forgets_it(work, fault, word
     assert (job.progress.step, job.progress.error) == (Step.DONE, None)
 
 
-def test_the_process_has_one():
+def test_a_process_has_one_installation():
     assert shared_installation() is shared_installation()
 
 
-def test_the_pace_is_that_of_the_last_ten_seconds():
-    pace = RateEstimator()
-    assert pace.per_second(0, 0) == 0
-    pace.add(0, 1000)
-    assert pace.per_second(0, 1000) == 0
-    pace.add(0.1, 9999)  # too soon after the last to tell anything
-    pace.add(4, 1400)
-    assert pace.per_second(4, 1400) == 100
-    pace.add(12, 3000)
-    assert pace.per_second(12, 3000) == 200  # since second 4
-    assert pace.per_second(20, 3000) == 0  # nothing since second 12
-    assert pace.per_second(40, 3000) == 0
+def test_the_rate_covers_the_last_ten_seconds():
+    rate = RateEstimator()
+    assert rate.per_second(0, 0) == 0
+    rate.add(0, 1000)
+    assert rate.per_second(0, 1000) == 0
+    rate.add(0.1, 9999)  # dropped: too soon after the last sample
+    rate.add(4, 1400)
+    assert rate.per_second(4, 1400) == 100
+    rate.add(12, 3000)
+    assert rate.per_second(12, 3000) == 200  # since second 4
+    assert rate.per_second(20, 3000) == 0  # nothing since second 12
+    assert rate.per_second(40, 3000) == 0
 
 
 def test_the_time_left_follows_from_the_rate():

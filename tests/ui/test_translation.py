@@ -62,7 +62,7 @@ def test_translations_are_whole_and_have_the_same_placeholders(message):
     assert {frozenset(names(text)) for text in (*ids, *strings)} == {frozenset(names(ids[0]))}
 
 
-def test_words_are_said_in_the_language_asked_for():
+def test_texts_are_translated():
     assert get_translator("en")("Map") == "Map"
     assert get_translator("fr")("Map") == "Carte"
     assert get_translator("fr")("Heat map for {country}", country="le Pérou") == "Carte de chaleur : le Pérou"

@@ -27,7 +27,7 @@ def test_each_of_many_countries_has_one_bar_and_the_rare_ones_are_hatched(palett
 
 
 def test_small_sources_are_added_up() -> None:
-    sources = pd.DataFrame({"source": [f"s{i}" for i in range(40)], "photos": [10] * 40, "share": [0.025] * 40})
+    sources = pd.DataFrame({"source": [f"s{i}" for i in range(40)], "photos": [10] * 40, "fraction": [0.025] * 40})
     bars = draw.source_bars(sources, LIGHT).data[0]
     assert (bars.y[-1], bars.x[-1], sum(bars.x)) == ("10 others", 100, 400)
 

@@ -31,7 +31,7 @@ PREDICTION = Prediction(
 
 
 @pytest.mark.parametrize(
-    ("share", "english", "french"),
+    ("fraction", "english", "french"),
     [
         (0, "0%", "0\u202f%"),
         (0.0004, "< 0.1%", "< 0,1\u202f%"),
@@ -42,9 +42,9 @@ PREDICTION = Prediction(
         (1, "100%", "100\u202f%"),
     ],
 )
-def test_percentages_are_written_as_readers_write_them(share, english, french):
-    assert percent(share) == english
-    assert percent(share, "fr") == french
+def test_percentages_are_written_as_readers_write_them(fraction, english, french):
+    assert percent(fraction) == english
+    assert percent(fraction, "fr") == french
 
 
 def test_labels_have_flag_and_name_and_stay_short():
@@ -55,10 +55,19 @@ def test_labels_have_flag_and_name_and_stay_short():
     assert len(label.split(" ", 1)[1]) <= 22
 
 
-def test_the_strip_shares_out_one_whole():
+def test_the_widths_of_the_strip_sum_to_one():
     strip = figures.certainty_strip(PREDICTION, LIGHT, ("rest", "others"))
     assert [(bar.name, bar.x[0]) for bar in strip.data] == [("🇫🇷 France", 0.5), ("rest", 0.25), ("others", 0.25)]
     assert strip.layout.barmode == "stack"
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_the_numbers_of_the_strip_are_readable(palette):
+    strip = figures.certainty_strip(PREDICTION, palette, ("rest", "others"))
+    # Behind the number of a hatched bar lies the background, and the lines of the hatching.
+    grounds = [palette.background if bar.marker.pattern.shape else bar.marker.color for bar in strip.data]
+    for bar, ground in zip(strip.data, grounds, strict=True):
+        assert contrast(bar.insidetextfont.color, ground) > 4.5
 
 
 def test_bars_split_at_the_set_and_keep_the_order():

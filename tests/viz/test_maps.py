@@ -86,8 +86,8 @@ def test_an_abstention_is_said_in_the_popup():
     assert popup.startswith("Best guess, not sure<br>")
 
 
-def test_words_and_numbers_are_in_the_readers_language():
-    french = {"Probability: {share}": "Probabilité : {share}", "Streets": "Plan"}
+def test_texts_and_numbers_are_in_the_readers_language():
+    french = {"Probability: {value}": "Probabilité : {value}", "Streets": "Plan"}
 
     def translate(msgid, /, **values):
         return french.get(msgid, msgid).format(**values)
@@ -190,9 +190,9 @@ def test_the_density_shades_the_cells_that_hold_most_and_waits_to_be_asked_for()
     assert all(row[0] < row[2] and row[1] < row[3] for row in rows)
     for lat_deg, lon_deg in ((PARIS.lat_deg, PARIS.lon_deg), (MONTREAL.lat_deg, MONTREAL.lon_deg)):
         assert any(row[0] <= lat_deg <= row[2] and row[1] <= lon_deg <= row[3] for row in rows)
-    found = PREDICTION.posterior.density()
-    shares = sorted(found.probability, reverse=True)
-    assert sum(shares[: len(rows)]) >= 0.95 > sum(shares[: len(rows) - 1])
+    density = PREDICTION.posterior.density()
+    probabilities = sorted(density.probability, reverse=True)
+    assert sum(probabilities[: len(rows)]) >= 0.95 > sum(probabilities[: len(rows) - 1])
     assert "Density of the probability" in text
 
 
@@ -213,9 +213,9 @@ def test_cells_beyond_the_date_line_lie_beside_the_place():
     ("west", "east", "drawn"), [(-5, 9, (-5, 9)), (170, -170, (170, 190)), (-180, 180, (-180, 180))]
 )
 def test_the_box_that_the_reader_named_is_drawn(west, east, drawn):
-    said = Evidence(box=Box(south_deg=-20, north_deg=50, west_deg=west, east_deg=east))
+    evidence = Evidence(box=Box(south_deg=-20, north_deg=50, west_deg=west, east_deg=east))
     place = PlaceGuess("Here", "FR", 0, (drawn[0] + drawn[1]) / 2, 1)
-    text = script(replace(PREDICTION, place=place, evidence=said))
+    text = script(replace(PREDICTION, place=place, evidence=evidence))
     corners = json.loads(re.search(r"L\.rectangle\(\s*(\[\[-?\d.*?\]\]),\s*\{", text).group(1))
     assert corners == [[-20, drawn[0]], [50, drawn[1]]]
     assert not re.search(r"L\.rectangle\(\s*\[\[-?\d", script())

@@ -43,15 +43,15 @@ def test_opacity_outside_its_range_is_refused(opacity):
 
 
 def test_what_the_model_did_not_see_is_dim_and_grey():
-    picture = overlay(photo(10, 20), explanation([[1.0]], box=(0.25, 0, 0.75, 1)), 1)
+    image = overlay(photo(10, 20), explanation([[1.0]], box=(0.25, 0, 0.75, 1)), 1)
     grey = int(round(0.299 * 200 + 0.587 * 100 + 0.114 * 50) * 0.55)
-    assert [picture.getpixel((x, 5)) for x in (0, 4, 15, 19)] == [(grey,) * 3] * 4
-    assert [picture.getpixel((x, 5)) for x in (5, 14)] == [HOT] * 2
+    assert [image.getpixel((x, 5)) for x in (0, 4, 15, 19)] == [(grey,) * 3] * 4
+    assert [image.getpixel((x, 5)) for x in (5, 14)] == [HOT] * 2
 
 
 def test_the_raw_map_keeps_its_cells():
-    picture = raw_map(photo(8, 8), explanation([[0, 1], [1, 0]]))
-    corners = [picture.getpixel(at) for at in ((0, 0), (3, 3), (4, 0), (7, 3), (0, 4), (7, 7))]
+    image = raw_map(photo(8, 8), explanation([[0, 1], [1, 0]]))
+    corners = [image.getpixel(at) for at in ((0, 0), (3, 3), (4, 0), (7, 3), (0, 4), (7, 7))]
     assert corners == [COLD, COLD, HOT, HOT, HOT, COLD]
     outside = raw_map(photo(8, 8), explanation([[1.0]], box=(0, 0, 1, 0.5))).getpixel((0, 7))
     assert outside == (127, 127, 127)
@@ -67,23 +67,23 @@ def test_lightness_rises_with_the_value():
 
 
 def test_a_box_thinner_than_a_pixel_still_shows():
-    picture = overlay(photo(3, 3), explanation([[1.0]], box=(0.999, 0.999, 1, 1)), 1)
-    assert picture.getpixel((2, 2)) == HOT
+    image = overlay(photo(3, 3), explanation([[1.0]], box=(0.999, 0.999, 1, 1)), 1)
+    assert image.getpixel((2, 2)) == HOT
 
 
 @pytest.mark.parametrize(
     ("height", "width", "size"), [(30, 60, (60, 30)), (512, 2048, (1024, 256)), (2048, 2, (1, 1024))]
 )
-def test_pictures_have_the_shape_of_the_photo_and_fit_the_screen(height, width, size):
+def test_images_have_the_shape_of_the_photo_and_fit_the_screen(height, width, size):
     large = photo(height, width)
     assert shown_photo(large).size == size
     assert overlay(large, explanation([[0.5]])).size == raw_map(large, explanation([[0.5]])).size == size
 
 
 def test_a_png_carries_pixels_and_nothing_else():
-    picture = Image.new("RGB", (3, 2), (1, 2, 3))
-    picture.info = {"comment": "secret", "exif": b"secret", "icc_profile": b"secret"}
-    data = png_bytes(picture)
+    image = Image.new("RGB", (3, 2), (1, 2, 3))
+    image.info = {"comment": "secret", "exif": b"secret", "icc_profile": b"secret"}
+    data = png_bytes(image)
     back = Image.open(io.BytesIO(data))
     assert (back.format, back.size, back.getpixel((2, 1))) == ("PNG", (3, 2), (1, 2, 3))
     assert b"secret" not in data

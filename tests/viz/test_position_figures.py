@@ -9,11 +9,12 @@ from triovision.viz.position_figures import position_figures
 
 
 def metrics(median_km: float, within_25: float, epochs: int) -> PositionMetrics:
-    shares = {
-        f"within_{km}_km": share for km, share in zip((1, 25, 200, 750, 2500), (0, within_25, 0.6, 0.8, 1), strict=True)
+    fractions = {
+        f"within_{km}_km": fraction
+        for km, fraction in zip((1, 25, 200, 750, 2500), (0, within_25, 0.6, 0.8, 1), strict=True)
     }
     scores = PositionScores(
-        photos=10, median_km=median_km, mean_km=2 * median_km, r2_lat=0.5, r2_lon=None, geo_score=3000, **shares
+        photos=10, median_km=median_km, mean_km=2 * median_km, r2_lat=0.5, r2_lon=None, geo_score=3000, **fractions
     )
     return PositionMetrics(
         recipe={},

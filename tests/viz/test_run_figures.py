@@ -91,14 +91,14 @@ def test_recall_is_drawn_for_countries_with_photos_only() -> None:
     ]
 
 
-def test_the_confusion_matrix_holds_shares_of_rows_by_continent() -> None:
+def test_the_confusion_matrix_holds_fractions_of_rows_by_continent() -> None:
     figure = run_figures.confusion_matrix(SPLIT, LIGHT)
     (cells,) = figure.data
-    assert list(cells.x) == list(cells.y) == ["NA", "JP", "DE", "FR"]  # NG has neither photos nor answers
+    assert list(cells.x) == list(cells.y) == ["NA", "JP", "DE", "FR"]  # NG has neither photos nor predictions
     nan = np.nan
     expected = [[0.5, nan, nan, 0.5], [nan, nan, 1 / 3, 2 / 3], [nan] * 4, [nan, nan, nan, 1]]
     np.testing.assert_allclose(cells.z, expected)
-    assert "Japan answered France<br>2 photos" in cells.hovertext[1][3]
+    assert "Japan predicted as France<br>2 photos" in cells.hovertext[1][3]
     assert figure.layout.xaxis.fixedrange is figure.layout.yaxis.fixedrange is False
     assert run_figures.continent_blocks(SPLIT) == [("Africa", 0, 0), ("Asia", 1, 1), ("Europe", 2, 3)]
     assert [(s.x0, s.x1) for s in figure.layout.shapes] == [(-0.5, 0.5), (0.5, 1.5), (1.5, 3.5)]

@@ -1,8 +1,10 @@
-"""Text from outside, made safe for one line."""
+"""Untrusted texts and file names, made safe for one line and for every file system."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from pathlib import PurePath
 
 
 def clean_text(text: str, max_length: int) -> str:
@@ -23,3 +25,15 @@ def clean_text(text: str, max_length: int) -> str:
         return line
     tail = (max_length - 1) // 3
     return line[: max_length - 1 - tail] + "…" + line[len(line) - tail :]
+
+
+def file_stem(name: str) -> str:
+    """Turn an untrusted file name into a stem that is safe on every file system.
+
+    Args:
+        name: File name, with or without folders and extension.
+
+    Returns:
+        At most 60 letters, digits, `_` and `-`; `photo` if none is left.
+    """
+    return re.sub(r"[^\w]+", "-", PurePath(name).stem).strip("-")[:60] or "photo"

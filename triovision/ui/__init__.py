@@ -1,1 +1,1 @@
-"""What the pages are made of; the only library code that imports Streamlit. Import its modules by name."""
+"""Streamlit widgets of the pages: the only library code that imports Streamlit. Import its modules by name."""

@@ -1,4 +1,4 @@
-"""The tab of facts: the file, the camera, the model and its card."""
+"""Details tab: photo file, camera, prediction and model card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from triovision.ui.downloads import file_stem
+from triovision.photo.names import file_stem
 from triovision.ui.messages import translate
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def render_details(result: PhotoResult, model: GeoModel, t: Translator) -> None:
-    """Draw all that is known of the photo's file and of the model, and offer the prediction as JSON."""
+    """Draw metadata of the photo, numbers of the prediction, downloads and model card."""
     for warning in result.photo.warnings:
         st.warning(plain(translate(warning, t), 300))
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader(t("Photo"), anchor=False)
-        _facts(_photo_facts(result, t))
+        _render_rows(_photo_rows(result, t))
         st.subheader(t("This prediction"), anchor=False)
-        _facts(_prediction_facts(result, t))
+        _render_rows(_prediction_rows(result, t))
         _downloads(result, t)
     with right:
         st.subheader(t("Model"), anchor=False)
@@ -34,30 +34,48 @@ def render_details(result: PhotoResult, model: GeoModel, t: Translator) -> None:
 
 
 def render_card(card: ModelCard, t: Translator) -> None:
-    """Draw a model card: what the model is, knows and cannot do, and how well it did."""
+    """Draw a model card: summary, limits, known countries and places, training photos and metrics."""
     st.write(plain(card.summary, 1000))
     st.write("**" + t("Limits") + "**. " + plain(card.limits, 4000))
-    with st.expander(t("What it knows")):  # a long list of countries and places
+    with st.expander(t("Countries and places it knows")):  # a long list of countries and places
         st.write(plain(card.knows, 20_000))
-    photos_label = t("Training photos") if card.ensemble is None else t("Photos that fit the weights of its members")
-    _facts(
+    photos_label = t("Training photos") if card.ensemble is None else t("Photos used to weight its members")
+    _render_rows(
         {
             t("Id"): card.id,
             t("Countries"): t.number(len(card.labels)),
             photos_label: t.number(card.provenance.photos),
-            t("Not sure below"): percent(card.calibration.abstention_threshold, t.language),
+            t("Abstention threshold"): percent(card.calibration.abstention_threshold, t.language),
             t("Licence"): card.licence,
         }
     )
-    for photos, figures in card.metrics.items():
-        with st.expander(t("Measured on: {photos}", photos=plain(photos.replace("_", " ")))):
-            _facts({name.replace("_", " "): _figure(value, t) for name, value in figures.items()})
+    for photos, metrics in card.metrics.items():
+        with st.expander(t("Measured on: {photos}", photos=plain(split_name(photos, t)))):
+            _render_rows({name.replace("_", " "): _metric(value, t) for name, value in metrics.items()})
 
 
-def _photo_facts(result: PhotoResult, t: Translator) -> dict[str, str]:
+def split_name(name: str, t: Translator) -> str:
+    """Translate the name of an evaluation split of a card, such as `new_places (calibrating run)`."""
+    split, _, run = name.removesuffix(")").partition(" (")
+    splits = {
+        "new_places": t("new places"),
+        "known_places": t("known places"),
+        "held_out_countries": t("held-out countries"),
+        "elsewhere": t("held-out countries"),  # its name in the embedded models
+    }
+    runs = {
+        "with stand-ins": t("with stand-ins"),
+        "calibrating run": t("calibrating run"),
+        "this model": t("this model"),
+    }
+    text = splits.get(split, split.replace("_", " "))
+    return f"{text} ({runs.get(run, run)})" if run else text
+
+
+def _photo_rows(result: PhotoResult, t: Translator) -> dict[str, str]:
     photo, camera = result.photo, result.photo.camera
     size = f"{t.number(photo.original_width_px)} x {t.number(photo.original_height_px)} px"
-    facts = {
+    rows = {
         t("File"): photo.name,
         t("Format"): photo.format,
         t("Size"): size,
@@ -65,10 +83,10 @@ def _photo_facts(result: PhotoResult, t: Translator) -> dict[str, str]:
         t("Camera"): camera.camera,
         t("Position in the file"): camera.position and "{:.5f}°, {:.5f}°".format(*camera.position),
     }
-    return {name: fact or t("not in the file") for name, fact in facts.items()}
+    return {name: value or t("not in the file") for name, value in rows.items()}
 
 
-def _prediction_facts(result: PhotoResult, t: Translator) -> dict[str, str]:
+def _prediction_rows(result: PhotoResult, t: Translator) -> dict[str, str]:
     prediction, place = result.prediction, result.prediction.place
     return {
         t("Best place"): f"{place.name} ({place.lat_deg:.3f}°, {place.lon_deg:.3f}°)",
@@ -93,18 +111,18 @@ def _downloads(result: PhotoResult, t: Translator) -> None:
         if len(results) > 1:
             st.download_button(
                 t("All predictions (JSON Lines)"),
-                "".join(json.dumps(one.prediction.to_dict(), ensure_ascii=False) + "\n" for one in results),
+                "".join(json.dumps(other.prediction.to_dict(), ensure_ascii=False) + "\n" for other in results),
                 file_name="predictions.jsonl",
                 mime="application/jsonl",
                 on_click="ignore",
             )
 
 
-def _facts(facts: dict[str, str]) -> None:
-    st.table({plain(name): plain(fact, 200) for name, fact in facts.items()}, border="horizontal")
+def _render_rows(rows: dict[str, str]) -> None:
+    st.table({plain(name): plain(value, 200) for name, value in rows.items()}, border="horizontal")
 
 
-def _figure(value: float | None, t: Translator) -> str:
+def _metric(value: float | None, t: Translator) -> str:
     if value is None:
         return "-"
     return t.number(value, 0 if float(value).is_integer() else 3)

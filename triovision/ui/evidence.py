@@ -1,4 +1,4 @@
-"""Evidence form: read from the reader, applied to the prediction, removed again."""
+"""Evidence form: continent, country, city or box that restricts a prediction."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ _NEAR_KM = 50.0
 
 
 def render_evidence(result: PhotoResult, t: Translator) -> None:
-    """Say what the answer takes as true, and offer to forget it."""
+    """Draw the evidence that the prediction is restricted to, and a button that removes it."""
     evidence = result.prediction.evidence
     if evidence is None:
         return
-    share = percent(result.prediction.evidence_probability, t.language)
+    probability = percent(result.prediction.evidence_probability, t.language)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(
             t(
-                "Restricted to what you know: {evidence}. Without it, the model gives this a probability of {share}.",
-                evidence=plain(_words(evidence, t), 300),
-                share=share,
+                "Restricted to what you know: {evidence}. "
+                "Without it, the model gives this a probability of {probability}.",
+                evidence=plain(_describe(evidence, t), 300),
+                probability=probability,
             )
         )
-        st.button(t("Remove the restriction"), key=f"forget-{result.key}", on_click=_forget, args=(result.key,))
+        st.button(t("Remove the restriction"), key=f"remove-{result.key}", on_click=_remove, args=(result.key,))
 
 
 def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) -> None:
-    """Draw the folded form, and what is wrong with what was said last."""
+    """Draw the collapsed form, and the error of the last evidence that could not be applied."""
     name = f"known-{result.id}"
     error = current().evidence_errors.get(result.id)
     if error is not None:
@@ -50,19 +51,19 @@ def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) ->
         st.expander(t("What do you know about this photo?"), key=f"{name}-open"),
         st.form(f"{name}-form", border=False),
     ):
-        _fields(_own(result).posterior, result, t)
-        st.form_submit_button(t("Apply"), on_click=_take_form, args=(result.key, model.card.calibration, t))
+        _fields(_unconditioned(result).posterior, result, t)
+        st.form_submit_button(t("Apply"), on_click=_apply_form, args=(result.key, model.card.calibration, t))
 
 
 def render_box_button(result: PhotoResult, box: Box | None, model: GeoModel, t: Translator) -> None:
-    """Offer to look in a rectangle that was drawn on the map only."""
+    """Draw a button that restricts the prediction to a rectangle drawn on the map."""
     if box is None:
         return
-    arguments = (result.key, box, model.card.calibration, t)  # not the model: a button must not keep it in memory
+    arguments = (result.key, box, model.card.calibration, t)  # without the model, which the button would keep in memory
     if st.button(
-        t("Search only inside the rectangle"), key=f"known-{result.id}-drawn", on_click=_take_box, args=arguments
+        t("Search only inside the rectangle"), key=f"known-{result.id}-drawn", on_click=_apply_box, args=arguments
     ):
-        st.rerun()  # the whole page, not this part of it only
+        st.rerun()  # the whole page, not only this fragment
 
 
 def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
@@ -72,7 +73,7 @@ def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
     continents = sorted({continent_code(code) for code in countries}, key=lambda code: continent_name(code, language))
     cities = sorted(range(len(places.names)), key=lambda i: places.names[i])
     left, right = st.columns(2, gap="medium")
-    nothing = t("I do not know")
+    unknown = t("I do not know")
     with left:
         st.selectbox(
             t("Continent"),
@@ -80,7 +81,7 @@ def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
             index=None,
             format_func=lambda code: continent_name(code, language),
             key=_field(key, "continent"),
-            placeholder=nothing,
+            placeholder=unknown,
         )
         st.selectbox(
             t("Country"),
@@ -88,7 +89,7 @@ def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
             index=None,
             format_func=lambda code: country_name(code, language),
             key=_field(key, "country"),
-            placeholder=nothing,
+            placeholder=unknown,
         )
     with right:
         st.selectbox(
@@ -97,7 +98,7 @@ def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
             index=None,
             format_func=lambda i: f"{places.names[i]}, {country_name(str(places.countries[i]), language)}",
             key=_field(key, "city"),
-            placeholder=nothing,
+            placeholder=unknown,
         )
         st.number_input(t("Largest distance from it (km)"), 1.0, 20_000.0, key=_field(key, "radius_km"), step=10.0)
     st.caption(t("Or inside a box, in degrees: fill it in here, or draw a rectangle on the map."))
@@ -107,51 +108,52 @@ def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
 
 
 def _fill_in(result: PhotoResult) -> None:
-    """Restore fields that a language switch or another page has emptied."""
+    """Fill the fields from the evidence of the prediction: a language switch or another page empties them."""
     evidence = result.prediction.evidence
-    known = dict.fromkeys(("continent", "country", "city", *_EDGES)) | {"radius_km": _NEAR_KM}
+    fields = dict.fromkeys(("continent", "country", "city", *_EDGES)) | {"radius_km": _NEAR_KM}
     if evidence is not None:
-        known |= {"continent": evidence.continent, "country": evidence.country}
+        fields |= {"continent": evidence.continent, "country": evidence.country}
         if evidence.box is not None:
-            known |= {edge: getattr(evidence.box, edge) for edge in _EDGES}
+            fields |= {edge: getattr(evidence.box, edge) for edge in _EDGES}
         if evidence.near is not None:
-            places, near = _own(result).posterior, evidence.near
-            here = (places.lat_deg == near.lat_deg) & (places.lon_deg == near.lon_deg)
-            known |= {"city": int(here.argmax()), "radius_km": near.radius_km}
-    for name, value in known.items():
+            places, near = _unconditioned(result).posterior, evidence.near
+            matches = (places.lat_deg == near.lat_deg) & (places.lon_deg == near.lon_deg)
+            fields |= {"city": int(matches.argmax()), "radius_km": near.radius_km}
+    for name, value in fields.items():
         st.session_state.setdefault(_field(result.id, name), value)
 
 
-def _take_box(key: str, box: Box, calibration: Calibration, t: Translator) -> None:
+def _apply_box(key: str, box: Box, calibration: Calibration, t: Translator) -> None:
     result = current().results[key]
     for edge in _EDGES:
         st.session_state[_field(result.id, edge)] = round(getattr(box, edge), 2)
-    _take_form(key, calibration, t)
+    _apply_form(key, calibration, t)
 
 
-def _take_form(key: str, calibration: Calibration, t: Translator) -> None:
+def _apply_form(key: str, calibration: Calibration, t: Translator) -> None:
     session = current()
-    result, own = session.results[key], _own(session.results[key])
-    from triovision.inference.prediction import condition  # noqa: PLC0415 - brings in PyTorch, which is loaded by now
+    result = session.results[key]
+    unconditioned = _unconditioned(result)
+    from triovision.inference.prediction import condition  # noqa: PLC0415 - imports PyTorch, which is loaded by now
 
-    said = t("What you know")
+    subject = t("What you know")
     try:
-        evidence = _said(result.id, own.posterior)
-        said = _words(evidence, t)
-        prediction = condition(own, evidence, calibration)
+        evidence = _evidence_of_form(result.id, unconditioned.posterior)
+        subject = _describe(evidence, t)
+        prediction = condition(unconditioned, evidence, calibration)
     except EvidenceError as error:
-        session.evidence_errors[result.id] = EvidenceError(said, error.reason, error.remedy)
+        session.evidence_errors[result.id] = EvidenceError(subject, error.reason, error.remedy)
     else:
         session.evidence_errors.pop(result.id, None)
-        session.results[key] = replace(result, prediction=prediction, unconditioned=own)
+        session.results[key] = replace(result, prediction=prediction, unconditioned=unconditioned)
 
 
-def _said(answer_id: str, places: WeightedPlaces) -> Evidence:
-    """What stands in the form's fields."""
+def _evidence_of_form(result_id: str, places: WeightedPlaces) -> Evidence:
+    """Read the evidence from the fields of the form."""
     value = {
-        name: st.session_state.get(_field(answer_id, name)) for name in ("continent", "country", "city", "radius_km")
+        name: st.session_state.get(_field(result_id, name)) for name in ("continent", "country", "city", "radius_km")
     }
-    edges = {edge: st.session_state.get(_field(answer_id, edge)) for edge in _EDGES}
+    edges = {edge: st.session_state.get(_field(result_id, edge)) for edge in _EDGES}
     given_edges = {edge: float(degrees) for edge, degrees in edges.items() if degrees is not None}
     if 0 < len(given_edges) < len(_EDGES):
         reason = Message("a box has four edges")
@@ -173,20 +175,20 @@ def _said(answer_id: str, places: WeightedPlaces) -> Evidence:
     )
 
 
-def _forget(key: str) -> None:
+def _remove(key: str) -> None:
     session = current()
     result = session.results[key]
-    session.results[key] = replace(result, prediction=_own(result), unconditioned=None)
+    session.results[key] = replace(result, prediction=_unconditioned(result), unconditioned=None)
     session.evidence_errors.pop(result.id, None)
     for name in ("continent", "country", "city", "radius_km", *_EDGES):
         st.session_state.pop(_field(result.id, name), None)
 
 
-def _own(result: PhotoResult) -> Prediction:
+def _unconditioned(result: PhotoResult) -> Prediction:
     return result.unconditioned or result.prediction
 
 
-def _words(evidence: Evidence, t: Translator) -> str:
+def _describe(evidence: Evidence, t: Translator) -> str:
     parts: list[str] = []
     if evidence.continent is not None:
         parts.append(continent_name(evidence.continent, t.language))
@@ -201,5 +203,5 @@ def _words(evidence: Evidence, t: Translator) -> str:
     return " · ".join(parts)
 
 
-def _field(answer_id: str, name: str) -> str:
-    return f"known-{answer_id}-{name}"
+def _field(result_id: str, name: str) -> str:
+    return f"known-{result_id}-{name}"

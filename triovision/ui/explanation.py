@@ -1,4 +1,4 @@
-"""The tab of reasons: which parts of the photo spoke for a country."""
+"""Explanation tab: class activation map of a country over the photo."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from PIL.Image import Image
 
 from triovision.errors import ExplanationError
 from triovision.geo import country_name
+from triovision.photo.names import file_stem
 from triovision.results import Explanation
-from triovision.ui.answer import guess_label
-from triovision.ui.downloads import file_stem
+from triovision.ui.headline import guess_label
 from triovision.ui.messages import report
 from triovision.ui.probabilities import countries_shown
 from triovision.ui.session import PhotoResult, current
@@ -26,8 +26,8 @@ _SLOW = "Score-CAM"
 
 
 def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> None:
-    """Let the reader choose a country and a method, and draw photo, overlay and raw map side by side."""
-    from triovision.explain import methods_for  # noqa: PLC0415 - brings in PyTorch, and the page is to be seen before
+    """Draw the choice of country, method and opacity, then overlay, photo and raw map side by side."""
+    from triovision.explain import methods_for  # noqa: PLC0415 - imports PyTorch; the page appears before
 
     guesses = {guess.country: guess for guess in result.prediction.countries}
     methods = methods_for(cast("ExplainableModel", model))
@@ -54,30 +54,30 @@ def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> N
 
 
 def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str | None, t: Translator) -> Explanation:
-    key = (result.id, country, method or "")  # an engine without a method has none to choose
-    kept = current().explanation(key)
-    if kept is None:
+    key = (result.id, country, method or "")  # some engines have a single, unnamed method
+    explanation = current().explanation(key)
+    if explanation is None:
         from triovision.explain import explain_country  # noqa: PLC0415 - as above
 
         text = t("Computing the explanation…")
         if method == _SLOW:
             text = t("Score-CAM runs the model for every channel of the layer; this takes a while…")
         with st.spinner(text, show_time=method == _SLOW):
-            kept = explain_country(cast("ExplainableModel", model), result.photo, country, method)
-        current().keep(key, kept)
-    return kept
+            explanation = explain_country(cast("ExplainableModel", model), result.photo, country, method)
+        current().keep(key, explanation)
+    return explanation
 
 
 def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Translator) -> None:
     name = country_name(explanation.country, t.language)
     over, raw = overlay(result.photo, explanation, opacity), raw_map(result.photo, explanation)
-    pictures = {
+    images = {
         t("Heat map for {country}", country=name): over,
         t("Photo"): shown_photo(result.photo),
         t("Raw map of the layer"): raw,
     }
-    for column, (caption, picture) in zip(st.columns(3), pictures.items(), strict=True):
-        column.image(picture, caption, output_format="JPEG", width="stretch", alt=caption)
+    for column, (caption, image) in zip(st.columns(3), images.items(), strict=True):
+        column.image(image, caption, output_format="JPEG", width="stretch", alt=caption)
     st.caption(
         t(
             "Bright areas contributed most to {country}, dark areas little. "
@@ -95,12 +95,12 @@ def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Tran
         )
     )
     if explanation.model != result.prediction.model:
-        st.caption(t("This explanation is that of the member {model}.", model=plain(explanation.model)))
+        st.caption(t("Explained by the ensemble member {model}.", model=plain(explanation.model)))
     stem = f"{file_stem(result.photo.name)}-{explanation.country}-{explanation.method.lower()}"
     with st.container(horizontal=True):
         _download(t("Overlay (PNG)"), f"{stem}-overlay.png", over)
         _download(t("Raw map (PNG)"), f"{stem}-map.png", raw)
 
 
-def _download(label: str, file_name: str, picture: Image) -> None:
-    st.download_button(label, lambda: png_bytes(picture), file_name=file_name, mime="image/png", on_click="ignore")
+def _download(label: str, file_name: str, image: Image) -> None:
+    st.download_button(label, lambda: png_bytes(image), file_name=file_name, mime="image/png", on_click="ignore")

@@ -1,4 +1,4 @@
-"""The worldwide model: offered, on its way, or here."""
+"""Installation of the worldwide model on the models page: offer, progress and result."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from triovision.ui.installation import Installation, Progress, Step, shared_inst
 from triovision.ui.messages import report
 from triovision.ui.translation import Translator, plain
 
-_RUNNING_S, _AT_REST_S = 1.0, 5.0
+_RUNNING_S, _IDLE_S = 1.0, 5.0
 
 
 def render_installation(t: Translator) -> None:
-    """Draw it in a part of the page that looks again by itself, so that nothing else reloads."""
+    """Draw the installation in a fragment that refreshes itself, so that the rest of the page does not rerun."""
     now = shared_installation().progress
-    part = st.fragment(_render_progress, run_every=_RUNNING_S if now.running else _AT_REST_S)
-    part(now.step, t)
+    fragment = st.fragment(_render_progress, run_every=_RUNNING_S if now.running else _IDLE_S)
+    fragment(now.step, t)
 
 
 def _render_progress(step: Step, t: Translator) -> None:
-    """Draw one state; `step` is what the rest of the page was drawn for."""
+    """Draw the present step. `step` is the one for which the rest of the page was drawn."""
     installation = shared_installation()
     now = installation.progress
     if now.step is not step:
-        st.rerun()  # the page: another model may be here, and the part looks more often or less
+        st.rerun()  # the whole page: a model may be new, and the fragment refreshes at another rate
     if now.running:
         _render_running(installation, now, t)
         return
@@ -38,7 +38,7 @@ def _render_progress(step: Step, t: Translator) -> None:
 
 
 def _render_offer(installation: Installation, step: Step, t: Translator) -> None:
-    from triovision.inference.geoclip import release  # noqa: PLC0415 - brings in PyTorch
+    from triovision.inference.geoclip import release  # noqa: PLC0415 - imports PyTorch
     from triovision.inference.registry import found_models  # noqa: PLC0415
 
     card = release.released_card()
@@ -50,7 +50,7 @@ def _render_offer(installation: Installation, step: Step, t: Translator) -> None
         st.caption(_download_size(sum(file.size_bytes for file in release.release_of(card).files), t))
     try:
         release.package_folder()
-    except ModelError as error:  # said before anything is downloaded
+    except ModelError as error:  # reported before the download
         st.warning(report(error, t))
         return
     label = t("Check and repair its files") if installed else t("Download and install")
@@ -60,45 +60,45 @@ def _render_offer(installation: Installation, step: Step, t: Translator) -> None
 
 
 def _download_size(needed_bytes: int, t: Translator) -> str:
-    """How much is to come, and how much room there is for it."""
-    from triovision.inference.registry import install_folder  # noqa: PLC0415 - brings in PyTorch
+    """Text with the size of the download and the free disk space."""
+    from triovision.inference.registry import install_folder  # noqa: PLC0415 - imports PyTorch
 
     folder = install_folder()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     return t(
         "To download: {needed} from the public hub, once. Free in {folder}: {free}.",
         needed=t.size(needed_bytes),
         folder=plain(str(folder), 200),
-        free=t.size(shutil.disk_usage(there).free),
+        free=t.size(shutil.disk_usage(existing).free),
     )
 
 
 def _render_running(installation: Installation, now: Progress, t: Translator) -> None:
-    share = min(1.0, now.done / now.total) if now.total else 0.0
-    st.progress(share, _words(now, t))
+    fraction = min(1.0, now.done / now.total) if now.total else 0.0
+    st.progress(fraction, _progress_text(now, t))
     st.button(t("Cancel"), key="cancel", disabled=now.stopping, on_click=installation.cancel)
     st.caption(t("It continues while you use other pages, and if you close this one."))
 
 
-def _words(now: Progress, t: Translator) -> str:
+def _progress_text(now: Progress, t: Translator) -> str:
     if now.stopping:
         return t("Stopping…")
     if now.step is Step.PREPARING:
         if not now.total:
             return t("Looking up the countries of the positions, once…")
         return t("Preparing: {done} of {total} positions", done=t.number(now.done), total=t.number(now.total))
-    return _download_words(now, t)
+    return _download_text(now, t)
 
 
-def _download_words(now: Progress, t: Translator) -> str:
+def _download_text(now: Progress, t: Translator) -> str:
     if not now.total:
         return t("Checking existing files…")
     if now.done >= now.total:
         return t("Checking the SHA-256 of the downloaded files…")
-    arrived = t("{done} of {total}", done=t.size(now.done), total=t.size(now.total))
+    progress = t("{done} of {total}", done=t.size(now.done), total=t.size(now.total))
     left = now.seconds_left
     if left is None:
-        return arrived + " · " + t("no data at the moment; retrying")
+        return progress + " · " + t("no data at the moment; retrying")
     speed = t("{size} a second", size=t.size(now.per_second))
     time_left = t("{time} left", time=t.duration(left))
-    return f"{arrived} · {speed} · {time_left}"
+    return f"{progress} · {speed} · {time_left}"

@@ -1,4 +1,4 @@
-"""The installation of the worldwide model: one thread for the whole process, whoever looks at it."""
+"""Installation of the worldwide model in one background thread, shared by all browser sessions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from triovision.errors import Message, ModelError, TrioVisionError
 from triovision.transfer import Transfer
 
 _logger = logging.getLogger(__name__)
-_WINDOW_S, _APART_S = 10.0, 0.25
+_WINDOW_S, _MIN_INTERVAL_S = 10.0, 0.25
 
 
 class Step(Enum):
-    """What an installation is at."""
+    """Step of an installation."""
 
     WAITING = auto()
     DOWNLOADING = auto()
@@ -29,15 +29,15 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an installation is.
+    """Progress of an installation.
 
     Attributes:
-        step: What it is at.
-        done: Bytes that are here, or positions that are prepared.
-        total: Of how many; 0 when it is not known yet.
-        per_second: How many of them come in a second at present.
-        stopping: Whether it was cancelled and its thread has not ended yet.
-        error: Why it failed.
+        step: Present step.
+        done: Bytes downloaded, or positions prepared.
+        total: Number of bytes or positions; 0 while unknown.
+        per_second: Present rate, in bytes or positions per second.
+        stopping: Whether it was cancelled and its thread still runs.
+        error: Error of a failed installation.
     """
 
     step: Step = Step.WAITING
@@ -49,30 +49,30 @@ class Progress:
 
     @property
     def running(self) -> bool:
-        """Whether a thread is at work."""
+        """Whether the thread runs."""
         return self.step in {Step.DOWNLOADING, Step.PREPARING}
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it takes if it goes on like this; None when nothing comes."""
+        """Remaining time at the present rate; None while no data arrive."""
         return (self.total - self.done) / self.per_second if self.per_second > 0 else None
 
 
 class RateEstimator:
-    """How fast a figure has grown in the last ten seconds."""
+    """Growth rate of a counter over the last ten seconds."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
 
     def add(self, at_s: float, done: int) -> None:
-        """Note how far it is at a time."""
-        if not self._samples or at_s - self._samples[-1][0] >= _APART_S:
+        """Record the counter at a time; samples closer than 0.25 s to the last one are dropped."""
+        if not self._samples or at_s - self._samples[-1][0] >= _MIN_INTERVAL_S:
             self._samples.append((at_s, done))
         while len(self._samples) > 1 and at_s - self._samples[0][0] > _WINDOW_S:
             self._samples.popleft()
 
     def per_second(self, at_s: float, done: int) -> float:
-        """Growth in a second; falls to nothing when nothing was noted in the last ten seconds."""
+        """Growth per second; 0 without a sample in the last ten seconds."""
         recent = [sample for sample in self._samples if at_s - sample[0] <= _WINDOW_S]
         if not recent or at_s <= recent[0][0]:
             return 0.0
@@ -80,7 +80,7 @@ class RateEstimator:
 
 
 class _CancelledError(Exception):
-    """The reader cancelled; raised between two batches of positions."""
+    """Cancellation by a reader, raised between two batches of positions."""
 
 
 class Installation:
@@ -94,22 +94,22 @@ class Installation:
 
     @property
     def progress(self) -> Progress:
-        """How far it is."""
+        """Present progress, with its rate."""
         with self._lock:
             now = self._progress
             return replace(now, per_second=self._rate.per_second(time.monotonic(), now.done))
 
     def start(self) -> None:
-        """Begin, or go on where an earlier call stopped; nothing happens while it is at work."""
+        """Start the thread, or resume an earlier installation. Does nothing while the thread runs."""
         with self._lock:
             if self._progress.running:
                 return
             self._transfer, self._rate, self._progress = Transfer(), RateEstimator(), Progress(Step.DOWNLOADING)
-            # A daemon, so that Ctrl-C in the terminal ends the server: what came is kept.
+            # A daemon, so that Ctrl-C in the terminal ends the server; downloaded data are kept.
             threading.Thread(target=self._work, name="install", daemon=True).start()
 
     def cancel(self) -> None:
-        """Stop it at the next bytes or batch; what came is kept."""
+        """Stop the thread at the next bytes or batch; downloaded data are kept."""
         with self._lock:
             if self._progress.running:
                 self._transfer.stop()
@@ -133,7 +133,7 @@ class Installation:
             self._progress = replace(self._progress, step=end, stopping=False, error=error)
 
     def _install(self) -> None:
-        from triovision.inference import registry  # noqa: PLC0415 - brings in PyTorch
+        from triovision.inference import registry  # noqa: PLC0415 - imports PyTorch
         from triovision.inference.geoclip import installation, loading, release  # noqa: PLC0415
 
         card = release.released_card()
@@ -163,5 +163,5 @@ _SHARED = Installation()
 
 
 def shared_installation() -> Installation:
-    """The one of this process. It outlives sessions, and what empties Streamlit's caches."""
+    """Installation of this process. It outlives sessions and the clearing of Streamlit's caches."""
     return _SHARED

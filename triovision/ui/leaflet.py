@@ -1,4 +1,4 @@
-"""The map on the page, with every script served from this machine when the npm packages are there."""
+"""Leaflet map on the page; its scripts come from this machine if the npm packages are installed."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 def render_map(
     prediction: Prediction, camera: CameraFacts | None, t: Translator, key: str, height_px: int = 520
 ) -> Box | None:
-    """Show where a photo was probably taken.
+    """Draw the map of a prediction.
 
-    Zoom, open pop-ups and drawings stay as they are when the page runs again for the same prediction, and nothing that
-    the reader does on the map makes the page run, but for drawings and, once, the first click.
+    Zoom, open pop-ups and drawings survive a rerun of the page for the same prediction. On the map, only drawings and
+    the first click rerun the page.
 
     Args:
-        prediction: What to draw.
-        camera: What the camera wrote.
+        prediction: The prediction.
+        camera: Metadata of the camera; its position is drawn if it has one.
         t: Language of the reader.
-        key: Name of this map on the page.
-        height_px: Height on the screen.
+        key: Widget key of the map.
+        height_px: Height on the page.
 
     Returns:
-        The rectangle that the reader drew last, if that was the last drawing.
+        The last drawing of the reader, if it is a rectangle.
     """
     options = MapOptions(
         language=t.language,
@@ -47,10 +47,10 @@ def render_map(
         source=_source(),
         outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
     )
-    # Folium keeps what it has rendered inside its objects, so a map that is rendered twice is another one: a new map
-    # for each run, of which streamlit-folium makes the same script, leaves the one in the browser alone.
+    # Rendering changes a Folium map, so a second rendering gives another script. A new map for each run gives the same
+    # script, and streamlit-folium leaves the map in the browser as it is.
     plot = prediction_map(prediction, camera, options)
-    # render=False leaves out a whole page of HTML that nobody reads; the map itself is rendered all the same.
+    # render=False skips an unused HTML page; the map itself is still rendered.
     drawn = st_folium(
         plot, key=key, height=height_px, use_container_width=True, returned_objects=["all_drawings"], render=False
     )
@@ -65,13 +65,13 @@ def render_map(
 
 
 def _source() -> LeafletSource:
-    if not _packages_are_whole():
+    if not _packages_are_complete():
         return PUBLIC_CDN
-    # A component is a folder that Streamlit serves; the map's frame is another one, its neighbour.
+    # Streamlit serves the folder of a component; the map's frame is a component beside it.
     component = declare_component("packages", path=str(NODE_MODULES))
     return LeafletSource(f"../{component.name}/{{package}}/{{path}}")
 
 
 @cache
-def _packages_are_whole() -> bool:
+def _packages_are_complete() -> bool:
     return not missing_files(NODE_MODULES)

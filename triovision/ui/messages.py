@@ -1,4 +1,4 @@
-"""Errors and messages of the library in the reader's language, as Markdown."""
+"""Translation of errors and messages of the library, as Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from triovision.ui.translation import Translator, plain
 def report(error: TrioVisionError, t: Translator) -> str:
     """Format an error as Markdown: subject in bold, reason, remedy."""
     reason, remedy = (plain(translate(text, t), 400) for text in (error.reason, error.remedy))
-    return f"**{plain(error.subject, 200)}**: {reason}. {remedy}."
+    return t("**{subject}**: {reason}. {remedy}.", subject=plain(error.subject, 200), reason=reason, remedy=remedy)
 
 
 def translate(text: str, t: Translator) -> str:

@@ -1,4 +1,4 @@
-"""The models on this machine: what each is, how good it is, whether it is whole, and which one answers."""
+"""Installed models: choice, model cards, key metrics and file check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from triovision.errors import ModelError
-from triovision.ui.details import render_card
+from triovision.ui.details import render_card, split_name
 from triovision.ui.messages import report
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
@@ -20,17 +20,16 @@ from triovision.viz import percent
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
 
-_KEY_FIGURES = ("country_top1", "country_top5", "median_km")
-_KEY_PHOTOS = ("new_places", "known_places")
+_KEY_SPLITS = ("new_places", "known_places")
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model on this machine.
+    """An installed model.
 
     Attributes:
-        card: Its card.
-        folder: Where it lies.
+        card: Model card.
+        folder: Folder of its files.
     """
 
     card: ModelCard
@@ -38,13 +37,13 @@ class Model:
 
     @property
     def size_bytes(self) -> int:
-        """Size of all its files."""
+        """Total size of its files."""
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
 
 
 def installed_models() -> tuple[dict[str, Model], list[ModelError]]:
-    """The models on this machine by id, and what is wrong with those whose card cannot be read."""
-    from triovision.inference import read_card  # noqa: PLC0415 - brings in PyTorch
+    """Installed models by id, and the errors of models whose card cannot be read."""
+    from triovision.inference import read_card  # noqa: PLC0415 - imports PyTorch
     from triovision.inference.registry import found_models  # noqa: PLC0415
 
     models, faults = {}, []
@@ -57,16 +56,16 @@ def installed_models() -> tuple[dict[str, Model], list[ModelError]]:
 
 
 def selected_model_id() -> str:
-    """Id of the model that answers in this session, or will answer first."""
-    from triovision.inference import default_model  # noqa: PLC0415 - brings in PyTorch
+    """Id of the model of this session, or of the default model before the first prediction."""
+    from triovision.inference import default_model  # noqa: PLC0415 - imports PyTorch
 
     return current().model or default_model()
 
 
 def render_model_choice(models: dict[str, Model], t: Translator) -> None:
-    """Let the reader choose which model answers in this session."""
-    answering = selected_model_id()
-    st.session_state["model"] = answering if answering in models else None
+    """Draw the choice of the model of this session."""
+    selected = selected_model_id()
+    st.session_state["model"] = selected if selected in models else None
     st.radio(
         t("Model of this browser tab"),
         list(models),
@@ -85,7 +84,7 @@ def _choose() -> None:
 
 
 def render_model(model: Model, t: Translator) -> None:
-    """Draw what a model is and offer what can be done with it."""
+    """Draw the card of a model, its key metrics, and buttons to check its files and to save its card."""
     card = model.card
     with st.container(border=True, key=f"about-{card.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -103,20 +102,24 @@ def render_model(model: Model, t: Translator) -> None:
 
 
 def _render_key_metrics(card: ModelCard, t: Translator) -> None:
+    names = {
+        "country_top1": t("Top-1 accuracy"),
+        "country_top5": t("Top-5 accuracy"),
+        "median_km": t("Median distance (km)"),
+    }
     rows = [
-        [plain(photos.replace("_", " ")), *(_figure(name, figures.get(name), t) for name in _KEY_FIGURES)]
-        for start in _KEY_PHOTOS
-        for photos, figures in card.metrics.items()
-        if photos.startswith(start)
+        [plain(split_name(photos, t)), *(_metric(name, metrics.get(name), t) for name in names)]
+        for split in _KEY_SPLITS
+        for photos, metrics in card.metrics.items()
+        if photos.startswith(split)
     ]
     if rows:
-        columns = [t("Measured on"), *(name.replace("_", " ") for name in _KEY_FIGURES)]
-        st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True)
+        st.table(pd.DataFrame(rows, columns=[t("Measured on"), *names.values()]), border="horizontal", hide_index=True)
     else:
         st.write(t("Its card has no metrics for new or known places."))
 
 
-def _figure(name: str, value: float | None, t: Translator) -> str:
+def _metric(name: str, value: float | None, t: Translator) -> str:
     if value is None:
         return "-"
     return t.number(value) if name.endswith("_km") else percent(value, t.language)
@@ -137,11 +140,11 @@ def _render_actions(model: Model, t: Translator) -> None:
         )
     if not check:
         return
-    from triovision.inference.registry import file_faults  # noqa: PLC0415 - brings in PyTorch
+    from triovision.inference.registry import file_faults  # noqa: PLC0415 - imports PyTorch
 
     with st.spinner(t("Reading every file…")):
-        wrong = list(file_faults(model.folder, card))
-    for error in wrong:
+        errors = list(file_faults(model.folder, card))
+    for error in errors:
         st.error(report(error, t))
-    if not wrong:
+    if not errors:
         st.success(t("All files match the card."))

@@ -1,4 +1,4 @@
-"""Navigation between the pages, and the guard of a server's first visit to a page's own address."""
+"""Menu of the pages, and a guard for the first visit of a server to a page's own address."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def navigate(t: Translator) -> StreamlitPage:
 def require_app_frame() -> None:
     """Run `app.py` instead, if Streamlit runs a page file by itself; the first call of every page.
 
-    Until `st.navigation` was called once in a server, Streamlit takes a folder `pages/` for its older way of several
-    pages: a first visit to `/about` runs that file alone, without menu, style and language. The attribute is not
-    documented, so a browser test visits every address of a fresh server.
+    Until a server has called `st.navigation` once, Streamlit uses its older mode for a folder `pages/`: a first visit
+    to `/about` runs that file alone, without menu, style and language. The attribute is undocumented, so a browser
+    test visits every address of a fresh server.
     """
     if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False

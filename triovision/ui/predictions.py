@@ -1,4 +1,4 @@
-"""Photos put to the model that the reader chose."""
+"""Predictions with the selected model."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def predict(model: GeoModel, photo: Photo) -> Prediction:
-    """A model's answer, with all countries that it knows."""
+    """Predict one photo, with the probabilities of all countries of the model."""
     (prediction,) = model.predict([photo], top_k=len(model.card.labels))
     return prediction
 
 
 def refresh_predictions(results: Sequence[PhotoResult], model: GeoModel, t: Translator) -> None:
-    """Show this model's answers in place of others' and run the page again; it is asked what it was never asked."""
-    others = _of_others(results, model)
-    place = st.empty()
+    """Replace predictions of other models by those of this model and rerun the page; known predictions are reused."""
+    others = _of_other_models(results, model)
+    placeholder = st.empty()
     for number, result in enumerate(others, start=1):
-        with place:
+        with placeholder:
             render_progress(number, len(others), result.photo.name, t)
         _show(result, model)
     if others:
@@ -35,33 +35,33 @@ def refresh_predictions(results: Sequence[PhotoResult], model: GeoModel, t: Tran
 
 
 def render_remaining(model: GeoModel, t: Translator) -> None:
-    """Offer to ask the model about the photos that still have the answer of another one."""
-    rest = _of_others(list(current().results.values()), model)
-    if not rest:
+    """Draw a button that predicts the photos which still show the prediction of another model."""
+    others = _of_other_models(list(current().results.values()), model)
+    if not others:
         return
     label = t.plural(
-        "Predict {number} other photo with this model", "Predict {number} other photos with this model", len(rest)
+        "Predict {number} other photo with this model", "Predict {number} other photos with this model", len(others)
     )
-    if st.button(label, key="ask-the-rest"):
-        refresh_predictions(rest, model, t)
+    if st.button(label, key="predict-others"):
+        refresh_predictions(others, model, t)
 
 
 def render_progress(
     number: int, count: int, name: str, t: Translator, on_stop: Callable[[], None] | None = None
 ) -> None:
-    """Say which photo is being answered, and let the reader stop before the next."""
+    """Draw the number of the present photo, and a button that stops before the next one."""
     with st.container(horizontal=True, vertical_alignment="center"):
         text = t("Photo {number} of {count}: {name}", number=number, count=count, name=plain(name, 40))
         st.progress((number - 1) / count, text)
-        if count > 1:  # any click ends the run of the script that asks
+        if count > 1:  # any click ends the running script, and with it the loop over the photos
             st.button(t("Stop"), key=f"stop-{number}", on_click=on_stop)
 
 
-def _of_others(results: Sequence[PhotoResult], model: GeoModel) -> list[PhotoResult]:
+def _of_other_models(results: Sequence[PhotoResult], model: GeoModel) -> list[PhotoResult]:
     return [result for result in results if result.prediction.model != model.card.id]
 
 
 def _show(result: PhotoResult, model: GeoModel) -> None:
     session = current()
-    kept = session.cached_results.get((result.key, model.card.id))
-    session.show(kept or replace(result, prediction=predict(model, result.photo), unconditioned=None))
+    cached = session.cached_results.get((result.key, model.card.id))
+    session.show(cached or replace(result, prediction=predict(model, result.photo), unconditioned=None))

@@ -1,4 +1,4 @@
-"""The tab of charts: how sure the model is."""
+"""Probabilities tab: charts of the most probable countries."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from triovision.geo import country_name
+from triovision.photo.names import file_stem
 from triovision.results import Prediction
-from triovision.ui.downloads import file_stem
 from triovision.ui.session import PhotoResult
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator
@@ -26,21 +26,21 @@ from triovision.viz import (
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
 
-_FEWEST, _MOST = 5, 15
+_MIN_COUNTRIES, _MAX_COUNTRIES = 5, 15
 
 
 def countries_shown(labels: int) -> int:
-    """How many of a model's countries the reader wants to see."""
-    return min(int(st.session_state.get("k", _FEWEST)), labels)
+    """Number of countries to show: the choice of the reader, at most the number of labels."""
+    return min(int(st.session_state.get("k", _MIN_COUNTRIES)), labels)
 
 
 def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     """Draw strip, bars, radar, similarity and gauges of the most probable countries."""
     prediction = result.prediction
     known = len(prediction.countries)
-    if known > _FEWEST:
-        most = min(_MOST, known)
-        st.slider(t("Number of countries"), _FEWEST, most, key="k", persist_state="session", width=320)
+    if known > _MIN_COUNTRIES:
+        most = min(_MAX_COUNTRIES, known)
+        st.slider(t("Number of countries"), _MIN_COUNTRIES, most, key="k", persist_state="session", width=320)
     k = countries_shown(known)
     figures = _figures(prediction, k, model, t)
     gauges = {
@@ -71,7 +71,7 @@ def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) ->
 
 
 def _figures(prediction: Prediction, k: int, model: GeoModel, t: Translator) -> dict[str, go.Figure]:
-    """Figures by heading, the strip first."""
+    """Figures by heading, in the order strip, bars, radar, similarity."""
     colors, language = palette(), t.language
     countries = [guess.country for guess in prediction.countries[:k]]
     coverage = percent(model.card.calibration.conformal_coverage, language)
@@ -81,7 +81,7 @@ def _figures(prediction: Prediction, k: int, model: GeoModel, t: Translator) -> 
         t("Confidence"): certainty_strip(prediction, colors, parts, language),
         t("Most probable countries"): probability_bars(prediction, k, colors, (inside, outside), language),
         t("Radar chart"): probability_radar(prediction, k, colors, language),
-        t("Similarity of the countries to the model"): similarity_heatmap(
+        t("Country similarity according to the model"): similarity_heatmap(
             countries, model.country_similarity(countries), colors, language
         ),
     }
@@ -93,7 +93,7 @@ def _plot(name: str, figure: go.Figure, stem: str) -> None:
 
 
 def _config(stem: str, name: str) -> dict[str, object]:
-    """Plotly's mode bar with the one button that is of use: the picture as a file."""
+    """Configuration of Plotly's mode bar: one button, which saves the figure as PNG."""
     return {
         "displaylogo": False,
         "modeBarButtons": [["toImage"]],

@@ -1,4 +1,4 @@
-"""The models in memory, which all browser sessions share, and the one that answers in this session."""
+"""Models in memory, shared by all browser sessions, and the selected model of a session."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from triovision.ui.translation import Translator
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
 
-# Sessions that chose different models take turns without loading, and the worldwide one (1.2 GB) has one beside it.
-MOST_LOADED = 2
+# Two sessions with different models need no reloading; the worldwide model takes 1.2 GB.
+MAX_LOADED = 2
 
 
-@st.cache_resource(max_entries=MOST_LOADED, show_spinner=False)
+@st.cache_resource(max_entries=MAX_LOADED, show_spinner=False)
 def shared_model(model_id: str) -> GeoModel:
-    """A model, loaded once for the whole process; the one used longest ago leaves memory when another comes.
+    """Load a model once for the whole process; the least recently used one is dropped when another is loaded.
 
     Raises:
-        ModelError: If it is not here or is damaged; the next call tries again.
+        ModelError: If it is missing or damaged; the next call tries again.
     """
-    from triovision.inference import load_model  # noqa: PLC0415 - brings in PyTorch
+    from triovision.inference import load_model  # noqa: PLC0415 - imports PyTorch
 
     return load_model(model_id)
 
 
 def selected_model() -> GeoModel:
-    """The model that the reader chose, or the default one, which the session then keeps.
+    """Model that the reader selected, or the default model, which becomes the selected one.
 
     Raises:
         ModelError: If it is missing or damaged.
     """
     session = current()
     if session.model is None:
-        from triovision.inference import load_default  # noqa: PLC0415 - brings in PyTorch
+        from triovision.inference import load_default  # noqa: PLC0415 - imports PyTorch
 
         model, session.fault = load_default(load=shared_model)
         session.model = model.card.id
@@ -50,7 +50,7 @@ def selected_model() -> GeoModel:
 
 @contextmanager
 def model_or_error(t: Translator) -> Iterator[GeoModel]:
-    """Give the answering model, or end the run with a page that says what is wrong with it and what to do."""
+    """Yield the selected model, or show its error with a remedy and end the run of the page."""
     with _error_page(t):
         model = selected_model()
     fault = current().fault
@@ -62,7 +62,7 @@ def model_or_error(t: Translator) -> Iterator[GeoModel]:
 
 
 def model_of_result(result: PhotoResult, t: Translator) -> GeoModel:
-    """The model that gave an answer; without it, the run ends as in `model_or_error`."""
+    """Model of a prediction; if it cannot be loaded, the run ends as in `model_or_error`."""
     with _error_page(t):
         return shared_model(result.prediction.model)
 

@@ -1,4 +1,4 @@
-"""What one browser session holds in memory: photos, their predictions and explanations."""
+"""State of a browser session: photos, their predictions and explanations."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _KEY = "triovision"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoResult:
-    """One photo and what a model said of it.
+    """One photo and its prediction.
 
     Attributes:
-        key: SHA-256 of the file, so that a photo dropped twice is answered once.
+        key: SHA-256 of the file, so that a photo dropped twice is predicted once.
         photo: The decoded photo.
-        prediction: Probabilities of all countries that the model knows.
-        decode_ms: Wall time from the file's bytes to pixels.
-        credit: Markdown that names the photographer, where a licence asks for it.
-        unconditioned: The model's own prediction, when `prediction` takes as true what the reader said.
+        prediction: Prediction with all countries of the model.
+        decode_ms: Wall time of decoding the file.
+        credit: Markdown with the photographer, if the licence requires it.
+        unconditioned: The prediction without evidence, if `prediction` is conditioned on evidence.
     """
 
     key: str
@@ -41,22 +41,22 @@ class PhotoResult:
 
     @property
     def id(self) -> str:
-        """Tells it from all models' answers to all photos."""
+        """Unique id of this photo and model."""
         return f"{self.key}-{self.prediction.model}"
 
 
 @dataclass(slots=True)
 class Session:
-    """The memory of one browser session. Streamlit drops it when the session ends.
+    """State of one browser session. Streamlit drops it when the session ends.
 
     Attributes:
-        model: Id of the model that results: the default one until the reader chooses; None before the first use.
-        fault: What is wrong with the model in whose place the default one results.
-        results: By key, in the order of arrival: what is shown of each photo.
-        cached_results: Answers of models that the reader turned away from, by photo key and model.
-        rejected: Why a file was refused, by key.
-        evidence_errors: Why what the reader said last of a photo cannot be used, by the answer's id.
-        explanations: By the answer's id, country and method; the one used longest ago goes first.
+        model: Id of the selected model; None before the first use.
+        fault: Error of the model that the default model replaces.
+        results: Shown result of each photo by key, in the order of upload.
+        cached_results: Results of models selected earlier, by photo key and model.
+        rejected: Errors of rejected files by key.
+        evidence_errors: Errors of the last evidence, by the id of the result.
+        explanations: Least recently used first, by id of the result, country and method.
         batch: Number of the current batch of uploads. Upload widgets carry it in their key: a new one is empty.
     """
 
@@ -70,36 +70,36 @@ class Session:
     batch: int = 0
 
     def choose(self, model: str) -> None:
-        """Let another model answer from now on."""
+        """Select another model."""
         self.model, self.fault = model, None
 
     def show(self, result: PhotoResult) -> None:
-        """Show an answer in place of another model's to the same photo, which is set aside."""
-        before = self.results[result.key]
-        self.cached_results[before.key, before.prediction.model] = before
+        """Show a result instead of another model's result for the same photo, which is cached."""
+        previous = self.results[result.key]
+        self.cached_results[previous.key, previous.prediction.model] = previous
         self.results[result.key] = result
 
     def explanation(self, key: tuple[str, str, str]) -> Explanation | None:
-        """A kept explanation, which becomes the last to be dropped."""
+        """Return a cached explanation, and mark it as most recently used."""
         if key in self.explanations:
             self.explanations.move_to_end(key)
         return self.explanations.get(key)
 
     def keep(self, key: tuple[str, str, str], explanation: Explanation) -> None:
-        """Keep an explanation in place of the one used longest ago."""
+        """Cache an explanation; beyond the limit, drop the least recently used one."""
         self.explanations[key] = explanation
         while len(self.explanations) > _MAX_EXPLANATIONS:
             self.explanations.popitem(last=False)
 
 
 def current() -> Session:
-    """The session of the browser that is being answered."""
+    """Session of the browser that the script runs for."""
     session: Session = st.session_state.setdefault(_KEY, Session())
     return session
 
 
 def empty_uploads() -> None:
-    """Take the files of the current batch out of the server's memory and start an empty one."""
+    """Remove the files of the current batch from the memory of the server and start an empty batch."""
     session = current()
     for name in (f"upload-{session.batch}", f"camera-{session.batch}"):
         files = st.session_state.get(name) or ()
@@ -108,7 +108,7 @@ def empty_uploads() -> None:
 
 
 def clear() -> None:
-    """Forget every photo and all that was computed from it."""
+    """Remove every photo and every result computed from it; the selected model stays."""
     empty_uploads()
     session = current()
     st.session_state[_KEY] = Session(session.model, session.fault, batch=session.batch)

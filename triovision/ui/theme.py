@@ -12,17 +12,17 @@ from triovision.viz.palette import DARK, LIGHT, Palette
 
 
 def palette() -> Palette:
-    """The colours of figures that fit the theme which the browser shows."""
+    """Palette of the figures for the theme of the browser."""
     return DARK if st.context.theme.type == "dark" else LIGHT
 
 
 def apply_style(t: Translator) -> None:
-    """Put the style sheet into the page, with translated texts for Streamlit's own drop zone."""
+    """Add the style sheet to the page, with translated texts for Streamlit's drop zone."""
     choose, limit = t("Choose photos"), t("or drop them here, up to 30 MB each")
-    # Streamlit writes in white on the primary colour, which cannot be read where that is light.
-    ink = "#12201f" if st.context.theme.type == "dark" else "#ffffff"
-    names = f"--words-choose: '{choose}'; --words-limit: '{limit}'; --on-primary: {ink}"
-    st.html(f"<style>:root {{ {names} }} {_style_sheet()}</style>")
+    # Streamlit writes white on the primary colour, which is unreadable on the light one of the dark theme.
+    on_primary = "#12201f" if st.context.theme.type == "dark" else "#ffffff"
+    variables = f"--text-choose: '{choose}'; --text-limit: '{limit}'; --on-primary: {on_primary}"
+    st.html(f"<style>:root {{ {variables} }} {_style_sheet()}</style>")
 
 
 @cache

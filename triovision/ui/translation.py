@@ -21,7 +21,7 @@ from triovision.photo.names import clean_text
 from triovision.results import CameraFacts
 
 _CATALOGUES = ASSETS / "translations"
-#: Name of each language in itself, by its ISO 639-1 code: English, and one for each catalogue.
+#: Native name of each language by ISO 639-1 code: English, and one for each catalogue.
 LANGUAGES = {
     code: str(Locale.parse(code).get_display_name(code)).capitalize()
     for code in ("en", *sorted(path.stem for path in _CATALOGUES.glob("*.po")))
@@ -35,36 +35,36 @@ class Translator:
 
     Attributes:
         language: ISO 639-1 code, one of `LANGUAGES`.
-        catalogue: Its translations.
+        catalogue: Translations into that language.
     """
 
     language: str
     catalogue: gettext.NullTranslations
 
     def __call__(self, msgid: str, /, **values: object) -> str:
-        """The translation of an English text, with `{name}` replaced by the values."""
+        """Translate an English text, with each `{name}` replaced by its value."""
         return self.catalogue.gettext(msgid).format(**values)
 
     def plural(self, one: str, many: str, /, number: int) -> str:
-        """The translation that fits `number`, which replaces `{number}`."""
+        """Translate a text in the singular or plural form of `number`, which replaces `{number}`."""
         return self.catalogue.ngettext(one, many, number).format(number=number)
 
     def number(self, value: float, digits: int = 0) -> str:
-        """A number with the separators of the language."""
+        """Format a number with the separators of the language."""
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return str(format_decimal(value, format=pattern, locale=self.language))
 
     def size(self, n_bytes: float) -> str:
-        """An amount of bytes, such as `1.7 GB`."""
+        """Format a number of bytes, such as `1.71 GB`."""
         unit, scale, pattern = ("gigabyte", 1e9, "#,##0.00") if n_bytes >= 1e9 else ("megabyte", 1e6, "#,##0.0")
         return str(format_unit(n_bytes / scale, f"digital-{unit}", "short", pattern, self.language))
 
     def duration(self, seconds: float) -> str:
-        """A rough length of time, such as `3 minutes`."""
+        """Format an approximate duration, such as `3 minutes`."""
         return str(format_timedelta(timedelta(seconds=seconds), threshold=1.5, locale=self.language))
 
     def taken_at(self, camera: CameraFacts) -> str | None:
-        """The time of the shot on the camera's own clock, or None."""
+        """Format the capture time on the clock of the camera; None without one."""
         if camera.taken_at is None:
             return None
         pattern = "d MMMM y, HH:mm ZZZZ" if camera.taken_at.tzinfo else "d MMMM y, HH:mm"
@@ -77,13 +77,13 @@ def current_translator() -> Translator:
 
 
 def browser_language(locale: str | None) -> str:
-    """The language of `LANGUAGES` that fits a browser's locale such as `fr-CA`; English when none does."""
+    """Language of `LANGUAGES` for a browser locale such as `fr-CA`; English if none matches."""
     language = (locale or "en").replace("_", "-").split("-")[0].lower()
     return language if language in LANGUAGES else "en"
 
 
 def render_language_switch(t: Translator) -> None:
-    """Draw the choice of language, which the session keeps."""
+    """Draw the language switch; the session keeps the choice."""
     st.session_state.setdefault("language", t.language)
     with st.container(horizontal=True, horizontal_alignment="right", key="language-bar"):
         st.segmented_control(
@@ -114,6 +114,6 @@ def get_translator(language: str) -> Translator:
     return Translator(language, gettext.GNUTranslations(compiled))
 
 
-def plain(text: str, longest: int = 80) -> str:
-    """Text from outside made fit for Markdown: one line, no control signs, no markup, not too long."""
-    return clean_text(text, longest).translate(_MARKDOWN)
+def plain(text: str, max_length: int = 80) -> str:
+    """Escape an untrusted text for Markdown: one line without control characters, at most `max_length` characters."""
+    return clean_text(text, max_length).translate(_MARKDOWN)

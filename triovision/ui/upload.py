@@ -1,4 +1,4 @@
-"""From a dropped file, the camera or the example to an answer in the session."""
+"""Upload of photos by drop zone, camera or example, and their predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from triovision.ui.service import model_or_error
 from triovision.ui.session import MAX_PHOTOS, PhotoResult, clear, current, empty_uploads
 from triovision.ui.translation import Translator
 
-#: The Summer Palace near Beijing.
+#: Photo of the Summer Palace near Beijing.
 EXAMPLE = ASSETS / "examples" / "china.jpg"
 EXAMPLE_CREDIT = (
     "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/), "
@@ -34,7 +34,7 @@ class _File:
 
 
 def render_upload(t: Translator) -> None:
-    """Draw the ways to bring photos in, and answer those that came."""
+    """Draw drop zone, example button and camera, and predict the uploaded photos."""
     session = current()
     uploads = st.file_uploader(
         t("Drop photos here"),
@@ -43,7 +43,7 @@ def render_upload(t: Translator) -> None:
         help=t("JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF, BMP or MPO; at most {count} photos.", count=MAX_PHOTOS),
     )
     files = [_File(upload.name, upload.getvalue()) for upload in uploads]
-    with st.container(horizontal=True, vertical_alignment="center", key="ways-in"):
+    with st.container(horizontal=True, vertical_alignment="center", key="upload-options"):
         if st.button(t("Try an example"), key="example"):
             files.append(_File(EXAMPLE.name, EXAMPLE.read_bytes(), EXAMPLE_CREDIT))
         camera = st.toggle(t("Use the camera"), key="camera")
@@ -63,26 +63,26 @@ def render_upload(t: Translator) -> None:
 def _predict_all(files: Sequence[_File], t: Translator) -> None:
     session = current()
     session.rejected.clear()
-    place = st.empty()
+    placeholder = st.empty()
     for number, file in enumerate(files, start=1):
-        with place:
+        with placeholder:
             render_progress(number, len(files), file.name, t, on_stop=empty_uploads)
         _predict(file, t)
-    place.empty()
+    placeholder.empty()
     new = [key for key in (_key(file) for file in files) if key in session.results]
     if new:
         st.session_state["shown"] = new[0]
 
 
 def _predict(file: _File, t: Translator) -> None:
-    """Put the answer to one file, or the reason why there is none, into the session."""
+    """Store the prediction for one file, or the error of a rejected file, in the session."""
     session = current()
     key = _key(file)
     if key not in session.results:
         if len(session.results) >= MAX_PHOTOS:
             session.rejected[key] = PhotoError(
                 file.name,
-                Message("there are {count} photos already", count=MAX_PHOTOS),
+                Message("the session already holds {count} photos", count=MAX_PHOTOS),
                 Message("Press Clear to make room"),
             )
             return

@@ -54,7 +54,7 @@ def country_bars(countries: pd.DataFrame, rare_below: int, palette: Palette) -> 
         # One legend entry shows and hides the bars of all columns.
         figure.update_traces({"legendgroup": name, "showlegend": False}, selector={"name": name})
         next(trace for trace in figure.data if trace.name == name).showlegend = True
-    _finish(figure, palette, "Photos a country", height_px=150 + _ROW_PX * n_rows)
+    _finish(figure, palette, "Photos per country", height_px=150 + _ROW_PX * n_rows)
     most = math.log10(max(int(countries["photos"].max()), 10))
     figure.update_xaxes(type="log", range=[math.log10(0.7), most * 1.22], dtick=1, tickformat="~s")
     if rare_below <= countries["photos"].max():
@@ -63,14 +63,14 @@ def country_bars(countries: pd.DataFrame, rare_below: int, palette: Palette) -> 
 
 
 def continent_bars(continents: pd.DataFrame, palette: Palette) -> go.Figure:
-    """Photos of each continent, from columns `continent`, `photos`, `share` and `countries`, most photos first."""
+    """Photos of each continent, from columns `continent`, `photos`, `fraction` and `countries`, most photos first."""
     texts = [
-        f"{photos:,} · {percent(share)} · {countries} {'country' if countries == 1 else 'countries'}"
-        for photos, share, countries in zip(
+        f"{photos:,} · {percent(fraction)} · {countries} {'country' if countries == 1 else 'countries'}"
+        for photos, fraction, countries in zip(
             continents["photos"], continents["fraction"], continents["countries"], strict=True
         )
     ]
-    return _ranked(continents["continent"], continents["photos"], texts, "Photos a continent", palette)
+    return _ranked(continents["continent"], continents["photos"], texts, "Photos per continent", palette)
 
 
 def source_bars(sources: pd.DataFrame, palette: Palette) -> go.Figure:
@@ -82,7 +82,7 @@ def source_bars(sources: pd.DataFrame, palette: Palette) -> go.Figure:
         photos.append(int(sources["photos"].iloc[len(shown) :].sum()))
     total = int(sources["photos"].sum())
     texts = [f"{n:,} · {percent(n / total)}" for n in photos]
-    return _ranked(names, photos, texts, "Photos a source", palette)
+    return _ranked(names, photos, texts, "Photos per source", palette)
 
 
 def year_bars(years: pd.DataFrame, palette: Palette) -> go.Figure:
@@ -91,7 +91,7 @@ def year_bars(years: pd.DataFrame, palette: Palette) -> go.Figure:
     unknown = int(years["photos"].sum() - known["photos"].sum())
     figure = go.Figure(go.Bar(x=known["year"].astype(int), y=known["photos"], marker={"color": palette.accent}))
     note = f"{unknown:,} of {int(years['photos'].sum()):,} photos have no known year"
-    _finish(figure, palette, "Photos a year", height_px=170 if known.empty else 380, note=note)
+    _finish(figure, palette, "Photos per year", height_px=170 if known.empty else 380, note=note)
     figure.update_xaxes(tickformat="d", dtick=None if len(known) > 8 else 1)
     figure.update_yaxes(title="photos", showgrid=True)
     if known.empty:

@@ -15,6 +15,7 @@ from triovision.guesses import CountryGuess
 from triovision.results import Prediction
 from triovision.viz.palette import Palette, base_layout
 
+_QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 _LONGEST_NAME = 22  # characters; a longer name leaves no room for the bars on a phone
 
 
@@ -70,6 +71,7 @@ def certainty_strip(
                 textposition="inside",
                 insidetextanchor="start",
                 textangle=0,
+                insidetextfont={"color": palette.background if color == palette.accent else palette.text},
                 hovertemplate=f"{name} · {percent(width, language)}<extra></extra>",
             )
             for name, width, color, shape in parts
@@ -117,7 +119,11 @@ def probability_bars(
         barmode="overlay",
         bargap=0.35,
         legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        xaxis={"range": [0, 1.12], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]},
+        xaxis={
+            "range": [0, 1.12],
+            "tickvals": _QUARTERS,
+            "ticktext": [percent(value, language) for value in _QUARTERS],
+        },
         yaxis={"categoryorder": "array", "categoryarray": labels[::-1]},
     )
     return figure
@@ -226,7 +232,12 @@ def probability_gauge(guess: CountryGuess, palette: Palette, language: str = "en
             mode="gauge",
             value=guess.probability,
             gauge={
-                "axis": {"range": [0, 1], "tickvals": [0, 1], "tickformat": ".0%", "tickcolor": palette.grid},
+                "axis": {
+                    "range": [0, 1],
+                    "tickvals": [0, 1],
+                    "ticktext": [percent(0, language), percent(1, language)],
+                    "tickcolor": palette.grid,
+                },
                 "bar": {"color": palette.accent, "thickness": 0.9},
                 "bgcolor": palette.background,
                 "bordercolor": palette.grid,

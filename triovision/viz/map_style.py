@@ -73,7 +73,7 @@ RULES: Final = """
 .unsure .pin { opacity: .7; }
 .dot { border-radius: 50%; background: var(--accent); border: 2px solid #fff; box-sizing: border-box;
   box-shadow: 0 1px 3px rgb(0 0 0 / .5); }
-.share { border-radius: 50%; background: var(--panel); color: var(--text); border: 3px solid var(--accent);
+.cluster { border-radius: 50%; background: var(--panel); color: var(--text); border: 3px solid var(--accent);
   box-sizing: border-box; display: grid; place-items: center; font-weight: 600; font-size: 12px;
   box-shadow: 0 1px 3px rgb(0 0 0 / .4); }
 .leaflet-marker-icon:focus-visible, .leaflet-interactive:focus-visible { outline: 3px solid var(--camera); }

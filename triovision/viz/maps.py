@@ -37,11 +37,11 @@ _ALTERNATIVE: Final = """function (row) {
     return L.marker([row[0], row[1]], {icon: icon, title: row[3], probability: row[4]}).bindPopup(row[2]);
 }"""
 _CLUSTER: Final = """function (cluster) {
-    var share = cluster.getAllChildMarkers().reduce(function (sum, marker) {
+    var probability = cluster.getAllChildMarkers().reduce(function (sum, marker) {
         return sum + marker.options.probability;
     }, 0);
-    var text = share.toLocaleString("LANGUAGE", {style: "percent", maximumSignificantDigits: 2});
-    return L.divIcon({html: text, className: "share", iconSize: [46, 46]});
+    var text = probability.toLocaleString("LANGUAGE", {style: "percent", maximumSignificantDigits: 2});
+    return L.divIcon({html: text, className: "cluster", iconSize: [46, 46]});
 }"""
 
 
@@ -141,10 +141,13 @@ def _add_radius(plot: folium.Map, prediction: Prediction, options: MapOptions) -
 def _add_alternatives(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
     rows: list[tuple[float, float, str, str, float]] = []
     for place in _alternatives(prediction):
-        share, country = percent(place.probability, options.language), country_name(place.country, options.language)
+        probability, country = (
+            percent(place.probability, options.language),
+            country_name(place.country, options.language),
+        )
         lon_deg = near_lon_deg(place.lon_deg, prediction.place.lon_deg)
-        title = f"{place.name}, {country}: {share}"
-        html = _popup_html(place.name, country, options.translate("Probability: {share}", share=share))
+        title = f"{place.name}, {country}: {probability}"
+        html = _popup_html(place.name, country, options.translate("Probability: {value}", value=probability))
         rows.append((place.lat_deg, lon_deg, html, title, place.probability))
     cluster = FastMarkerCluster(
         rows,
@@ -161,7 +164,7 @@ def _add_alternatives(plot: folium.Map, prediction: Prediction, options: MapOpti
 def _add_place(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
     place, country = prediction.place, country_name(prediction.place.country, options.language)
     title = options.translate("Best guess, not sure") if prediction.abstained else options.translate("Predicted place")
-    share = options.translate("Probability: {share}", share=percent(place.probability, options.language))
+    probability = options.translate("Probability: {value}", value=percent(place.probability, options.language))
     radius = options.translate(
         "Half of the probability lies within {distance}.", distance=_km(prediction.radius_km, options)
     )
@@ -171,7 +174,7 @@ def _add_place(plot: folium.Map, prediction: Prediction, options: MapOptions) ->
         (place.lat_deg, place.lon_deg),
         colour=colours(options.theme)["accent"],
         title=f"{title}: {place.name}, {country}",
-        html=_popup_html(place.name, country, share, radius, title=title),
+        html=_popup_html(place.name, country, probability, radius, title=title),
         class_name="unsure" if prediction.abstained else "sure",
     ).add_to(group)
 

@@ -61,10 +61,10 @@ def recall_by_photos(countries: Sequence[CountryScore], palette: Palette) -> go.
 
 
 def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
-    """Fraction of the photos of each country (row) that were answered with each country (column).
+    """Fraction of the photos of each country (row) that were predicted as each country (column).
 
     Countries are sorted by continent and code, so that blocks along the diagonal are continents. Only countries with a
-    label have a row; those without photos and answers are left out.
+    label have a row; those without photos and predictions are left out.
     """
     rows = confusion_order(split)
     index = {row.country: i for i, row in enumerate(rows)}
@@ -76,10 +76,11 @@ def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
     codes = [row.country for row in rows]
     hover = [
         [
-            f"{country_name(truth)} answered {country_name(answer)}<br>{counts[i, j]:.0f} photos, {fractions[i, j]:.0%}"
+            f"{country_name(truth)} predicted as {country_name(predicted)}<br>"
+            f"{counts[i, j]:.0f} photos, {fractions[i, j]:.0%}"
             if counts[i, j]
             else ""
-            for j, answer in enumerate(codes)
+            for j, predicted in enumerate(codes)
         ]
         for i, truth in enumerate(codes)
     ]
@@ -107,7 +108,7 @@ def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
     )
     apply_style(figure, palette, 680)
     axis = {"type": "category", "tickfont": {"size": 9}, "showgrid": False, "fixedrange": False}
-    figure.update_xaxes(title="answer", side="top", tickangle=-90, **axis)
+    figure.update_xaxes(title="prediction", side="top", tickangle=-90, **axis)
     figure.update_yaxes(title="truth", autorange="reversed", **axis)
     figure.update_layout(dragmode="zoom")
     for _, first, last in continent_blocks(split):
@@ -159,12 +160,12 @@ def reliability_diagram(before: Reliability, after: Reliability | None, palette:
             hovertemplate="probability %{x:.0%}<br>right %{y:.0%}<br>%{text}<extra></extra>",
         )
     apply_style(figure, palette, 420)
-    figure.update_xaxes(title="probability of the answer", tickformat=".0%", range=[0, 1.03])
+    figure.update_xaxes(title="probability of the prediction", tickformat=".0%", range=[0, 1.03])
     return fraction_axis(figure, "accuracy")
 
 
 def risk_coverage_curve(split: SplitMetrics, palette: Palette) -> go.Figure:
-    """Fraction of wrong answers against the fraction of photos answered, with the fitted threshold marked."""
+    """Fraction of wrong predictions against the fraction of photos predicted, with the fitted threshold marked."""
     points = split.risk_coverage
     figure = go.Figure(
         go.Scatter(
@@ -189,4 +190,4 @@ def risk_coverage_curve(split: SplitMetrics, palette: Palette) -> go.Figure:
         )
     apply_style(figure, palette, 380)
     figure.update_xaxes(title="fraction of photos answered", tickformat=".0%", range=[0, 1.02])
-    return fraction_axis(figure, "fraction of wrong answers")
+    return fraction_axis(figure, "fraction of wrong predictions")

@@ -19,7 +19,7 @@ ConfidenceLevel = Literal["very", "fairly", "not"]
 
 
 def confidence_level(prediction: Prediction) -> ConfidenceLevel:
-    """How sure the model is of its first country; an abstention is always "not"."""
+    """Confidence in the most probable country: "very", "fairly" or "not". An abstention is always "not"."""
     probability = prediction.countries[0].probability
     if prediction.abstained or probability < FAIRLY_SURE:
         return "not"
@@ -27,7 +27,7 @@ def confidence_level(prediction: Prediction) -> ConfidenceLevel:
 
 
 def render_photo_choice(t: Translator) -> PhotoResult:
-    """Let the reader choose which of several photos is shown; there must be at least one."""
+    """Draw the choice between several photos and return the chosen one. The session must hold at least one."""
     results = current().results
     if len(results) == 1:
         return next(iter(results.values()))
@@ -44,15 +44,15 @@ def render_photo_choice(t: Translator) -> PhotoResult:
     return results[key or next(iter(results))]
 
 
-def render_answer(result: PhotoResult, t: Translator) -> None:
-    """Draw the photo and, beside it, what the model makes of it."""
+def render_headline(result: PhotoResult, t: Translator) -> None:
+    """Draw the photo and, beside it, country, place and confidence of its prediction."""
     prediction = result.prediction
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with left:
         st.image(shown_photo(result.photo), output_format="JPEG", width="stretch", alt=result.photo.name)
         if result.credit:
             st.caption(t("Photo:") + " " + result.credit)
-    with right, st.container(key="answer"):
+    with right, st.container(key="headline"):
         if prediction.abstained:
             _render_not_sure(prediction, t)
         else:
@@ -69,26 +69,26 @@ def guess_label(guess: CountryGuess, t: Translator) -> str:
 def _render_place(prediction: Prediction, t: Translator) -> None:
     guess, place = _first(prediction), plain(prediction.place.name)
     name = country_name(guess.country, t.language)
-    _render_headline(f"{country_flag(guess.country)} {plain(name)} · {place}", prediction, t)
+    _render_title(f"{country_flag(guess.country)} {plain(name)} · {place}", prediction, t)
     radius = t.number(prediction.radius_km)
     st.write(t("Half of the probability lies within {radius} km of {place}.", radius=radius, place=place))
     _render_country_set(prediction, t)
 
 
 def _render_not_sure(prediction: Prediction, t: Translator) -> None:
-    _render_headline(t("Not sure where this is"), prediction, t)
+    _render_title(t("Not sure where this is"), prediction, t)
     st.write(t("The model does not recognise enough in this photo. The most probable countries are:"))
     st.write(" · ".join(guess_label(guess, t) for guess in prediction.countries[:3]))
 
 
-def _render_headline(text: str, prediction: Prediction, t: Translator) -> None:
+def _render_title(text: str, prediction: Prediction, t: Translator) -> None:
     level = confidence_level(prediction)
     label = {"very": t("Very sure"), "fairly": t("Fairly sure"), "not": t("Not sure")}[level]
-    share = percent(_first(prediction).probability, t.language)
-    with st.container(horizontal=True, vertical_alignment="center", key="answer-line"):
+    probability = percent(_first(prediction).probability, t.language)
+    with st.container(horizontal=True, vertical_alignment="center", key="headline-line"):
         st.header(text, anchor=False, width="content")
         st.badge(
-            f"{label} · {share}",
+            f"{label} · {probability}",
             color="gray" if level == "not" else "primary",
             help=t(
                 "Calibrated: of 100 predictions with 80 %, about 80 are right. "
