@@ -9,6 +9,7 @@ import click
 
 from triovision.cli.train.options import (
     FILE,
+    RecipeInputs,
     out_option,
     reading_options,
     recipe_options,
@@ -41,11 +42,7 @@ def recipes() -> None:
 )
 @reading_options
 def run(
-    recipe_name: str,
-    manifest: Path,
-    root: Path | None,
-    weights: Path | None,
-    overrides: tuple[str, ...],
+    inputs: RecipeInputs,
     out: Path,
     countries: str | None,
     **reading: Any,  # noqa: ANN401 - the other options, for `ReadOptions`
@@ -62,11 +59,11 @@ def run(
     from triovision.train.evaluation.position import scores_text, write_metrics  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
 
-    recipe, options = RECIPES.read(recipe_name, overrides), ReadOptions(**reading)
-    photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
+    recipe, options = RECIPES.read(inputs.recipe_name, inputs.overrides), ReadOptions(**reading)
+    photos = read_manifest(inputs.manifest, inputs.root, ["place", *recipe.data.validation_splits])
     classifier = None if countries is None else read_classifier(countries)
     with resumable():
-        train_position(recipe, photos, out, weights, options)
+        train_position(recipe, photos, out, inputs.weights, options)
         metrics = write_metrics(read_position_run(out), photos, classifier, options)
     if metrics.classifier_training_photos != 0:
         number = metrics.classifier_training_photos or "an unknown number"
@@ -85,12 +82,8 @@ def run(
 @click.option("--epochs", default=10, type=click.IntRange(min=1), help="Epochs of each trial.")
 @click.option("--jobs", default=1, type=click.IntRange(min=1), help="Trials at a time.")
 @reading_options
-def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
-    recipe_name: str,
-    manifest: Path,
-    root: Path | None,
-    weights: Path | None,
-    overrides: tuple[str, ...],
+def tune(
+    inputs: RecipeInputs,
     out: Path,
     space: Path | None,
     metric: str,
@@ -110,22 +103,22 @@ def tune(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.tuning.search_space import published_space, read_space  # noqa: PLC0415
     from triovision.train.tuning.study import StudyPlan, objectives, open_study  # noqa: PLC0415
 
-    recipe = RECIPES.read(recipe_name, overrides)
+    recipe = RECIPES.read(inputs.recipe_name, inputs.overrides)
     if metric not in objectives(recipe):
         raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
-    searched = read_space(space or published_space(), recipe_name, overrides, RECIPES)
-    photos = read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
+    searched = read_space(space or published_space(), inputs.recipe_name, inputs.overrides, RECIPES)
+    photos = read_manifest(inputs.manifest, inputs.root, ["place", *recipe.data.validation_splits])
     plan = StudyPlan(
         book=RECIPES,
-        recipe_name=recipe_name,
-        overrides=overrides,
+        recipe_name=inputs.recipe_name,
+        overrides=inputs.overrides,
         space=searched,
         manifest=photos,
         folder=out,
         metric=metric,
         direction="minimize",
         epochs=epochs,
-        weights=weights,
+        weights=inputs.weights,
         options=LoadOptions(**reading),
     )
     with resumable(), open_study(plan) as study:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT, WEIGHTS, WORKERS, inputs
+from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT, WEIGHTS, WORKERS, country_inputs
 
 
 @click.command()
@@ -38,7 +38,7 @@ def baselines(
     from triovision.train.models.init_weights import init_backbone  # noqa: PLC0415
     from triovision.train.models.linear_probe import pooled_features  # noqa: PLC0415
 
-    recipe, photos = inputs(recipe_name, manifest, root)
+    recipe, photos = country_inputs(recipe_name, manifest, root)
     splits = split(photos, recipe.data)
     parts = {"training": splits.training} | splits.validation
     network = build_country_network(recipe, len(splits.labels))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +77,33 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with((cache, *_READING), command)
 
 
+@dataclass(frozen=True, slots=True)
+class RecipeInputs:
+    """The argument RECIPE of a command, with its overrides, the manifest and the initial weights."""
+
+    recipe_name: str
+    manifest: Path
+    root: Path | None
+    weights: Path | None
+    overrides: tuple[str, ...]
+
+
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument RECIPE, its overrides, the manifest and the initial weights."""
+    """Add the options of `RecipeInputs`, which the command gets as its argument `inputs`."""
+
+    @wraps(command)
+    def with_inputs(
+        recipe_name: str,
+        manifest: Path,
+        root: Path | None,
+        weights: Path | None,
+        overrides: tuple[str, ...],
+        **options: Any,  # noqa: ANN401 - the other options of the command
+    ) -> object:
+        return command(inputs=RecipeInputs(recipe_name, manifest, root, weights, overrides), **options)
+
     recipe = click.argument("recipe_name", metavar="RECIPE")
-    return _with((recipe, MANIFEST, ROOT, WEIGHTS, OVERRIDES), command)
+    return _with((recipe, MANIFEST, ROOT, WEIGHTS, OVERRIDES), with_inputs)
 
 
 def out_option(content: str) -> Decorator:
@@ -94,7 +119,7 @@ def _with(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable
     return command
 
 
-def inputs(
+def country_inputs(
     recipe_name: str, manifest: Path, root: Path | None, overrides: Sequence[str] = ()
 ) -> tuple[Recipe, Manifest]:
     """Read a country recipe, and the manifest with the columns that it needs."""

@@ -7,7 +7,14 @@ from typing import Any, Literal
 
 import click
 
-from triovision.cli.train.options import FOLDER, inputs, loading_options, out_option, recipe_options
+from triovision.cli.train.options import (
+    FOLDER,
+    RecipeInputs,
+    country_inputs,
+    loading_options,
+    out_option,
+    recipe_options,
+)
 
 
 @click.command()
@@ -30,11 +37,7 @@ def recipes() -> None:
 @click.option("--strategy", default="auto", type=click.Choice(["auto", "ddp"]), help="Strategy of several devices.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network if this machine can.")
 def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
-    recipe_name: str,
-    manifest: Path,
-    root: Path | None,
-    weights: Path | None,
-    overrides: tuple[str, ...],
+    inputs: RecipeInputs,
     out: Path,
     finetune_from: Path | None,
     accelerator: Literal["auto", "cpu", "gpu"],
@@ -58,10 +61,10 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415
     from triovision.train.engine.trainer import TrainerOptions, keep_freed_memory  # noqa: PLC0415
 
-    if weights is not None and finetune_from is not None:
+    if inputs.weights is not None and finetune_from is not None:
         raise click.UsageError("Give --weights or --finetune-from, not both.")
-    init_from = read_country_run(finetune_from) if finetune_from else weights
-    recipe, photos = inputs(recipe_name, manifest, root, overrides)
+    init_from = read_country_run(finetune_from) if finetune_from else inputs.weights
+    recipe, photos = country_inputs(inputs.recipe_name, inputs.manifest, inputs.root, inputs.overrides)
     keep_freed_memory()
     trainer_options = TrainerOptions(accelerator, devices, nodes, strategy, compiled)
     options = LoadOptions(**loading)

@@ -17,7 +17,8 @@ from triovision.cli.train.options import (
     ROOT,
     WHERE,
     WORKERS,
-    inputs,
+    RecipeInputs,
+    country_inputs,
     loading_options,
     out_option,
     photos_where,
@@ -43,12 +44,8 @@ _GROUPS = {"place": "place", "none": "photo"}
     help="place: keep the photos of a place in one fold.",
 )
 @loading_options
-def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
-    recipe_name: str,
-    manifest: Path,
-    root: Path | None,
-    weights: Path | None,
-    overrides: tuple[str, ...],
+def cv(
+    inputs: RecipeInputs,
     out: Path,
     folds: int,
     group: Literal["place", "none"],
@@ -64,13 +61,13 @@ def cv(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
     from triovision.train.tuning import cross_validation as c  # noqa: PLC0415 - `--help` must not wait for torch
 
-    recipe = read_recipe(recipe_name, overrides)
+    recipe = read_recipe(inputs.recipe_name, inputs.overrides)
     with resumable():
-        folded = c.fold_manifest(read_manifest(manifest, root, ["place"]), out, group, folds, recipe.seed)
+        folded = c.fold_manifest(read_manifest(inputs.manifest, inputs.root, ["place"]), out, group, folds, recipe.seed)
         if folded.always_in_training:
             listed = ", ".join(folded.always_in_training)
             click.echo(f"in the training photos of every fold, having one {_GROUPS[group]}: {listed}")
-        runs = c.cross_validate(recipe, folded, out, weights, LoadOptions(**loading), click.echo)
+        runs = c.cross_validate(recipe, folded, out, inputs.weights, LoadOptions(**loading), click.echo)
     table = c.spread_table(runs)
     click.echo(c.spread_text(table))
     c.write_results(recipe, runs, table, out)
@@ -135,13 +132,9 @@ def search(random: int, grid: bool, jobs: int, **options: Any) -> None:  # noqa:
         write_study(plan, study)
 
 
-def _plan(  # noqa: PLR0913 - click passes each option as an argument
+def _plan(
     *,
-    recipe_name: str,
-    manifest: Path,
-    root: Path | None,
-    weights: Path | None,
-    overrides: tuple[str, ...],
+    inputs: RecipeInputs,
     out: Path,
     space: Path,
     metric: str | None,
@@ -154,23 +147,23 @@ def _plan(  # noqa: PLR0913 - click passes each option as an argument
     from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
     from triovision.train.tuning.study import StudyPlan, objectives  # noqa: PLC0415
 
-    searched = read_space(space, recipe_name, overrides)
-    recipe, photos = inputs(recipe_name, manifest, root, overrides)
+    searched = read_space(space, inputs.recipe_name, inputs.overrides)
+    recipe, photos = country_inputs(inputs.recipe_name, inputs.manifest, inputs.root, inputs.overrides)
     metric = metric or objectives(recipe)[0]
     if metric not in objectives(recipe):
         raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
     direction = direction or ("minimize" if metric.endswith("/loss") else "maximize")
     return StudyPlan(
         book=RECIPES,
-        recipe_name=recipe_name,
-        overrides=overrides,
+        recipe_name=inputs.recipe_name,
+        overrides=inputs.overrides,
         space=searched,
         manifest=photos,
         folder=out,
         metric=metric,
         direction=direction,
         epochs=epochs,
-        weights=weights,
+        weights=inputs.weights,
         options=LoadOptions(**loading),
     )
 
