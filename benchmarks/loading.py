@@ -132,9 +132,9 @@ def frozen(manifest: Manifest, scratch: Path, n_blocks: int) -> None:
     )  # fmt: skip
     photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE, cache)
     whole, rest = frozen_network(n_blocks), frozen_network(n_blocks)
-    prefix = split_frozen_layers(rest, n_blocks)
+    frozen = split_frozen_layers(rest, n_blocks)
     start = time.perf_counter()
-    features = cache_features(scratch / "cache", prefix, photos, {"of": "the benchmark"}, 0)
+    features = cache_features(scratch / "cache", frozen, photos, {"of": "the benchmark"}, 0)
     size = np.mean([features.store.get(row).nbytes for row in range(PHOTOS)]) / 1000  # type: ignore[union-attr] # all are there
     print(
         f"features of {PHOTOS} photos behind {n_blocks} of 7 stages computed in "

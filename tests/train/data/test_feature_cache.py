@@ -62,13 +62,13 @@ def test_a_cut_network_is_the_same_network(architecture: str, stages: int, size:
     whole = network(architecture)
     for n_blocks in (1, stages - 1, stages):
         rest = network(architecture)
-        prefix = split_frozen_layers(rest, n_blocks)
+        frozen = split_frozen_layers(rest, n_blocks)
         with torch.inference_mode():
-            features = prefix(batch_nchw)
+            features = frozen(batch_nchw)
             assert features.shape != batch_nchw.shape
             torch.testing.assert_close(rest(features), whole(batch_nchw), rtol=0, atol=0)
         assert rest.state_dict().keys() == whole.state_dict().keys()
-        assert not any(weights.requires_grad for weights in prefix.parameters())
+        assert not any(weights.requires_grad for weights in frozen.parameters())
     with pytest.raises(RecipeError, match=rf"{stages} stages"):
         leading_modules(whole, stages + 1)
 
@@ -79,9 +79,9 @@ def test_a_family_without_stages_is_refused() -> None:
 
 
 def test_kept_features_are_those_of_each_view(manifest: Manifest, tmp_path: Path) -> None:
-    prefix = split_frozen_layers(network("test_efficientnet"), 2)
+    frozen = split_frozen_layers(network("test_efficientnet"), 2)
     photos = TrainingPhotos(manifest, ("FR", "JP"), RECIPE)
-    kept = cache_features(tmp_path, prefix, photos, {"of": "training"}, 0, copies=3)
+    kept = cache_features(tmp_path, frozen, photos, {"of": "training"}, 0, copies=3)
     seen = set()
     for row in range(len(FILES)):
         for seed in (0, 1, 2, 5):
@@ -89,7 +89,7 @@ def test_kept_features_are_those_of_each_view(manifest: Manifest, tmp_path: Path
             assert found is not None
             assert picture is not None
             with torch.inference_mode():
-                expected = prefix(SQUARE.normalise(picture[0].unsqueeze(0)))[0]
+                expected = frozen(SQUARE.normalise(picture[0].unsqueeze(0)))[0]
             torch.testing.assert_close(found[0].float(), expected, rtol=2**-10, atol=1e-4)
             assert found[1] == picture[1] == row % 2
             seen.add(found[0].numpy().tobytes())
@@ -108,14 +108,14 @@ def test_other_weights_are_never_given_the_old_features(manifest: Manifest, tmp_
 
 
 def test_features_are_computed_once(manifest: Manifest, tmp_path: Path, photo_folder: Path) -> None:
-    prefix, photos = (
+    frozen, photos = (
         split_frozen_layers(network("test_efficientnet"), 1),
         ValidationPhotos(manifest, ("FR", "JP"), SQUARE),
     )
-    first = cache_features(tmp_path, prefix, photos, {}, 0)[4]
+    first = cache_features(tmp_path, frozen, photos, {}, 0)[4]
     for file in FILES:
         (photo_folder / file).unlink()
-    again = cache_features(tmp_path, prefix, photos, {}, 0)[4]
+    again = cache_features(tmp_path, frozen, photos, {}, 0)[4]
     assert first is not None
     assert again is not None
     np.testing.assert_array_equal(first[0], again[0])

@@ -189,6 +189,6 @@ def test_split_keeps_photos_together_that_look_alike(folder: Path) -> None:
     assert part[0] == part[1]
 
 
-def test_the_commands_look_for_twins_as_closely_as_the_library() -> None:
+def test_the_commands_look_for_duplicates_as_closely_as_the_library() -> None:
     found = [p.default for c in (datasets.split, datasets.leakage) for p in c.params if p.name == "max_distance"]
     assert found == [MAX_DISTANCE, MAX_DISTANCE]

@@ -53,7 +53,7 @@ _OUTLINES = NODE_MODULES / "world-atlas" / "countries-110m.json"
 @click.option("--column", default="split", help="Column to write.")
 @click.option("--out", type=FILE, help="Manifest to write (.csv or .parquet); MANIFEST itself by default.")
 @click.option("--force", is_flag=True, help="Overwrite the column if there is one.")
-@click.option("--twins/--no-twins", default=True, help="Read every photo and keep near-duplicates together.")
+@click.option("--duplicates/--no-duplicates", default=True, help="Read every photo and keep near-duplicates together.")
 @_DISTANCE
 @WORKERS
 def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
@@ -67,7 +67,7 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     column: str,
     out: Path | None,
     force: bool,
-    twins: bool,
+    duplicates: bool,
     max_distance: int,
     workers: int,
 ) -> None:
@@ -95,11 +95,11 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     if column in table and (table[column] != "").any() and not force:
         raise ManifestError(str(manifest), f"already has a column `{column}`", "Give another --column, or --force")
     pairs = np.empty((0, 2), dtype=np.intp)
-    if twins:
+    if duplicates:
         hashes, rows = _hashes(photos, workers)
         pairs = np.column_stack([rows, rows[duplicate_groups(hashes, max_distance)]])
-        duplicates = pairs[pairs[:, 0] != pairs[:, 1]]
-        click.echo(f"{len(np.unique(duplicates))} photos have near-duplicates and are kept together with them")
+        alike = pairs[pairs[:, 0] != pairs[:, 1]]
+        click.echo(f"{len(np.unique(alike))} photos have near-duplicates and are kept together with them")
     groups = splits.whole_groups(table, by, pairs)
     if folds is None:
         parts = splits.divide(table, groups, by, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)

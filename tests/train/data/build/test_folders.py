@@ -141,10 +141,10 @@ def test_duplicates_are_listed_whatever_becomes_of_them(
     assert list(found.photos["file"]) == files
     report = found.report.set_index(["kind", "file"])
     for file in ("FR/b.jpg", "IT/c.jpg", "nowhere/0.jpg"):
-        assert report.loc[("exact duplicate", file), "twin"] == "FR/a.jpg"
-    assert "its country is IT, the twin's FR" in report.loc[("exact duplicate", "IT/c.jpg"), "reason"]
-    assert report.loc[("near duplicate", "FR/near.jpg"), "twin"] == "FR/a.jpg"
-    assert list(found.photos["twin"]) == ["", *["FR/a.jpg"] * (len(files) - 1)]
+        assert report.loc[("exact duplicate", file), "duplicate_of"] == "FR/a.jpg"
+    assert "its country is IT, that of the duplicate FR" in report.loc[("exact duplicate", "IT/c.jpg"), "reason"]
+    assert report.loc[("near duplicate", "FR/near.jpg"), "duplicate_of"] == "FR/a.jpg"
+    assert list(found.photos["duplicate_of"]) == ["", *["FR/a.jpg"] * (len(files) - 1)]
 
 
 def test_a_table_says_which_photos_and_where(draw: Draw, make: Callable[..., Result], tmp_path: Path) -> None:

@@ -58,9 +58,9 @@ class Gathering:
 
     Attributes:
         photos: Table of the manifest, sorted by `file`: the usual columns, those of the table of labels, and `width`,
-            `height` (pixels), `taken_at` (ISO 8601), `phash` (16 hexadecimal digits) and `twin`: the first photo of
+            `height` (pixels), `taken_at` (ISO 8601), `phash` (16 hexadecimal digits) and `duplicate_of`: the first photo of
             the group of near-duplicates, empty for that photo and for photos without near-duplicates.
-        report: Columns `file, kind, reason, twin`: excluded photos and problems.
+        report: Columns `file, kind, reason, duplicate_of`: excluded photos and problems.
     """
 
     photos: pd.DataFrame
@@ -159,7 +159,7 @@ def _row(photo: PhotoFile, listed: Label, source: str) -> tuple[_Row, list[Probl
         "taken_at": photo.taken_at,
         **listed.others,
         "phash": f"{photo.phash:016x}",
-        "twin": "",
+        "duplicate_of": "",
     }
     return _Row(photo, columns), problems
 
@@ -183,18 +183,18 @@ def _without_duplicates(rows: list[_Row], options: GatherOptions) -> tuple[list[
     kept = [row for row in rows if row.columns["country"] and row.photo.file not in dropped]
     kept.sort(key=lambda row: row.photo.file)
     for row, first in _near_duplicates(kept, options.max_distance):
-        row.columns["twin"] = first.photo.file
+        row.columns["duplicate_of"] = first.photo.file
         if row.photo.sha256 != first.photo.sha256:
             bits = (row.photo.phash ^ first.photo.phash).bit_count()
             reason = f"{bits} of {HASH_BITS} bits of the hashes differ: {LEFT_OUT if drop_near else KEPT}"
             problems.append(_duplicate(row, first, "near duplicate", reason))
-    return [row for row in kept if not (drop_near and row.columns["twin"])], problems
+    return [row for row in kept if not (drop_near and row.columns["duplicate_of"])], problems
 
 
 def _duplicate(row: _Row, first: _Row, kind: str, reason: str) -> Problem:
     country, other = row.columns["country"], first.columns["country"]
     if country and other and country != other:
-        reason += f"; its country is {country}, the twin's {other}"
+        reason += f"; its country is {country}, that of the duplicate {other}"
     return Problem(row.photo.file, kind, reason, first.photo.file)
 
 
@@ -217,7 +217,7 @@ def _near_duplicates(rows: list[_Row], max_distance: int) -> list[tuple[_Row, _R
 def _gathering(rows: list[_Row], problems: list[Problem], below: str) -> Gathering:
     photos = pd.DataFrame([row.columns for row in rows], columns=None if rows else list(COLUMNS))
     report = pd.DataFrame(sorted(problems), columns=list(Problem._fields))
-    for table, column in ((photos, "file"), (photos, "twin"), (report, "file"), (report, "twin")):
+    for table, column in ((photos, "file"), (photos, "duplicate_of"), (report, "file"), (report, "duplicate_of")):
         if len(table):
             table[column] = [below + file if file else "" for file in table[column]]
     return Gathering(photos, report)

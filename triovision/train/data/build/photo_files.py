@@ -46,7 +46,7 @@ class Problem(NamedTuple):
     file: str
     kind: str
     reason: str
-    twin: str = ""
+    duplicate_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
