@@ -58,8 +58,8 @@ class Gathering:
 
     Attributes:
         photos: Table of the manifest, sorted by `file`: the usual columns, those of the table of labels, and `width`,
-            `height` (pixels), `taken_at` (ISO 8601), `phash` (16 hexadecimal digits) and `duplicate_of`: the first photo of
-            the group of near-duplicates, empty for that photo and for photos without near-duplicates.
+            `height` (pixels), `taken_at` (ISO 8601), `phash` (16 hexadecimal digits) and `duplicate_of`, the first
+            photo of the group of near-duplicates, empty for that photo and for photos without near-duplicates.
         report: Columns `file, kind, reason, duplicate_of`: excluded photos and problems.
     """
 
