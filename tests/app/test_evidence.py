@@ -90,7 +90,7 @@ def cities(app):
         ({"continent": "EU", "country": "JP"}, "no place that the model considers agrees with it"),
         ({"south_deg": 1.0}, "a box has four edges"),
         ({"south_deg": 2.0, "north_deg": 1.0, "west_deg": 0.0, "east_deg": 1.0}, "its south lies north of its north"),
-        ({"south_deg": -60.0, "north_deg": -55.0, "west_deg": 170.0, "east_deg": -100.0}, "Say less, or draw a larger"),
+        ({"south_deg": -60.0, "north_deg": -55.0, "west_deg": 170.0, "east_deg": -100.0}, "Give less evidence"),
         ({}, "is empty"),
     ],
 )

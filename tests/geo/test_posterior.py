@@ -219,7 +219,7 @@ def test_nothing_left_is_an_error_that_says_what_to_do():
     points = places([0, 1], [0, 0], [1, 0], ["JP", "FR"])
     for nothing in (Evidence(country="DE"), Evidence(country="FR")):  # no point, and one of no probability
         assert points.probability_of(nothing) == 0
-        with pytest.raises(EvidenceError, match=r"(DE|FR): no place .* agrees with it. Say less"):
+        with pytest.raises(EvidenceError, match=r"(DE|FR): no place .* agrees with it. Give less evidence"):
             points.condition(nothing)
 
 

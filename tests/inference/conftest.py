@@ -1,4 +1,4 @@
-"""A loaded engine with random weights."""
+"""Loaded engine with random weights."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_a_large_area_keeps_the_places_of_the_model(prediction: Prediction) -> N
     ],
 )
 def test_nothing_left_is_an_error_in_words(prediction: Prediction, evidence: Evidence) -> None:
-    with pytest.raises(EvidenceError, match=r"no place .* agrees with it\. Say less, or draw a larger box"):
+    with pytest.raises(EvidenceError, match=r"no place .* agrees with it\. Give less evidence, or a larger box"):
         condition(prediction, evidence, CALIBRATION)
 
 

@@ -1,4 +1,4 @@
-"""The engine with positions of its own, on random weights."""
+"""Engine of ResNetGPS with random weights."""
 
 from __future__ import annotations
 

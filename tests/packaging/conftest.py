@@ -1,4 +1,4 @@
-"""The wheel, built from this checkout and installed into a folder of its own."""
+"""Wheel built from this checkout and installed into a folder of its own."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The dependencies that `pyproject.toml` lists: each part has what it imports, and a missing one is named."""
+"""Dependencies of each part in `pyproject.toml`, and the error for a missing one."""
 
 import re
 import subprocess

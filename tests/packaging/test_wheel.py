@@ -1,4 +1,4 @@
-"""The installed wheel answers a photo and serves the page, with no checkout at hand."""
+"""Prediction and page of the installed wheel, without a checkout."""
 
 import json
 import re

@@ -154,7 +154,7 @@ class WeightedPlaces:
         agrees = evidence.contains(self.lat_deg, self.lon_deg, self.countries) & (self.weight > 0)
         if not agrees.any():
             reason = Message("no place that the model considers agrees with it")
-            raise EvidenceError(str(evidence), reason, Message("Say less, or draw a larger box"))
+            raise EvidenceError(str(evidence), reason, Message("Give less evidence, or a larger box"))
         return replace(
             self,
             lat_deg=self.lat_deg[agrees],

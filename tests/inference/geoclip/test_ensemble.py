@@ -1,4 +1,4 @@
-"""The worldwide engine as a member, and beside the others."""
+"""Worldwide engine as a member of an ensemble, and in a benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub played by a local server: cut, slow, wrong, absent, on a full disk."""
+"""Installation from a local hub: cut, slow, wrong or absent files, full disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worldwide model among the others: when it answers, and what answers when it cannot."""
+"""Default model with and without an installed worldwide model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network cut in two is the same network, and its kept first half is what it would compute."""
+"""Frozen layers split off a network, and the cache of their features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures are decoded once, and what is read back is what decoding gives."""
+"""Image cache: each photo is decoded once, and read back unchanged."""
 
 from __future__ import annotations
 

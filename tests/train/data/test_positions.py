@@ -1,4 +1,4 @@
-"""Photos that can be learnt from, their scaling and their scores."""
+"""Photos with a position, their scaling and their scores."""
 
 from __future__ import annotations
 

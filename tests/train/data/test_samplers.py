@@ -130,7 +130,7 @@ def test_each_process_goes_on_at_the_same_batch() -> None:
 
 
 @pytest.mark.parametrize(("n", "processes", "words"), [(20, 3, "not divisible by"), (3, 4, "fewer than processes")])
-def test_what_cannot_be_shared_is_an_error_in_words(n: int, processes: int, words: str) -> None:
+def test_a_batch_that_cannot_be_divided_is_an_error(n: int, processes: int, words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         training(n, 4, processes)
 

@@ -1,4 +1,4 @@
-"""From a country classifier and a regressor behind it to one model that the app loads."""
+"""Export of a country classifier and a position regressor as one model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study and a comparison of architectures, as their commands run them."""
+"""Commands of a position study and of the architecture benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The logic of studies on a fast objective that is worked out by hand, and one real study."""
+"""Studies on a fast objective with known results, and one real study."""
 
 from __future__ import annotations
 
