@@ -48,44 +48,8 @@ def rare_rows(training: Manifest, below: int) -> NDArray[np.bool_]:
     return np.array([counts[country] < below for country in training.table["country"]], dtype=np.bool_)
 
 
-class TrainingPhotos(Dataset[Sample | None]):
-    """Augmented images with their targets; an unreadable photo is logged, listed and None."""
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        labels: Sequence[str],
-        recipe: Recipe,
-        cache: ImageCache | None = None,
-        unreadable: UnreadablePhotos | None = None,
-    ) -> None:
-        self.root, self.files = manifest.root, list(manifest.table["file"])
-        self.targets = targets(manifest, labels)
-        self.preprocessing = recipe.preprocessing
-        self.cache, self.unreadable = cache, unreadable
-        self.transform = training_transform(recipe.augmentation)
-        self.rare_transform = rare_transform(recipe.augmentation)
-        self.rare = rare_rows(manifest, recipe.augmentation.rare_below)
-
-    def __len__(self) -> int:
-        """Number of photos."""
-        return len(self.files)
-
-    def __getitem__(self, key: SampleKey) -> Sample | None:
-        """`uint8` image `(3, train_size, train_size)` and target."""
-        row, seed = key
-        image_hwc = _pixels(self, row)
-        if image_hwc is None:
-            return None
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            transform = self.rare_transform if self.rare[row] else self.transform
-            augmented = transform(torch.from_numpy(image_hwc.copy()).permute(2, 0, 1))
-        return augmented, int(self.targets[row])
-
-
-class ValidationPhotos(Dataset[Sample | None]):
-    """Preprocessed images with their targets."""
+class _ManifestPhotos(Dataset[Sample | None]):
+    """Decoded photos of a manifest with their targets; an unreadable photo is logged, listed and None."""
 
     def __init__(
         self,
@@ -104,9 +68,54 @@ class ValidationPhotos(Dataset[Sample | None]):
         """Number of photos."""
         return len(self.files)
 
+    def _pixels(self, row: int) -> NDArray[np.uint8] | None:
+        file = self.files[row]
+        if self.cache is not None:
+            return self.cache.image(file)
+        try:
+            return read_photo((self.root / file).read_bytes(), file).image_hwc
+        except (OSError, PhotoError) as exc:
+            log.warning("skipped %s: %s", file, exc)
+            if self.unreadable is not None:
+                self.unreadable.add(file, str(exc))
+            return None
+
+
+class TrainingPhotos(_ManifestPhotos):
+    """Augmented images with their targets."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        labels: Sequence[str],
+        recipe: Recipe,
+        cache: ImageCache | None = None,
+        unreadable: UnreadablePhotos | None = None,
+    ) -> None:
+        super().__init__(manifest, labels, recipe.preprocessing, cache, unreadable)
+        self.transform = training_transform(recipe.augmentation)
+        self.rare_transform = rare_transform(recipe.augmentation)
+        self.rare = rare_rows(manifest, recipe.augmentation.rare_below)
+
+    def __getitem__(self, key: SampleKey) -> Sample | None:
+        """`uint8` image `(3, train_size, train_size)` and target."""
+        row, seed = key
+        image_hwc = self._pixels(row)
+        if image_hwc is None:
+            return None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            transform = self.rare_transform if self.rare[row] else self.transform
+            augmented = transform(torch.from_numpy(image_hwc.copy()).permute(2, 0, 1))
+        return augmented, int(self.targets[row])
+
+
+class ValidationPhotos(_ManifestPhotos):
+    """Preprocessed images with their targets."""
+
     def __getitem__(self, row: int) -> Sample | None:
         """`uint8` image `(3, input_size, input_size)` and target."""
-        image_hwc = _pixels(self, row)
+        image_hwc = self._pixels(row)
         if image_hwc is None:
             return None
         if self.cache is not None:  # holds preprocessed images
@@ -127,16 +136,3 @@ def collate(preprocessing: Preprocessing) -> Callable[[list[Sample | None]], tup
         return batch, torch.tensor([target for _, target in read])
 
     return stack
-
-
-def _pixels(photos: TrainingPhotos | ValidationPhotos, row: int) -> NDArray[np.uint8] | None:
-    file = photos.files[row]
-    if photos.cache is not None:
-        return photos.cache.image(file)
-    try:
-        return read_photo((photos.root / file).read_bytes(), file).image_hwc
-    except (OSError, PhotoError) as exc:
-        log.warning("skipped %s: %s", file, exc)
-        if photos.unreadable is not None:
-            photos.unreadable.add(file, str(exc))
-        return None
