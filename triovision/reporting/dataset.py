@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import plotly.io
 from plotly.offline import get_plotlyjs
 
+from triovision.files import atomic_write
 from triovision.viz.palette import Palette
 
 _SCRIPT = "plotly.min.js"
@@ -47,12 +48,11 @@ def write_dataset_page(folder: Path, title: str, sections: Sequence[Section], pa
         sections: Sections in the order of the page.
         palette: Colours of the page, the same as those of the figures.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _SCRIPT).write_text(get_plotlyjs(), encoding="utf-8")
+    atomic_write(folder / _SCRIPT, get_plotlyjs())
     for section in sections:
-        section.table.to_csv(folder / f"{section.name}.csv", index=False)
+        atomic_write(folder / f"{section.name}.csv", section.table.to_csv(index=False))
         if section.figure is not None:
-            section.figure.write_html(folder / f"{section.name}.html", include_plotlyjs=_SCRIPT)
+            atomic_write(folder / f"{section.name}.html", section.figure.to_html(include_plotlyjs=_SCRIPT))
     body = "".join(_section_html(section) for section in sections)
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -60,7 +60,7 @@ def write_dataset_page(folder: Path, title: str, sections: Sequence[Section], pa
         f"<title>{escape(title)}</title><style>{_style(palette)}</style>"
         f'<script src="{_SCRIPT}"></script></head><body><h1>{escape(title)}</h1>{body}</body></html>'
     )
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    atomic_write(folder / "index.html", page)
 
 
 def write_pngs(folder: Path, sections: Sequence[Section]) -> str | None:

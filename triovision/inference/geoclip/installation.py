@@ -12,6 +12,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from triovision.errors import Message, ModelError
+from triovision.files import atomic_write
 from triovision.inference.card import CARD, ModelCard, sha256
 from triovision.inference.geoclip.release import HubFile, OnProgress, Release, release_of
 from triovision.transfer import DownloadError, Transfer
@@ -50,7 +51,7 @@ def install(card: ModelCard, models: Path, on_progress: OnProgress, transfer: Tr
                 folder.replace(staging)
             staging.mkdir(exist_ok=True)
             _gather(release, staging, on_progress, transfer or Transfer())
-            (staging / CARD).write_text(card.model_dump_json(indent=1), encoding="utf-8")
+            atomic_write(staging / CARD, card.model_dump_json(indent=1))
             shutil.rmtree(folder, ignore_errors=True)  # only where another process put one there meanwhile
             staging.replace(folder)
     except Timeout as exc:

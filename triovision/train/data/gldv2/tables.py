@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from triovision.errors import ManifestError
+from triovision.files import atomic_write
 from triovision.train.data.gldv2.places import read_places, require_columns
 
 REPORT = "_report.json"  # readers of a folder of Parquet pass over names with an underscore
@@ -128,7 +129,7 @@ def prepare(metadata: Path, places: Path, out: Path, *, all_photos: bool = False
             connection.register("places", place_table)
             report = _join(connection, metadata, columns, all_photos)
             _write(connection, scratch / "manifest")
-        (scratch / "manifest" / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+        atomic_write(scratch / "manifest" / REPORT, json.dumps(asdict(report), indent=2) + "\n")
         if out.exists():
             out.rename(scratch / "replaced")
         (scratch / "manifest").rename(out)
