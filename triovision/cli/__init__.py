@@ -14,7 +14,7 @@ from tqdm import tqdm
 from triovision.cli.app import app
 from triovision.cli.models import models
 from triovision.cli.train import train
-from triovision.cli.train.options import WHERE, photos_where
+from triovision.cli.train.options import DEVICE, WHERE, photos_where
 from triovision.errors import TrioVisionError
 from triovision.extras import require
 from triovision.results import Prediction
@@ -49,7 +49,7 @@ main.add_command(train)
 @click.option("--model", "model_id", help="Model id; see `models`.")
 @click.option("--top-k", default=5, type=click.IntRange(min=1), help="Number of countries in each prediction.")
 @click.option("--format", "form", type=OUTPUT, default="table")
-@click.option("--device", help="cpu, cuda, cuda:1 or mps; by default the fastest one present.")
+@DEVICE
 def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str, device: str | None) -> None:
     """Predict where PHOTOS were taken: files, folders (searched recursively) and globs.
 
@@ -81,7 +81,7 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
 @click.option("--model", "model_id", help="Model id; see `models`.")
 @WHERE
 @click.option("--format", "form", type=OUTPUT, default="table")
-@click.option("--device", help="cpu, cuda, cuda:1 or mps; by default the fastest one present.")
+@DEVICE
 def evaluate(
     manifest: Path, root: Path | None, model_id: str | None, where: tuple[str, ...], form: str, device: str | None
 ) -> None:

@@ -14,7 +14,7 @@ from triovision.cli.train.options import (
     reading_options,
     recipe_options,
 )
-from triovision.cli.train.studies import resumable, write_study
+from triovision.cli.train.studies import resumable, study_plan, write_study
 
 
 @click.group()
@@ -52,15 +52,14 @@ def run(
     Stop it at any time; the same command resumes it.
     """
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
-    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.engine.run import train_position  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_position_run  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.country_probabilities import read_classifier  # noqa: PLC0415
     from triovision.train.evaluation.position import scores_text, write_metrics  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
 
-    recipe, options = RECIPES.read(inputs.recipe_name, inputs.overrides), ReadOptions(**reading)
-    photos = read_manifest(inputs.manifest, inputs.root, ["place", *recipe.data.validation_splits])
+    recipe, photos = inputs.read(RECIPES)
+    options = ReadOptions(**reading)
     classifier = None if countries is None else read_classifier(countries)
     with resumable():
         train_position(recipe, photos, out, inputs.weights, options)
@@ -96,30 +95,20 @@ def tune(
 
     Stop it at any time; the same command resumes it.
     """
-    from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
-    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.tuning.search_space import published_space, read_space  # noqa: PLC0415
-    from triovision.train.tuning.study import StudyPlan, objectives, open_study  # noqa: PLC0415
+    from triovision.train.tuning.search_space import published_space  # noqa: PLC0415
+    from triovision.train.tuning.study import open_study  # noqa: PLC0415
 
-    recipe = RECIPES.read(inputs.recipe_name, inputs.overrides)
-    if metric not in objectives(recipe):
-        raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
-    searched = read_space(space or published_space(), inputs.recipe_name, inputs.overrides, RECIPES)
-    photos = read_manifest(inputs.manifest, inputs.root, ["place", *recipe.data.validation_splits])
-    plan = StudyPlan(
-        book=RECIPES,
-        recipe_name=inputs.recipe_name,
-        overrides=inputs.overrides,
-        space=searched,
-        manifest=photos,
-        folder=out,
+    plan = study_plan(
+        RECIPES,
+        inputs=inputs,
+        out=out,
+        space=space or published_space(),
         metric=metric,
         direction="minimize",
         epochs=epochs,
-        weights=inputs.weights,
-        options=LoadOptions(**reading),
+        **reading,
     )
     with resumable(), open_study(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)

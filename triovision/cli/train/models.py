@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT, WEIGHTS, WORKERS, country_inputs
+from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT, WEIGHTS, WORKERS, RecipeInputs
 
 
 @click.command()
@@ -37,8 +37,9 @@ def baselines(
     from triovision.train.models.build import build_country_network  # noqa: PLC0415
     from triovision.train.models.init_weights import init_backbone  # noqa: PLC0415
     from triovision.train.models.linear_probe import pooled_features  # noqa: PLC0415
+    from triovision.train.recipes.country_recipe import RECIPES  # noqa: PLC0415
 
-    recipe, photos = country_inputs(recipe_name, manifest, root)
+    recipe, photos = RecipeInputs(recipe_name, manifest, root, weights, ()).read(RECIPES)
     splits = split(photos, recipe.data)
     parts = {"training": splits.training} | splits.validation
     network = build_country_network(recipe, len(splits.labels))

@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from triovision.train.data.manifest import Manifest
     from triovision.train.recipes.country_recipe import Recipe
+    from triovision.train.recipes.position_recipe import PositionRecipe
+    from triovision.train.recipes.reader import RecipeReader
 
+R = TypeVar("R", "Recipe", "PositionRecipe")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -87,6 +90,13 @@ class RecipeInputs:
     weights: Path | None
     overrides: tuple[str, ...]
 
+    def read(self, reader: RecipeReader[R]) -> tuple[R, Manifest]:
+        """Read the recipe, and the manifest with the columns that it needs."""
+        from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
+
+        recipe: R = reader.read(self.recipe_name, self.overrides)
+        return recipe, read_manifest(self.manifest, self.root, ["place", *recipe.data.validation_splits])
+
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of `RecipeInputs`, which the command gets as its argument `inputs`."""
@@ -117,17 +127,6 @@ def _with(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def country_inputs(
-    recipe_name: str, manifest: Path, root: Path | None, overrides: Sequence[str] = ()
-) -> tuple[Recipe, Manifest]:
-    """Read a country recipe, and the manifest with the columns that it needs."""
-    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
-
-    recipe = read_recipe(recipe_name, overrides)
-    return recipe, read_manifest(manifest, root, ["place", *recipe.data.validation_splits])
 
 
 def photos_where(manifest: Path, root: Path | None, where: Sequence[str]) -> tuple[Manifest, Manifest]:

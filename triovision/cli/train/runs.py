@@ -10,7 +10,6 @@ import click
 from triovision.cli.train.options import (
     FOLDER,
     RecipeInputs,
-    country_inputs,
     loading_options,
     out_option,
     recipe_options,
@@ -60,11 +59,12 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     from triovision.train.engine.run import train_country  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415
     from triovision.train.engine.trainer import TrainerOptions, keep_freed_memory  # noqa: PLC0415
+    from triovision.train.recipes.country_recipe import RECIPES  # noqa: PLC0415
 
     if inputs.weights is not None and finetune_from is not None:
         raise click.UsageError("Give --weights or --finetune-from, not both.")
     init_from = read_country_run(finetune_from) if finetune_from else inputs.weights
-    recipe, photos = country_inputs(inputs.recipe_name, inputs.manifest, inputs.root, inputs.overrides)
+    recipe, photos = inputs.read(RECIPES)
     keep_freed_memory()
     trainer_options = TrainerOptions(accelerator, devices, nodes, strategy, compiled)
     options = LoadOptions(**loading)

@@ -17,8 +17,8 @@ from triovision.cli.train.options import (
     ROOT,
     WHERE,
     WORKERS,
+    R,
     RecipeInputs,
-    country_inputs,
     loading_options,
     out_option,
     photos_where,
@@ -28,6 +28,7 @@ from triovision.cli.train.options import (
 if TYPE_CHECKING:
     import optuna
 
+    from triovision.train.recipes.reader import RecipeReader
     from triovision.train.tuning.study import StudyPlan
 
 _GROUPS = {"place": "place", "none": "photo"}
@@ -103,10 +104,11 @@ def tune(trials: int, jobs: int, **options: Any) -> None:  # noqa: ANN401 - opti
 
     Stop it at any time; the same command continues.
     """
+    from triovision.train.recipes.country_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.tuning.study import open_study  # noqa: PLC0415
 
-    plan = _plan(**options)
+    plan = study_plan(RECIPES, **options)
     with resumable(), open_study(plan) as study:
         tuning.tune(plan, study, trials, jobs, click.echo)
         write_study(plan, study)
@@ -123,16 +125,18 @@ def search(random: int, grid: bool, jobs: int, **options: Any) -> None:  # noqa:
 
     Stop it at any time; the same command continues.
     """
+    from triovision.train.recipes.country_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.tuning.study import open_study  # noqa: PLC0415
 
-    plan = _plan(**options)
+    plan = study_plan(RECIPES, **options)
     with resumable(), open_study(plan) as study:
         tuning.search(plan, study, random, grid, jobs, click.echo)
         write_study(plan, study)
 
 
-def _plan(
+def study_plan(
+    reader: RecipeReader[R],
     *,
     inputs: RecipeInputs,
     out: Path,
@@ -142,19 +146,19 @@ def _plan(
     epochs: int | None,
     **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> StudyPlan:
+    """Read the inputs of a study and check its objective."""
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.train.recipes.country_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning.search_space import read_space  # noqa: PLC0415
     from triovision.train.tuning.study import StudyPlan, objectives  # noqa: PLC0415
 
-    searched = read_space(space, inputs.recipe_name, inputs.overrides)
-    recipe, photos = country_inputs(inputs.recipe_name, inputs.manifest, inputs.root, inputs.overrides)
+    searched = read_space(space, inputs.recipe_name, inputs.overrides, reader)
+    recipe, photos = inputs.read(reader)
     metric = metric or objectives(recipe)[0]
     if metric not in objectives(recipe):
         raise click.UsageError(f"--metric {metric} is not logged; give one of {', '.join(objectives(recipe))}.")
     direction = direction or ("minimize" if metric.endswith("/loss") else "maximize")
     return StudyPlan(
-        book=RECIPES,
+        book=reader,
         recipe_name=inputs.recipe_name,
         overrides=inputs.overrides,
         space=searched,
