@@ -87,6 +87,7 @@ class Prediction:
         radius_km: Radius around `place` that holds the truth half of the time, as calibrated.
         radius_90_km: Radius around `place` that holds the truth 90 % of the time, as calibrated.
         places: Weighted candidate places, most probable first.
+        landmark: Landmark that the model recognises with a calibrated probability of 0.8 or more, else None.
         posterior: All weighted places, for a density and for what a person adds to the model's evidence.
         abstained: True when the model is below its calibrated threshold: "not sure".
         elapsed_ms: Wall time from pixels to prediction, an equal part of that of the batch.
@@ -106,6 +107,7 @@ class Prediction:
     places: tuple[PlaceGuess, ...]
     posterior: WeightedPlaces = field(repr=False, compare=False)
     abstained: bool
+    landmark: PlaceGuess | None = None
     elapsed_ms: float
     device: str
     precision: str
@@ -135,6 +137,7 @@ class Prediction:
                 "radius_km": round(self.radius_km, 3),
                 "radius_90_km": round(self.radius_90_km, 3),
             },
+            "landmark": None if self.landmark is None else _place_dict(self.landmark),
             "places": [_place_dict(place) for place in self.places],
             "abstained": self.abstained,
             "elapsed_ms": round(self.elapsed_ms, 3),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from triovision.inference.preprocessing import Preprocessing, centre_square
+from triovision.inference.preprocessing import Preprocessing, centre_box
 
 PREPROCESSING = Preprocessing(input_size=32, mean=(0.5, 0.4, 0.0), std=(0.5, 0.2, 1.0))
 
@@ -14,8 +14,8 @@ PREPROCESSING = Preprocessing(input_size=32, mean=(0.5, 0.4, 0.0), std=(0.5, 0.2
     ("width", "height", "box"),
     [(100, 100, (0, 0, 1, 1)), (200, 100, (0.25, 0, 0.75, 1)), (100, 400, (0, 0.375, 1, 0.625))],
 )
-def test_centre_square(width: int, height: int, box: tuple[float, ...]) -> None:
-    assert centre_square(width, height) == box
+def test_centre_box(width: int, height: int, box: tuple[float, ...]) -> None:
+    assert centre_box(width, height) == box
 
 
 def test_only_the_centre_is_seen() -> None:
@@ -49,3 +49,21 @@ def test_the_resize_is_bit_identical_to_that_of_torchvision(width: int, height: 
     expected = v2.functional.resize(square_chw, [32, 32], v2.InterpolationMode(interpolation), antialias=True)
     found = PREPROCESSING.model_copy(update={"interpolation": interpolation}).image(image_hwc)
     assert torch.equal(found, expected)
+
+
+WHOLE = PREPROCESSING.model_copy(update={"crop": "whole", "input_size": 64})
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"),
+    [(64, 64, (64, 64)), (300, 200, (64, 96)), (200, 300, (96, 64)), (900, 100, (64, 128)), (70, 64, (64, 64))],
+)
+def test_a_whole_picture_keeps_about_its_aspect(width: int, height: int, size: tuple[int, int]) -> None:
+    assert WHOLE.size(width, height) == size
+    assert WHOLE.image(np.zeros((height, width, 3), np.uint8)).shape == (3, *size)
+
+
+def test_of_a_panorama_the_centre_is_seen() -> None:
+    assert WHOLE.seen_box(400, 100) == (0.25, 0, 0.75, 1)
+    assert WHOLE.seen_box(150, 100) == (0, 0, 1, 1)
+    assert PREPROCESSING.seen_box(200, 100) == (0.25, 0, 0.75, 1)

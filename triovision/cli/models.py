@@ -1,4 +1,4 @@
-"""Commands `triovision models list|show|install|verify`."""
+"""Commands `triovision models list|show|install|verify|index`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
+
+from triovision.cli.landmark_index import index
 
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
@@ -24,6 +26,9 @@ def models(context: click.Context) -> None:
     """List, show, install and check models; without a command, list them."""
     if context.invoked_subcommand is None:
         context.invoke(list_)
+
+
+models.add_command(index)
 
 
 @models.command(name="list")

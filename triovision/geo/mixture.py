@@ -1,4 +1,4 @@
-"""Mixture of several posteriors over places."""
+"""Mixtures of several posteriors over places, and of a posterior with one more point."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.geo.posterior import WeightedPlaces
+from triovision.guesses import PlaceGuess
 
 
 def mix(
@@ -49,6 +50,25 @@ def mix(
     return _joined(members, weights)
 
 
+def with_point(posterior: WeightedPlaces, point: PlaceGuess, resolution_km: float) -> WeightedPlaces:
+    """The mixture of a posterior with one more point, whose probability the other points give up in equal parts.
+
+    Args:
+        posterior: Posterior that holds where the point is not the answer.
+        point: The point and its probability.
+        resolution_km: The point stands for everything within this distance.
+    """
+    n = len(posterior.weight)
+    return WeightedPlaces(
+        lat_deg=np.append(posterior.lat_deg, point.lat_deg),
+        lon_deg=np.append(posterior.lon_deg, point.lon_deg),
+        weight=np.append(posterior.weight * (1 - point.probability), point.probability),
+        countries=np.append(posterior.countries, point.country),
+        names=[*(posterior.names or [""] * n), point.name],
+        resolution_km=np.append(np.broadcast_to(posterior.resolution_km, n), resolution_km),
+    )
+
+
 def _columns(member: WeightedPlaces, columns: Mapping[str, int]) -> NDArray[np.intp]:
     codes, index = member.country_index
     return np.array([columns.get(code, len(columns)) for code in codes.tolist()], np.intp)[index]
@@ -65,5 +85,5 @@ def _joined(members: Sequence[WeightedPlaces], weights: Sequence[NDArray[np.floa
         weight=np.concatenate([weight[k] for weight, k in zip(weights, kept, strict=True)]),
         countries=np.concatenate([member.countries[k] for member, k in parts]),
         names=names,
-        resolution_km=max(member.resolution_km for member, k in parts if k.any()),
+        resolution_km=np.concatenate([np.broadcast_to(member.resolution_km, len(k))[k] for member, k in parts]),
     )

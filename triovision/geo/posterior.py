@@ -51,7 +51,8 @@ class WeightedPlaces:
         weight: Probabilities, shape `(n,)`.
         countries: ISO 3166-1 alpha-2 code of each point, shape `(n,)`.
         names: Name of each point, or empty where points have no names.
-        resolution_km: Each point stands for everything within this distance; no radius is smaller.
+        resolution_km: Each point stands for everything within this distance; no radius around it is smaller. One
+            number, or one for each point, shape `(n,)`.
 
     Raises:
         ValueError: If shapes differ, a point lies nowhere, or the weights are no probabilities that sum to one.
@@ -62,7 +63,7 @@ class WeightedPlaces:
     weight: NDArray[np.float64]
     countries: NDArray[np.str_]
     names: Sequence[str] = ()
-    resolution_km: float = 0.0
+    resolution_km: float | NDArray[np.float64] = 0.0
 
     def __post_init__(self) -> None:
         """Check that this is a distribution over places."""
@@ -76,6 +77,8 @@ class WeightedPlaces:
         # A comparison with NaN is false, so that NaN is refused too.
         if not ((np.abs(self.lat_deg) <= 90).all() and (np.abs(self.lon_deg) <= 180).all()):
             raise ValueError("`lat_deg`, `lon_deg` must lie within ±90 and ±180")
+        if np.shape(self.resolution_km) not in ((), (n,)):
+            raise ValueError(f"`resolution_km` must be one number or {n}")
 
     @cached_property
     def country_index(self) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
@@ -129,13 +132,16 @@ class WeightedPlaces:
         return distance_km(at_lat, at_lon, self.lat_deg, self.lon_deg) @ self.weight
 
     def radius_holding_km(self, lat_deg: float, lon_deg: float, fraction: float = 0.5) -> float:
-        """Smallest radius around a position that holds a fraction of the probability, never below `resolution_km`.
+        """Smallest radius around a position that holds a fraction of the probability.
+
+        It is never below the `resolution_km` of the nearest point.
 
         Raises:
             ValueError: If the fraction is outside (0, 1].
         """
         around_km = distance_km(lat_deg, lon_deg, self.lat_deg, self.lon_deg)
-        return max(self.resolution_km, radius_holding_km(around_km, self.weight, fraction))
+        nearest_km = float(self._resolution_km[np.argmin(around_km)])
+        return max(nearest_km, radius_holding_km(around_km, self.weight, fraction))
 
     def density(self, width_km: float = 200.0) -> Density:
         """Probability of cells of equal area, smoothed with a kernel of that width; see `triovision.geo.density`."""
@@ -162,6 +168,7 @@ class WeightedPlaces:
             weight=self.weight[agrees] / self.weight[agrees].sum(),
             countries=self.countries[agrees],
             names=[name for name, kept in zip(self.names, agrees.tolist(), strict=True) if kept] if self.names else (),
+            resolution_km=self._resolution_km[agrees],
         )
 
     def locate(self, country: str, top_places: int) -> Location:
@@ -203,7 +210,7 @@ class WeightedPlaces:
         of_country = among[self.countries[among] == self.countries[centre]]
         lat_deg, lon_deg = self.lat_deg[of_country], self.lon_deg[of_country]
         to_centre_km = distance_km(self.lat_deg[centre], self.lon_deg[centre], lat_deg, lon_deg)
-        return np.union1d(of_country[to_centre_km < self.resolution_km], [centre]).astype(np.intp)
+        return np.union1d(of_country[to_centre_km < self._resolution_km[centre]], [centre]).astype(np.intp)
 
     def _guess(self, i: int, around: NDArray[np.intp]) -> PlaceGuess:
         return PlaceGuess(
@@ -213,6 +220,10 @@ class WeightedPlaces:
             lon_deg=float(self.lon_deg[i]),
             probability=float(self.weight[around].sum()),
         )
+
+    @cached_property
+    def _resolution_km(self) -> NDArray[np.float64]:
+        return np.broadcast_to(np.asarray(self.resolution_km, np.float64), len(self.weight))
 
     @cached_property
     def _xyz(self) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ RESTORE: Final = Message(
 )
 
 #: Optional sections of a card that belong to an engine.
-ENGINE_SECTIONS: Final = ("position", "ensemble")
+ENGINE_SECTIONS: Final = ("position", "landmarks", "ensemble")
 
 MODEL_ID: Final = r"^[a-z0-9_]+\.[a-z0-9_]+$"
 SHA256: Final = r"^[0-9a-f]{64}$"
@@ -91,6 +91,26 @@ class Position(_Section):
         return self
 
 
+class Landmarks(_Section):
+    """Landmark index of a model and the calibration of its probability.
+
+    Attributes:
+        index_sha256: Hash of `landmarks.safetensors`.
+        photos: Number of photos in the index.
+        landmarks: Number of landmarks in the index.
+        coefficients: Weights of similarity, margin and lead of a match in the logit of its probability.
+        intercept: Constant of that logit.
+        named_at: Lowest probability at which the model names the landmark.
+    """
+
+    index_sha256: str = Field(pattern=SHA256)
+    photos: int = Field(ge=1)
+    landmarks: int = Field(ge=1)
+    coefficients: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+    intercept: FiniteFloat
+    named_at: Fraction = 0.8
+
+
 class Provenance(_Section):
     """Recipe, data and command of the training.
 
@@ -158,6 +178,7 @@ class ModelCard(_Section):
         labels: Countries (ISO 3166-1 alpha-2) in the order of the logits.
         calibration: Calibration of the probabilities and radii.
         position: Inputs and outputs of the position regressor; None for a model without one.
+        landmarks: Landmark index; None for a model without one.
         weights_sha256: Hash of `weights.safetensors`; None for an ensemble.
         ensemble: Members of an ensemble; None for other models.
         provenance: Recipe, data and command of the training.
@@ -176,6 +197,7 @@ class ModelCard(_Section):
     labels: tuple[str, ...] = Field(min_length=2)
     calibration: Calibration
     position: Position | None = None
+    landmarks: Landmarks | None = None
     weights_sha256: str | None = Field(default=None, pattern=SHA256)
     ensemble: Ensemble | None = None
     provenance: Provenance

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from triovision.geo import CandidatePlaces, WeightedPlaces
+from triovision.guesses import PlaceGuess
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard, read_card
 from triovision.inference.device import choose_precision, forward
 from triovision.inference.network_engine import NetworkEngine
-from triovision.inference.preprocessing import centre_square
 from triovision.inference.weights import load_network
 from triovision.networks import class_vectors, target_layer
 from triovision.results import Photo
@@ -71,7 +71,7 @@ class CountryEngine(NetworkEngine):
     def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
         """Return the part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
         height, width = photo.image_hwc.shape[:2]
-        return centre_square(width, height)
+        return self.card.network_input.seen_box(width, height)
 
     def logits(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         """Return raw outputs, shape `(n, n_labels)`.
@@ -83,21 +83,31 @@ class CountryEngine(NetworkEngine):
 
     def _run(self, network: nn.Module, photos: Sequence[Photo], width: int) -> NDArray[np.float32]:
         """Run a network on photos in batches, shape `(n, width)`. Halve the batch when memory runs out."""
-        rows: list[NDArray[np.float32]] = []
-        done = 0
-        while done < len(photos):
-            size = self._batch_size
-            try:
-                batch_nchw = self.preprocess(photos[done : done + size])
-                with self._turn:
-                    rows.append(forward(network, batch_nchw, self.precision).cpu().numpy())
-            except RuntimeError as exc:
-                if not _out_of_memory(exc) or size == 1:
-                    raise
-                self._batch_size = max(1, size // 2)
-                continue
-            done += size
-        return np.concatenate(rows) if rows else np.empty((0, width), dtype=np.float32)
+        outputs = np.empty((len(photos), width), dtype=np.float32)
+        for group in self._groups_of_one_size(photos):
+            done = 0
+            while done < len(group):
+                size = self._batch_size
+                batch = group[done : done + size]
+                try:
+                    batch_nchw = self.preprocess([photos[i] for i in batch])
+                    with self._turn:
+                        outputs[batch] = forward(network, batch_nchw, self.precision).cpu().numpy()
+                except RuntimeError as exc:
+                    if not _out_of_memory(exc) or size == 1:
+                        raise
+                    self._batch_size = max(1, size // 2)
+                    continue
+                done += size
+        return outputs
+
+    def _groups_of_one_size(self, photos: Sequence[Photo]) -> list[list[int]]:
+        """Group the indices of photos whose network inputs have the same height and width."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for i, photo in enumerate(photos):
+            height, width = photo.image_hwc.shape[:2]
+            groups.setdefault(self.card.network_input.size(width, height), []).append(i)
+        return list(groups.values())
 
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
         """Return the cosine similarity of the countries' class vectors, shape `(k, k)`.
@@ -113,9 +123,9 @@ class CountryEngine(NetworkEngine):
     def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         return self.logits(photos)
 
-    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces, PlaceGuess | None]:
         probability = probabilities(output[None], self.card.calibration.temperature)[0]
-        return probability, self._places.weighted(probability)
+        return probability, self._places.weighted(probability), None
 
 
 def _out_of_memory(exc: RuntimeError) -> bool:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from triovision.geo import WeightedPlaces
+from triovision.guesses import PlaceGuess
 from triovision.inference.card import ModelCard
 from triovision.inference.integrity import HashedFile, weights_file
 from triovision.inference.model import GeoModel
@@ -74,14 +75,17 @@ class NetworkEngine(ABC):
         """Run the network on photos. Returns one row of outputs per photo, shape `(n, d)`."""
 
     @abstractmethod
-    def _posterior(self, output: NDArray[Any]) -> tuple[NDArray[np.float64], WeightedPlaces]:
-        """Turn one row of `_forward` into label probabilities, shape `(n_labels,)`, and a place posterior."""
+    def _posterior(self, output: NDArray[Any]) -> tuple[NDArray[np.float64], WeightedPlaces, PlaceGuess | None]:
+        """Turn one row of `_forward` into label probabilities, a place posterior and the landmark that is named.
+
+        The probabilities have shape `(n_labels,)`; the landmark is None where the model names none.
+        """
 
     def _prediction(self, photo: Photo, output: NDArray[Any], top_k: int, network_ms: float) -> Prediction:
         start = time.perf_counter()
-        probability, posterior = self._posterior(output)
+        probability, posterior, landmark = self._posterior(output)
         ranking = rank_countries(self.labels, probability)
-        fields = build_prediction_fields(ranking, posterior, self.card.calibration, top_k)
+        fields = build_prediction_fields(ranking, posterior, self.card.calibration, top_k, landmark)
         return Prediction(
             photo=photo.name,
             model=self.card.id,

@@ -31,6 +31,7 @@ class PredictionFields(TypedDict):
     places: tuple[PlaceGuess, ...]
     posterior: WeightedPlaces
     abstained: bool
+    landmark: PlaceGuess | None
 
 
 def check_top_k(top_k: int) -> None:
@@ -50,7 +51,11 @@ def rank_countries(labels: Sequence[str], probability: NDArray[np.float64]) -> l
 
 
 def build_prediction_fields(
-    countries: Sequence[CountryGuess], posterior: WeightedPlaces, calibration: Calibration, top_k: int
+    countries: Sequence[CountryGuess],
+    posterior: WeightedPlaces,
+    calibration: Calibration,
+    top_k: int,
+    landmark: PlaceGuess | None = None,
 ) -> PredictionFields:
     """Derive the place, the radii, the country set and the abstention from a posterior.
 
@@ -59,6 +64,7 @@ def build_prediction_fields(
         posterior: Weighted places; their weights sum up to `countries` by country.
         calibration: Calibration of the model.
         top_k: Largest number of countries in the prediction.
+        landmark: Landmark that is named; None for none.
     """
     first = countries[0]
     location = posterior.locate(first.country, _MAX_PLACES)
@@ -71,7 +77,8 @@ def build_prediction_fields(
         radius_90_km=min(_MAX_DISTANCE_KM, location.radius_90_km * calibration.radius_90_factor),
         places=location.places,
         posterior=posterior,
-        abstained=first.probability < calibration.abstention_threshold,
+        abstained=landmark is None and first.probability < calibration.abstention_threshold,
+        landmark=landmark,
     )
 
 

@@ -26,13 +26,14 @@ _logger = logging.getLogger(__name__)
 #: Module and class of each engine, by the field `engine` of its cards. A class is imported when a model needs it.
 ENGINES: Final[Mapping[str, str]] = {
     "country_classifier": "triovision.inference.country_classifier:CountryEngine",
+    "country_and_landmarks": "triovision.inference.landmark_engine:LandmarkEngine",
     "resnetgps": "triovision.inference.resnetgps:ResNetGpsEngine",
     "ensemble": "triovision.inference.ensemble:EnsembleEngine",
     "geoclip": "triovision.inference.geoclip.engine:GeoClipEngine",
 }
 
 #: Default model where no other one is named or installed.
-EMBEDDED_MODEL: Final = "ensemble.places10k"
+EMBEDDED_MODEL: Final = "efficientnet_lites.places14k"
 
 #: Default model once it is installed.
 WORLDWIDE_MODEL: Final = "geoclip.mp16"

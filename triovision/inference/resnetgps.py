@@ -60,14 +60,15 @@ class ResNetGpsEngine(CountryEngine):
         regressor = self._network.regressor
         return self._run(regressor.resnet, photos, regressor.n_image_features)
 
-    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces, None]:
         features_nc = output[None]
         with torch.inference_mode():
             logits = self._network.countries(torch.from_numpy(features_nc).to(self.device)).cpu().numpy()
         probability = probabilities(logits, self.card.calibration.temperature)[0]
         candidates = self._cities.select(probability, self._position.asked_countries)
         lat_deg, lon_deg = self._regressor.positions(features_nc, self._cities.metadata[candidates]).T
-        return probability, self._cities.places(probability, candidates, lat_deg, lon_deg, self._position.scale_km)
+        places = self._cities.places(probability, candidates, lat_deg, lon_deg, self._position.scale_km)
+        return probability, places, None
 
 
 def _to_degrees(position: Position, device: torch.device) -> Callable[[Tensor], Tensor]:

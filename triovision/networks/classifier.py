@@ -8,6 +8,7 @@ import timm
 from torch import Tensor, nn
 
 from triovision.networks import resnet_v1  # noqa: F401 - registers an architecture with timm
+from triovision.networks.concatenated import SEPARATOR, ConcatenatedBackbones
 
 #: Target layer of class activation maps, for each convolutional family with one linear layer as its head: the last
 #: layer with a grid as output, after its activation if it has one, because the maps assume non-negative outputs.
@@ -34,7 +35,7 @@ def build_classifier(architecture: str, n_labels: int, **architecture_args: Any)
     """Build a country classifier with random weights.
 
     Args:
-        architecture: Name of a timm architecture, such as `"tf_efficientnet_lite0"`.
+        architecture: Name of a timm architecture, such as `"tf_efficientnet_lite0"`, or of several joined by `+`.
         n_labels: Number of logits; 0 omits the last layer.
         architecture_args: Arguments of `timm.create_model`, such as `drop_rate`.
 
@@ -45,19 +46,29 @@ def build_classifier(architecture: str, n_labels: int, **architecture_args: Any)
         ValueError: If the architecture is unknown to timm, its family is not supported, or an argument is forbidden.
         TypeError: If the architecture has no such argument.
     """
-    if not timm.is_model(architecture):
-        raise ValueError(f"`architecture` {architecture!r} is unknown to timm {timm.__version__}")
-    if target_layer(architecture) is None and not architecture.startswith(_TRANSFORMERS):
-        families = ", ".join((*_TARGET_LAYERS, *_TRANSFORMERS))
-        raise ValueError(f"`architecture` {architecture!r} is of no family among {families}")
+    backbones = architecture.split(SEPARATOR)
+    for backbone in backbones:
+        _check_backbone(backbone, transformers=len(backbones) == 1)
     if forbidden := _FORBIDDEN & architecture_args.keys():
         raise ValueError(f"`architecture_args` may not hold {', '.join(sorted(forbidden))}")
+    if len(backbones) > 1:
+        return ConcatenatedBackbones(backbones, n_labels, **architecture_args)
     network: nn.Module = timm.create_model(architecture, num_classes=n_labels, **architecture_args)
     return network
 
 
+def _check_backbone(architecture: str, *, transformers: bool) -> None:
+    if not timm.is_model(architecture):
+        raise ValueError(f"`architecture` {architecture!r} is unknown to timm {timm.__version__}")
+    if target_layer(architecture) is None and not (transformers and architecture.startswith(_TRANSFORMERS)):
+        families = ", ".join((*_TARGET_LAYERS, *(_TRANSFORMERS if transformers else ())))
+        raise ValueError(f"`architecture` {architecture!r} is of no family among {families}")
+
+
 def target_layer(architecture: str) -> str | None:
     """Return the dotted name of the layer for class activation maps; None for transformers."""
+    if SEPARATOR in architecture:
+        return "grid"
     return next((layer for family, layer in _TARGET_LAYERS.items() if family in architecture), None)
 
 

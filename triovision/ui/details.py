@@ -62,11 +62,12 @@ def split_name(name: str, t: Translator) -> str:
         "known_places": t("known places"),
         "held_out_countries": t("held-out countries"),
         "elsewhere": t("held-out countries"),  # its name in the embedded models
+        "new_sources": t("new sources"),
     }
     runs = {
-        "with stand-ins": t("with stand-ins"),
         "calibrating run": t("calibrating run"),
         "this model": t("this model"),
+        "other folds' models": t("by models that saw no photo of the source"),
     }
     text = splits.get(split, split.replace("_", " "))
     return f"{text} ({runs.get(run, run)})" if run else text

@@ -7,6 +7,7 @@ import click
 from triovision.cli.train.benchmarks import benchmark
 from triovision.cli.train.datasets import leakage, split, statistics
 from triovision.cli.train.ensembles import ensemble
+from triovision.cli.train.frozen import frozen
 from triovision.cli.train.gldv2 import gldv2
 from triovision.cli.train.gps import gps
 from triovision.cli.train.manifests import manifest
@@ -50,6 +51,7 @@ for command in (
     evaluate,
     ensemble,
     gps,
+    frozen,
     benchmark,
 ):
     train.add_command(command)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 from tqdm import tqdm
 
-from triovision.cli.train.options import DEVICE, FILE, FOLDER, MANIFEST, ROOT
+from triovision.cli.train.options import DEVICE, FILE, FOLDER, MANIFEST, ROOT, command_line
 from triovision.cli.train.studies import resumable
 
 
@@ -24,13 +22,6 @@ from triovision.cli.train.studies import resumable
     "--accuracy", default=0.75, type=click.FloatRange(0, 1), help="Target accuracy of the confident predictions."
 )
 @click.option("--models", type=FOLDER, default="models", help="Where the ensemble's folder goes.")
-@click.option(
-    "--stand-in",
-    "stand_ins",
-    multiple=True,
-    metavar="MEMBER=MODEL",
-    help="Fit and evaluate MODEL in place of MEMBER: the same labels, more held-out photos. May be repeated.",
-)
 def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     member_ids: tuple[str, ...],
     manifest: Path,
@@ -40,7 +31,6 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     describe: Path,
     accuracy: float,
     models: Path,
-    stand_ins: tuple[str, ...],
 ) -> None:
     """Combine installed models into an ensemble, with weights fitted on held-out photos.
 
@@ -56,13 +46,8 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     photos = read_manifest(manifest, root, ["place"])
     description = read_description(describe)
     # A card must not publish paths of this machine.
-    command = shlex.join(["triovision", *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])])
-    pairs = [pair.partition("=") for pair in stand_ins]
-    if not all(member and model for member, _, model in pairs):
-        raise click.UsageError("Give --stand-in as MEMBER=MODEL.")
-    request = EnsembleRequest(
-        model_id, member_ids, accuracy, models, command, {member: model for member, _, model in pairs}, device
-    )
+    command = command_line()
+    request = EnsembleRequest(model_id, member_ids, accuracy, models, command, device)
     with resumable(), tqdm(unit="photo", disable=None) as bar:
 
         def on_photo(total: int) -> None:

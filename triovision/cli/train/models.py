@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 
 import click
 
-from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT, WEIGHTS, WORKERS, RecipeInputs
+from triovision.cli.train.options import FILE, FOLDER, MANIFEST, ROOT, WEIGHTS, WORKERS, RecipeInputs, command_line
 
 
 @click.command()
@@ -103,7 +101,7 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
 
     photos = read_manifest(manifest, root, ["place"])
     # A card must not publish paths of this machine.
-    command = shlex.join(["triovision", *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])])
+    command = command_line()
     request = c.ExportRequest(model_id, calibrate_on or run_folder, accuracy, models, command)
     build = c.country_classifier
     if positions is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -142,3 +144,8 @@ def photos_where(manifest: Path, root: Path | None, where: Sequence[str]) -> tup
     if not len(chosen):
         raise click.UsageError(f"No photo of {manifest} has {' and '.join(where)}.")
     return every, chosen
+
+
+def command_line() -> str:
+    """Return the running command as a shell would take it, absolute paths shortened to their names."""
+    return shlex.join(["triovision", *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])])

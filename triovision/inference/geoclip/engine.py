@@ -26,7 +26,7 @@ from triovision.inference.geoclip.release import OnProgress
 from triovision.inference.integrity import HashedFile
 from triovision.inference.model import GeoModel
 from triovision.inference.network_engine import NetworkEngine
-from triovision.inference.preprocessing import centre_square
+from triovision.inference.preprocessing import centre_box
 from triovision.results import Photo
 
 _BATCH = 8
@@ -101,7 +101,7 @@ class GeoClipEngine(NetworkEngine):
     def seen_box(self, photo: Photo) -> tuple[float, float, float, float]:
         """Return the part of the photo that the network sees: `(left, top, right, bottom)` as fractions."""
         height, width = photo.image_hwc.shape[:2]
-        return centre_square(width, height)
+        return centre_box(width, height)
 
     def position_probability(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
         """Return the probability of each position of the gallery, shape `(n, n_positions)`."""
@@ -132,7 +132,7 @@ class GeoClipEngine(NetworkEngine):
     def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
         return self.position_probability(photos)
 
-    def _posterior(self, output: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightedPlaces]:
+    def _posterior(self, output: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightedPlaces, None]:
         posterior = WeightedPlaces(
             lat_deg=self.gallery.lat_deg,
             lon_deg=self.gallery.lon_deg,
@@ -141,4 +141,5 @@ class GeoClipEngine(NetworkEngine):
             names=self._names,
             resolution_km=SPACING_KM,  # neighbouring positions are one place to a reader
         )
-        return np.asarray(np.bincount(self._country_index, output, len(self.labels)), np.float64), posterior
+        probability = np.asarray(np.bincount(self._country_index, output, len(self.labels)), np.float64)
+        return probability, posterior, None

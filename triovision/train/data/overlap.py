@@ -66,7 +66,7 @@ def held_out_by_all(cards: Sequence[ModelCard], manifest: Manifest) -> tuple[str
     shared = tuple(column for column in first if all(column in columns for columns in others))
     if not shared:
         listed = "; ".join(f"{name}: {', '.join(columns) or 'none'}" for name, columns in columns_by_id.items())
-        remedy = "Give members with the same held-out photos, or stand-ins: training photos of a member overrate it"
+        remedy = "Give members with the same held-out photos: training photos of a member overrate it"
         raise RecipeError("ensemble", f"has no split that all members held out ({listed})", remedy)
     return shared
 

@@ -213,14 +213,14 @@ def _card(
             data=description.data,
         ),
         metrics=metrics,
-        knows=_knows(run.labels, training),
+        knows=knows(run.labels, training),
         limits=description.limits,
         licence=description.licence,
     )
     return card.model_copy(update=dict(exported.changes))
 
 
-def _knows(labels: Sequence[str], training: Manifest) -> str:
+def knows(labels: Sequence[str], training: Manifest) -> str:
     """Sentences about the countries with their numbers of photos, and the places with the most photos."""
     table = training.table[training.table["country"].isin(labels)]
     countries = Counter(table["country"]).most_common()

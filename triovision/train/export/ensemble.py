@@ -19,7 +19,6 @@ from triovision.train.export.card import Description
 from triovision.train.export.ensemble_members import (
     EnsembleRequest,
     HeldOutPhotos,
-    fitted_cards,
     held_out_photos,
     member_cards,
     member_predictions,
@@ -52,25 +51,22 @@ def export_ensemble(
         RecipeError: If the members cannot be combined or no photo is left to fit the weights.
     """
     cards = member_cards(request)
-    fitted = fitted_cards(request, cards)
-    photos = held_out_photos(fitted, manifest)
+    photos = held_out_photos(cards, manifest)
     total = len(cards) * len(photos.fit) + sum(map(len, photos.splits.values()))
 
     def advance() -> None:
         on_photo(total)
 
     cache = request.models / f".{request.model_id}.predictions"
-    members = [load_model(card.id, request.device) for card in fitted]
+    members = [load_model(card.id, request.device) for card in cards]
     predictions = [member_predictions(member, manifest, photos.fit, cache, advance) for member in members]
     ensemble, outputs = fit_weights(cards, predictions, photos, manifest)
     calibration = fit_calibration(outputs, request.accuracy)
-    calibration = calibration.model_copy(update={"fitted_on": _fitted_on(cards, fitted, outputs)})
+    calibration = calibration.model_copy(update={"fitted_on": _fitted_on(cards, outputs)})
     card = _card(request, description, manifest, photos, cards, ensemble, calibration)
     engine = EnsembleEngine(card, members)
     held_out = {name: predict_manifest(engine, part, advance) for name, part in photos.splits.items()}
-    calibration, split_metrics = calibrate_radii(held_out, card.labels, calibration)
-    note = " (with stand-ins)" if request.stand_ins else ""
-    metrics = {f"{name}{note}": values for name, values in split_metrics.items()}
+    calibration, metrics = calibrate_radii(held_out, card.labels, calibration)
     card = card.model_copy(update={"calibration": calibration, "metrics": metrics})
     folder = request.models / card.id
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,14 +75,13 @@ def export_ensemble(
     return card
 
 
-def _fitted_on(cards: Sequence[ModelCard], fitted: Sequence[ModelCard], outputs: HeldOut) -> str:
+def _fitted_on(cards: Sequence[ModelCard], outputs: HeldOut) -> str:
     """Sentence about the photos of the weights and the calibration."""
     splits = " and ".join(sorted(set(outputs.split)))
     photos = f"{len(outputs.target)} photos that no member was trained on, splits {splits} with equal weight"
-    foreign = [card.id for card in fitted if held_out_columns(card) is None]
+    foreign = [card.id for card in cards if held_out_columns(card) is None]
     unknown = f"; the training photos of {' and '.join(foreign)} are unknown" if foreign else ""
-    stand_ins = [f"{two.id} stood in for {one.id}" for one, two in zip(cards, fitted, strict=True) if one.id != two.id]
-    return "; ".join([f"{photos}; weights: the same photos{unknown}", *stand_ins])
+    return f"{photos}; weights: the same photos{unknown}"
 
 
 def _card(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,8 +35,6 @@ class EnsembleRequest:
     Attributes:
         model_id: Id of the ensemble.
         members: Ids of installed models.
-        stand_ins: Ids of models with the same labels, by member, that replace it when weights and calibration are
-            fitted and evaluated, because they have more held-out photos.
         accuracy: Target accuracy of the confident predictions.
         models: Parent of the folder of the ensemble.
         command: The command line, for the card.
@@ -48,7 +46,6 @@ class EnsembleRequest:
     accuracy: float
     models: Path
     command: str
-    stand_ins: Mapping[str, str]
     device: str | None
 
 
@@ -70,22 +67,6 @@ def member_cards(request: EnsembleRequest) -> tuple[ModelCard, ...]:
     return cards
 
 
-def fitted_cards(request: EnsembleRequest, cards: Sequence[ModelCard]) -> tuple[ModelCard, ...]:
-    """Cards of the models that are fitted and evaluated: the members or their stand-ins.
-
-    Raises:
-        ModelError: If one is not installed.
-        RecipeError: If a stand-in is for no member, or has other labels than the member.
-    """
-    if unknown := request.stand_ins.keys() - set(request.members):
-        raise RecipeError(", ".join(sorted(unknown)), "is not a member, but has a stand-in", "Give the id of a member")
-    fitted = tuple(_network_card(request.stand_ins.get(card.id, card.id)) for card in cards)
-    for card, stand_in in zip(cards, fitted, strict=True):
-        if card.labels != stand_in.labels:
-            raise RecipeError(stand_in.id, f"has other labels than {card.id}", "Give a model of the same countries")
-    return fitted
-
-
 def _network_card(model_id: str) -> ModelCard:
     models = found_models()
     if model_id not in models:
@@ -99,7 +80,7 @@ def _network_card(model_id: str) -> ModelCard:
 
 def _check_id(request: EnsembleRequest) -> None:
     if not re.fullmatch(MODEL_ID, request.model_id):
-        raise RecipeError(request.model_id, "is not a valid id", "Give one such as ensemble.places10k")
+        raise RecipeError(request.model_id, "is not a valid id", "Give one such as ensemble.my_photos")
     folder = request.models / request.model_id
     if (folder / CARD).exists() and read_card(folder).ensemble is None:
         raise RecipeError(request.model_id, f"is another model, in {folder}", "Give another --id")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -169,33 +168,3 @@ def test_members_that_share_no_country_are_refused(study: Study) -> None:
     result = train_ensemble(study)
     assert result.exit_code == 2
     assert "has no country in common" in result.stderr
-
-
-def test_a_stand_in_that_held_more_out_is_fitted_in_a_members_place(
-    study: Study, write_tiny_model: Callable[..., Path]
-) -> None:
-    member = read_card(study.models / B)
-    held_more_out = read_card(study.models / A).provenance
-    write_tiny_model(study.models, "test_efficientnet.study", seed=2, labels=member.labels, provenance=held_more_out)
-    result = train_ensemble(study, A, B, "--stand-in", f"{B}=test_efficientnet.study")
-    assert result.exit_code == 0, result.output
-    card = read_card(study.models / "ensemble.noise")
-    assert [(one.id, one.weights_sha256) for one in card.ensemble.members][1] == (B, member.weights_sha256)
-    assert f"test_efficientnet.study stood in for {B}" in card.calibration.fitted_on
-    assert set(card.metrics) == {"new_places (with stand-ins)", "known_places (with stand-ins)"}
-    assert load_model("ensemble.noise", "cpu").members[1].card.id == B
-
-
-@pytest.mark.parametrize(
-    ("stand_in", "words"),
-    [
-        ("nonsense", "MEMBER=MODEL"),
-        (f"{B}=no.model", "no.model: is not installed"),
-        (f"no.model={A}", "no.model: is not a member"),
-        (f"{B}={A}", f"{A}: has other labels than {B}"),
-    ],
-)
-def test_a_stand_in_that_fits_nobody_is_refused(study: Study, stand_in: str, words: str) -> None:
-    result = train_ensemble(study, A, B, "--stand-in", stand_in)
-    assert result.exit_code == 2
-    assert words in result.stderr

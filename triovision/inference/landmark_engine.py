@@ -1,0 +1,124 @@
+"""Engine of a country classifier with a landmark index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit
+from torch import Tensor, nn
+
+from triovision.errors import Message, ModelError
+from triovision.geo import WeightedPlaces
+from triovision.geo.mixture import with_point
+from triovision.guesses import PlaceGuess
+from triovision.inference.calibration import probabilities
+from triovision.inference.card import CARD, RESTORE, Landmarks, ModelCard
+from triovision.inference.country_classifier import CountryEngine
+from triovision.inference.integrity import HashedFile, weights_file
+from triovision.inference.landmark_additions import with_additions
+from triovision.inference.landmarks import INDEX, SAME_PLACE_KM, Match, read_index
+from triovision.networks import head_of
+from triovision.results import Photo
+
+
+class _Pooled(nn.Module):
+    """A country classifier without its last layer."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = cast(Any, network)
+
+    def forward(self, batch_nchw: Tensor) -> Tensor:
+        features: Tensor = self.network.forward_head(self.network.forward_features(batch_nchw), pre_logits=True)
+        return features
+
+
+class LandmarkEngine(CountryEngine):
+    """A country classifier and a landmark index on the same image features.
+
+    The photo passes through the network once. The most similar landmark of the index gets a calibrated probability;
+    the country classifier shares the rest, so the posterior over places is their mixture.
+
+    Args:
+        folder: Model folder with a card that has a section `landmarks`, weights and an index.
+        device: Device of the network.
+
+    Raises:
+        ModelError: If the folder does not hold a usable model.
+    """
+
+    sections: ClassVar[frozenset[str]] = frozenset({"landmarks"})
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        super().__init__(folder, device)
+        self._section, file = _section(folder, self.card), _index_file(folder, self.card)
+        index = read_index(file.read(), str(file.path))
+        if index.projection.shape[0] != cast(nn.Linear, head_of(self.network)).in_features:
+            raise ModelError(str(file.path), Message("was made for another network"), RESTORE)
+        if outside := {one.country for one in index.landmarks} - set(self.labels):
+            reason = Message("has landmarks in countries without a label: {countries}", countries=", ".join(outside))
+            raise ModelError(str(file.path), reason, RESTORE)
+        self.index = with_additions(index, self.card)
+        self._pooled = _Pooled(self.network)
+
+    @classmethod
+    def files(cls, folder: Path, card: ModelCard) -> Iterable[HashedFile]:
+        """Return the weights and the index; see `Engine`."""
+        yield weights_file(folder, card)
+        yield _index_file(folder, card)
+
+    def features(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
+        """Return the inputs of the last layer, shape `(n, n_features)`."""
+        return self._run(self._pooled, photos, self.index.projection.shape[0])
+
+    def landmark_probability(self, match: Match) -> float:
+        """Return the calibrated probability that a photo was taken within a kilometre of its most similar landmark."""
+        coefficients = np.array(self._section.coefficients)
+        return float(expit(coefficients @ np.array(match.evidence) + self._section.intercept))
+
+    def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
+        return self.features(photos)
+
+    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces, PlaceGuess | None]:
+        features_nc = output[None]
+        with torch.inference_mode():
+            logits = head_of(self.network)(torch.from_numpy(features_nc).to(self.device)).cpu().numpy()
+        match = self.index.match(self.index.embed(features_nc)[0])
+        country = probabilities(logits, self.card.calibration.temperature)[0]
+        landmark = guess(match, self.landmark_probability(match))
+        probability = mixed_countries(country, self.labels, landmark)
+        places = with_point(self._places.weighted(country), landmark, SAME_PLACE_KM)
+        return probability, places, landmark if landmark.probability >= self._section.named_at else None
+
+
+def guess(match: Match, probability: float) -> PlaceGuess:
+    """Return the landmark of a match as a place with a probability."""
+    one = match.landmark
+    return PlaceGuess(one.name, one.country, one.lat_deg, one.lon_deg, probability)
+
+
+def mixed_countries(
+    country_probability: NDArray[np.float64], labels: Sequence[str], landmark: PlaceGuess
+) -> NDArray[np.float64]:
+    """Mix country probabilities, shape `(n_labels,)`, with those of a landmark, whose country is certain.
+
+    The classifier's probabilities share what the landmark leaves.
+    """
+    mixed = country_probability * (1 - landmark.probability)
+    mixed[list(labels).index(landmark.country)] += landmark.probability
+    return mixed
+
+
+def _section(folder: Path, card: ModelCard) -> Landmarks:
+    if card.landmarks is None:
+        raise ModelError(str(folder / CARD), Message("lacks the section `landmarks`"), RESTORE)
+    return card.landmarks
+
+
+def _index_file(folder: Path, card: ModelCard) -> HashedFile:
+    return HashedFile(folder / INDEX, _section(folder, card).index_sha256, RESTORE)

@@ -1,0 +1,201 @@
+"""Landmark index: one small vector for each photo of a known landmark, searched exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from triovision.errors import Message, ModelError, faults
+from triovision.geo import distance_km, is_country
+from triovision.inference.card import RESTORE
+
+Vectors = NDArray[np.float32]
+
+INDEX: Final = "landmarks.safetensors"
+
+#: Landmarks nearer than this are one place to a reader; a position within it counts as right.
+SAME_PLACE_KM: Final = 1.0
+#: Number of the next most similar landmarks whose mean similarity a match is compared with.
+_CROWD: Final = 10
+_INT8: Final = 127
+
+
+class Landmark(BaseModel):
+    """A landmark of an index.
+
+    Attributes:
+        name: Name for people, such as "Sagrada Família, Barcelona".
+        country: ISO 3166-1 alpha-2 code.
+        lat_deg: Latitude in degrees WGS 84.
+        lon_deg: Longitude in degrees WGS 84.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    country: str
+    lat_deg: float = Field(ge=-90, le=90)
+    lon_deg: float = Field(ge=-180, le=180)
+
+    @field_validator("country")
+    @classmethod
+    def _is_country(cls, country: str) -> str:
+        if not is_country(country):
+            raise ValueError(f"{country!r} is no ISO 3166-1 alpha-2 code")
+        return country
+
+
+_LANDMARKS: Final = TypeAdapter(tuple[Landmark, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The most similar landmark to a photo.
+
+    Attributes:
+        landmark: The landmark.
+        similarity: Cosine similarity to its most similar photo.
+        margin: Similarity less that of the most similar landmark more than a kilometre away.
+        lead: Similarity less the mean of those of the ten most similar ones more than a kilometre away.
+    """
+
+    landmark: Landmark
+    similarity: float
+    margin: float
+    lead: float
+
+    @property
+    def evidence(self) -> tuple[float, float, float]:
+        """Inputs of the landmark's probability: similarity, margin and lead."""
+        return self.similarity, self.margin, self.lead
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkIndex:
+    """Vectors of photos, the landmark that each photo shows, and the projection from features to vectors.
+
+    Attributes:
+        projection: Matrix from image features to vectors, shape `(n_features, d)`.
+        vectors: Unit vectors, shape `(n, d)`.
+        landmark_of: Index of the landmark of each vector, ascending, shape `(n,)`.
+        landmarks: The landmarks; each has a vector.
+    """
+
+    projection: Vectors
+    vectors: Vectors
+    landmark_of: NDArray[np.int32]
+    landmarks: tuple[Landmark, ...]
+
+    def embed(self, features_nc: Vectors) -> Vectors:
+        """Project image features `(n, n_features)` to unit vectors `(n, d)`."""
+        return unit_rows(features_nc @ self.projection)
+
+    def match(self, vector: Vectors) -> Match:
+        """Find the most similar landmark to a unit vector, shape `(d,)`."""
+        return self.matches(vector[None])[0]
+
+    def matches(self, vectors: Vectors) -> list[Match]:
+        """Find the most similar landmark to each unit vector, shape `(m, d)`."""
+        similarity = np.maximum.reduceat(vectors @ self.vectors.T, self._starts, axis=1)
+        return [self._match(row) for row in similarity]
+
+    def with_photos(self, vectors: Vectors, landmarks: Sequence[Landmark]) -> LandmarkIndex:
+        """Return an index with more photos.
+
+        Args:
+            vectors: Unit vectors, shape `(m, d)`.
+            landmarks: Landmark of each vector.
+        """
+        old = [self.landmarks[i] for i in self.landmark_of.tolist()]
+        return build_index(self.projection, np.concatenate([self.vectors, vectors]), [*old, *landmarks])
+
+    def to_bytes(self) -> bytes:
+        """Serialise as safetensors: the projection in half precision, vectors as int8."""
+        largest = np.abs(self.vectors).max(axis=1, keepdims=True)
+        tensors = {
+            "projection": self.projection.astype(np.float16),
+            "vectors": np.rint(self.vectors / largest * _INT8).astype(np.int8),
+            "landmark_of": self.landmark_of,
+        }
+        rows = [landmark.model_dump() for landmark in self.landmarks]
+        return save(tensors, {"landmarks": json.dumps(rows, ensure_ascii=False)})
+
+    @cached_property
+    def _starts(self) -> NDArray[np.intp]:
+        return np.searchsorted(self.landmark_of, np.arange(len(self.landmarks)))
+
+    @cached_property
+    def _positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        lat_deg, lon_deg = zip(*((one.lat_deg, one.lon_deg) for one in self.landmarks), strict=True)
+        return np.array(lat_deg, np.float64), np.array(lon_deg, np.float64)
+
+    def _match(self, similarity: Vectors) -> Match:
+        first, best = int(similarity.argmax()), float(similarity.max())
+        landmark = self.landmarks[first]
+        away = distance_km(landmark.lat_deg, landmark.lon_deg, *self._positions) > SAME_PLACE_KM
+        # An index of one landmark has nothing to compare with.
+        others = np.sort(similarity[away])[::-1][:_CROWD] if away.any() else np.zeros(1)
+        return Match(landmark, best, best - float(others[0]), best - float(others.mean()))
+
+
+def build_index(projection: Vectors, vectors: Vectors, landmarks: Sequence[Landmark]) -> LandmarkIndex:
+    """Build an index.
+
+    Args:
+        projection: Matrix from features to vectors, shape `(n_features, d)`.
+        vectors: Unit vectors of photos, shape `(n, d)`, n at least 1.
+        landmarks: Landmark of each photo, `n` of them.
+    """
+    distinct = sorted(set(landmarks), key=lambda one: (one.name, one.country, one.lat_deg, one.lon_deg))
+    number = {landmark: i for i, landmark in enumerate(distinct)}
+    landmark_of = np.array([number[landmark] for landmark in landmarks], np.int32)
+    order = np.argsort(landmark_of, kind="stable")
+    return LandmarkIndex(projection, vectors[order], landmark_of[order], tuple(distinct))
+
+
+def read_index(content: bytes, name: str) -> LandmarkIndex:
+    """Read a serialised index.
+
+    Args:
+        content: Bytes of `LandmarkIndex.to_bytes`.
+        name: Name of the file, for the error.
+
+    Raises:
+        ModelError: If the bytes are no index.
+    """
+    try:
+        tensors = load(content)
+        projection, vectors, landmark_of = (tensors[key] for key in ("projection", "vectors", "landmark_of"))
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        landmarks = _LANDMARKS.validate_json(header["__metadata__"]["landmarks"])
+    except ValidationError as exc:
+        raise ModelError(name, Message("is no landmark index ({faults})", faults=faults(exc)), RESTORE) from exc
+    except (SafetensorError, KeyError, TypeError, ValueError) as exc:
+        raise ModelError(name, Message("is no landmark index ({faults})", faults=str(exc)), RESTORE) from exc
+    whole = (
+        projection.ndim == vectors.ndim == 2
+        and projection.shape[1] == vectors.shape[1]
+        and landmark_of.shape == (len(vectors),)
+        and np.array_equal(np.unique(landmark_of), np.arange(len(landmarks)))
+        and bool((np.diff(landmark_of) >= 0).all())
+        and np.isfinite(projection).all()
+    )
+    if not whole:
+        reason = Message("is no landmark index ({faults})", faults="its tensors do not fit each other")
+        raise ModelError(name, reason, RESTORE)
+    return LandmarkIndex(projection.astype(np.float32), unit_rows(vectors.astype(np.float32)), landmark_of, landmarks)
+
+
+def unit_rows(vectors: Vectors) -> Vectors:
+    """Scale rows, shape `(n, d)`, to length 1; a row of zeros stays."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, np.finfo(np.float32).tiny), np.float32)

@@ -1,0 +1,1 @@
+"""Country classifiers and landmark indexes on frozen backbones, fitted and measured across sources."""

@@ -1,0 +1,201 @@
+"""Training, measurement and export of a model on frozen backbones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from triovision.files import atomic_write
+from triovision.inference.card import Calibration, Landmarks, ModelCard, Provenance
+from triovision.inference.landmarks import INDEX, LandmarkIndex
+from triovision.train.data.manifest import Manifest
+from triovision.train.evaluation.predict import ManifestPredictions, evaluation_metrics
+from triovision.train.export.card import Description, knows, write_model
+from triovision.train.frozen.calibrate import (
+    NAMED_AT,
+    LandmarkLogit,
+    calibrated,
+    fit_head_temperature,
+    fit_landmark_logit,
+    match_correct,
+    thresholds,
+    uncalibrated_predictions,
+)
+from triovision.train.frozen.cross_fit import (
+    FrozenData,
+    OutOfSource,
+    choose_penalty,
+    cross_fit,
+    fit_country_head,
+    fit_index,
+    frozen_data,
+)
+from triovision.train.frozen.head import Features, LinearHead
+from triovision.train.recipes.frozen_recipe import FrozenRecipe
+
+Metrics = dict[str, float | None]
+#: Name of the measurements in the card.
+OUT_OF_SOURCE = "new_sources (other folds' models)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrozenModel:
+    """A fitted model with its calibration and its measurements.
+
+    Attributes:
+        data: Photos that it was fitted on.
+        head: Country classifier.
+        penalty: Its penalty.
+        index: Landmark index.
+        logit: Probability of a landmark.
+        calibration: Calibration.
+        predictions: Calibrated predictions of the photos by models of the other folds.
+        metrics: Measurements of these predictions.
+    """
+
+    data: FrozenData
+    head: LinearHead
+    penalty: float
+    index: LandmarkIndex
+    logit: LandmarkLogit
+    calibration: Calibration
+    predictions: ManifestPredictions
+    metrics: Metrics
+
+
+def fit_frozen_model(
+    recipe: FrozenRecipe,
+    manifest: Manifest,
+    features: Features,
+    echo: Callable[[str], object],
+    on_photo: Callable[[], object],
+) -> FrozenModel:
+    """Fit a model on all folds, and calibrate and measure it by models that were fitted without a photo's source.
+
+    A photo of a fold is predicted by a model that was fitted on the other folds, with penalty, temperature and landmark
+    probability from these too. Its thresholds and radius factors come from the predictions for the photos of the other
+    folds.
+
+    Args:
+        recipe: The recipe.
+        manifest: Photos in a fold, see `fold_rows`.
+        features: Their features, shape `(n, n_features)`.
+        echo: Called with lines of progress.
+        on_photo: Called once for each predicted photo.
+
+    Raises:
+        ManifestError: If no photo shows a landmark.
+    """
+    data = frozen_data(recipe, manifest, features)
+    outputs = cross_fit(data, echo)
+    everything = np.arange(len(data.fold))
+    draft = uncalibrated_predictions(data, outputs, on_photo)
+    found = thresholds(data, draft)
+    sources = manifest.table["source"].nunique()
+    predictions = list(draft)
+    for fold in data.folds:
+        others = np.flatnonzero(data.fold != fold)
+        calibration = found.fit(others, 1.0, recipe.accuracy, "")
+        for row in np.flatnonzero(data.fold == fold).tolist():
+            predictions[row] = calibrated(draft[row], calibration)
+    measured = ManifestPredictions(tuple(predictions), manifest.table, ())
+    penalty = choose_penalty(data, data.folds)
+    temperature = fit_head_temperature(data, outputs, everything)
+    fitted_on = (
+        f"{len(everything)} photos of {sources} sources, each predicted by a model that saw no photo of its source"
+    )
+    return FrozenModel(
+        data=data,
+        head=fit_country_head(data, everything, penalty),
+        penalty=penalty,
+        index=fit_index(data, everything),
+        logit=fit_landmark_logit(data, outputs, everything),
+        calibration=found.fit(everything, temperature, recipe.accuracy, fitted_on),
+        predictions=measured,
+        metrics=evaluation_metrics(measured, data.labels) | landmark_metrics(data, outputs, measured),
+    )
+
+
+def landmark_metrics(data: FrozenData, outputs: OutOfSource, measured: ManifestPredictions) -> Metrics:
+    """Measure the landmarks: of the photos whose landmark another source shows, and of all that are named.
+
+    A named landmark is right when the photo was taken within a kilometre of it.
+    """
+    correct, known_position = match_correct(data, outputs)
+    named = np.array([one.landmark is not None for one in measured.predictions])
+    of_known, judged = outputs.in_index, named & known_position
+    return {
+        "landmarks_known": float(of_known.sum()),
+        "landmarks_known_within_1_km": _mean(correct[of_known]),
+        "landmarks_known_named": _mean(named[of_known]),
+        "landmarks_known_named_right": _mean(correct[of_known & named]),
+        "landmarks_named": float(named.sum()),
+        "landmarks_named_right": _mean(correct[judged]),
+    }
+
+
+def export_frozen_model(
+    model: FrozenModel, network: nn.Module, description: Description, model_id: str, models: Path, command: str
+) -> Path:
+    """Write the model folder: weights, landmark index, and the card last.
+
+    Args:
+        model: The model.
+        network: Network of the recipe with the frozen weights; its last layer is replaced.
+        description: Texts of the card.
+        model_id: `<architecture>.<what it was trained on>`.
+        models: Parent of the folder.
+        command: The command line, for the card.
+    """
+    head = nn.Linear(model.data.features.shape[1], len(model.data.labels))
+    head.weight.data, head.bias.data = torch.from_numpy(model.head.weight), torch.from_numpy(model.head.bias)
+    _replace_head(network, head)
+    content = model.index.to_bytes()
+    atomic_write(models / model_id / INDEX, content)
+    recipe, manifest = model.data.recipe, model.data.manifest
+    card = ModelCard(
+        id=model_id,
+        summary=description.summary,
+        engine="country_and_landmarks",
+        architecture=recipe.architecture,
+        preprocessing=recipe.preprocessing,
+        labels=model.data.labels,
+        calibration=model.calibration,
+        landmarks=Landmarks(
+            index_sha256=hashlib.sha256(content).hexdigest(),
+            photos=len(model.index.vectors),
+            landmarks=len(model.index.landmarks),
+            coefficients=model.logit.coefficients,
+            intercept=model.logit.intercept,
+            named_at=NAMED_AT,
+        ),
+        weights_sha256="0" * 64,  # replaced by `write_model`
+        provenance=Provenance(
+            recipe=recipe.model_dump(mode="json") | {"penalty": model.penalty},
+            manifest_sha256=manifest.sha256,
+            photos=len(manifest),
+            command=command,
+            data=description.data,
+        ),
+        metrics={OUT_OF_SOURCE: model.metrics},
+        knows=knows(model.data.labels, manifest),
+        limits=description.limits,
+        licence=description.licence,
+    )
+    return write_model(network, models, card)
+
+
+def _replace_head(network: nn.Module, head: nn.Linear) -> None:
+    old = cast(Any, network).get_classifier()
+    old.weight.data, old.bias.data = head.weight.data, head.bias.data
+
+
+def _mean(values: np.ndarray[Any, np.dtype[np.bool_]]) -> float | None:
+    return float(values.mean()) if len(values) else None
