@@ -116,6 +116,20 @@ def test_evaluate_counts_and_lists_what_it_cannot_read(run: Run, photo_folder: P
     assert [entry["file"] for entry in found["unreadable"]] == ["note.jpg", "gone.jpg"]
 
 
+def test_evaluate_tells_known_surroundings_from_new_ones(run: Run, photo_folder: Path) -> None:
+    manifest = write_manifest(photo_folder, ["0.jpg,FR,48.9,2.4,a", "1.jpg,FR,45.8,4.8,a", "2.jpg,FR,,,a"])
+    training = photo_folder / "training.csv"
+    # The evaluated photos themselves, and those marked `test`, are no training photos.
+    rows = ["0.jpg,FR,48.9,2.4,0", "x.jpg,FR,45.8,4.8,test", "y.jpg,FR,45.8,4.9,0", "z.jpg,FR,0,0,1"]
+    training.write_text("file,country,lat,lon,split_new_sources\n" + "\n".join(rows) + "\n")
+    found = json.loads(evaluate(run, manifest, "--training-manifest", str(training)).stdout)["metrics"]
+    assert found["trained_under_1_km_photos"] == 0
+    assert found["trained_1_to_25_km_photos"] == 1
+    assert found["trained_over_200_km_photos"] == 1
+    assert found["trained_1_to_25_km_median_km"] > 0
+    assert "trained_under_1_km_photos" not in json.loads(evaluate(run, manifest).stdout)["metrics"]
+
+
 def test_evaluate_takes_the_rows_that_are_asked_for(run: Run, photo_folder: Path) -> None:
     manifest = write_manifest(photo_folder, ["0.jpg,FR,,,a", "1.jpg,FR,,,b", "2.jpg,FR,,,b"])
     assert json.loads(evaluate(run, manifest, "--where", "part=b").stdout)["metrics"]["photos"] == 2

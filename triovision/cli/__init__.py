@@ -80,10 +80,21 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of the files; the manifest's by default.")
 @click.option("--model", "model_id", help="Model id; see `models`.")
 @WHERE
+@click.option(
+    "--training-manifest",
+    type=click.Path(path_type=Path),
+    help="Manifest of the model's training photos, for distances by the nearest training photo.",
+)
 @click.option("--format", "form", type=OUTPUT, default="table")
 @DEVICE
 def evaluate(
-    manifest: Path, root: Path | None, model_id: str | None, where: tuple[str, ...], form: str, device: str | None
+    manifest: Path,
+    root: Path | None,
+    model_id: str | None,
+    where: tuple[str, ...],
+    training_manifest: Path | None,
+    form: str,
+    device: str | None,
 ) -> None:
     """Measure a model on photos with known places.
 
@@ -91,11 +102,13 @@ def evaluate(
     """
     require("train")
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.evaluation.predict import evaluate as evaluate_model  # noqa: PLC0415
 
     _, photos = photos_where(manifest, root, where)
+    trained_on = None if training_manifest is None else read_manifest(training_manifest, columns=["lat", "lon"])
     with tqdm(total=len(photos), unit="photo", disable=None) as bar:
-        evaluation = evaluate_model(load_model(model_id, device), photos, bar.update)
+        evaluation = evaluate_model(load_model(model_id, device), photos, bar.update, trained_on)
     if form == "json":
         unreadable = [{"file": file, "reason": reason} for file, reason in evaluation.unreadable]
         click.echo(json.dumps({"model": evaluation.model, "metrics": evaluation.metrics, "unreadable": unreadable}))

@@ -41,6 +41,28 @@ class Scores(_Record):
     negative_log_likelihood: float | None
 
 
+class SourceScores(_Record):
+    """Accuracy by source, over the photos whose country has a label.
+
+    Attributes:
+        sources: Number of sources; a photo without a source is one of its own.
+        top1_by_source: Mean over the sources of the top-1 accuracy on each.
+        top1_low: Lower end of the 95 % interval of `Scores.top1` by resampling sources; None with fewer than two.
+        top1_high: Upper end of it.
+        top5_by_source: The same of the top-5 accuracy.
+        top5_low: The same.
+        top5_high: The same.
+    """
+
+    sources: Count
+    top1_by_source: Fraction | None
+    top1_low: Fraction | None
+    top1_high: Fraction | None
+    top5_by_source: Fraction | None
+    top5_low: Fraction | None
+    top5_high: Fraction | None
+
+
 class CountryScore(_Record):
     """Recall and precision of one country with a label.
 
@@ -146,6 +168,7 @@ class SplitMetrics(_Record):
 
     Attributes:
         scores: Accuracy over the whole split.
+        by_source: Accuracy by source; None if the manifest has no column `source`.
         countries: Each country with a label, by continent and then code.
         confusion: Cells that are not empty, by truth and then prediction.
         measured: Number of photos of the following metrics, on which calibration was not fitted.
@@ -159,6 +182,7 @@ class SplitMetrics(_Record):
     """
 
     scores: Scores
+    by_source: SourceScores | None = None
     countries: tuple[CountryScore, ...]
     confusion: tuple[ConfusionCell, ...]
     measured: Count

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from triovision.files import atomic_write
 from triovision.metrics.country import RunMetrics
 from triovision.reporting.page import render_page
-from triovision.train.evaluation.compare import cell_text, group_table, run_table, seed_groups, warnings
+from triovision.train.evaluation.compare import NO_BEST, cell_text, group_table, run_table, seed_groups, warnings
 from triovision.viz import DARK, LIGHT, Palette, comparison_figures
 
 PAGE = "comparison.html"
@@ -43,6 +43,7 @@ def write_comparison_page(runs: Mapping[str, RunMetrics], out: Path) -> Path:
         splits=splits,
         tables=tables,
         warnings=warnings(runs),
+        no_best=NO_BEST,
         drawn=set(light),
     )
     atomic_write(out / PAGE, page)

@@ -254,5 +254,9 @@ def test_baselines_and_run_stand_in_one_table(finished: Path, study: Path, comma
     assert result.exit_code == 0, result.output
     table, strength = result.output.split("logistic regression: C = ")
     assert float(strength.split(",")[0]) > 0
-    for name in ("most frequent country", "logistic regression", "run run"):
-        assert table.count(name) == 2
+    lines = table.splitlines()
+    for name in ("most frequent country", "photo metadata", "logistic regression", "run run"):
+        assert sum(line.startswith(name) for line in lines) == 2
+    assert "country of the source" not in table  # the manifest has no sources
+    for part in ("new_places", "known_places"):
+        assert sum(line.startswith(f"{part}: run run ") for line in lines) == 3

@@ -52,6 +52,15 @@ def test_the_terminal_has_columns() -> None:
     assert lines[3].split()[:3] == ["x.bcd†", "1,200", "36.3%"]
 
 
+def test_an_interval_over_sources_stands_in_brackets() -> None:
+    metrics = METRICS | {"country_top1_low": 0.301, "country_top1_high": 0.42}
+    found = BenchmarkResult("new_places", Evaluation("x.a", metrics, ()), 0, 12.34)
+    text = benchmark_tables([found], 100, markdown=True)
+    assert "| 36.3% (30.1\N{EN DASH}42.0) | 50.0% |" in text
+    assert "no value is marked as the best" in text
+    assert "no value is marked as the best" not in benchmark_tables(RESULTS, 100, markdown=True)
+
+
 def test_without_marks_nothing_is_explained_about_them() -> None:
     assert "†" not in benchmark_tables(RESULTS[:1], 100, markdown=True)
 

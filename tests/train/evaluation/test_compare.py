@@ -17,6 +17,7 @@ from triovision.metrics.country import (
     Reliability,
     RunMetrics,
     Scores,
+    SourceScores,
     SplitMetrics,
 )
 from triovision.train.evaluation import compare as comparison
@@ -65,6 +66,19 @@ def metrics(
         calibration="",
         splits={"new": split},
     )
+
+
+def test_intervals_are_shown_where_the_sources_are_known_and_nothing_is_the_best() -> None:
+    run = metrics(0.5)
+    by_source = SourceScores(
+        sources=7, top1_by_source=0.4, top1_low=0.3, top1_high=0.6, top5_by_source=1, top5_low=1, top5_high=1
+    )
+    split = run.splits["new"].model_copy(update={"by_source": by_source})
+    table = comparison.run_table({"a": run.model_copy(update={"splits": {"new": split}}), "b": metrics(0.7)})
+    assert table["new top-1 low"].tolist()[0] == 0.3
+    lines = [line.split() for line in comparison.table_text(table).splitlines()]
+    assert ["new", "top-1", "low", "30.0%", "\N{EN DASH}"] in lines
+    assert "new top-1 low" not in comparison.run_table({"b": metrics(0.7)})
 
 
 def write(folder: Path, **runs: RunMetrics) -> list[Path]:
@@ -132,12 +146,13 @@ def test_the_command_writes_one_table_three_ways(tmp_path: Path) -> None:
     ):
         assert line in lines
     assert "62.5%" in result.output  # the mean of the two seeds
+    assert comparison.NO_BEST in result.output
     with (tmp_path / "out" / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["new top-1"] for row in rows] == ["0.5", "0.75"]
     assert [row["training_s"] for row in rows] == ["3900.0", ""]
     page = (tmp_path / "out" / "comparison.html").read_text()
-    for piece in ("<th", "62.5%", 'id="difference_0"', 'id="curves_0"', "1 h 05 min"):
+    for piece in (comparison.NO_BEST, "<th", "62.5%", 'id="difference_0"', 'id="curves_0"', "1 h 05 min"):
         assert piece in page
 
 

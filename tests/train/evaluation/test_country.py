@@ -65,6 +65,17 @@ def test_another_manifest_will_do(finished: Path, colours: Path) -> None:
     assert "top1" not in only_unknown.stdout
 
 
+def test_sources_and_places_are_counted_where_the_manifest_has_them(finished: Path, colours: Path) -> None:
+    rows = ["file,country,place,source", "FR0.png,FR,a,x", "FR1.png,FR,b,x", "JP0.png,JP,c,y"]
+    (colours / "sources.csv").write_text("\n".join(rows) + "\n")
+    result = evaluated(finished, colours / "sources.csv")
+    assert result.exit_code == 0, result.output
+    lines = dict(line.split() for line in result.stdout.splitlines())
+    assert (lines["photos"], lines["places"], lines["sources"]) == ("3", "3", "2")
+    assert float(lines["top1_low"]) <= float(lines["top1"]) <= float(lines["top1_high"])
+    assert "top1_by_source" in lines
+
+
 @pytest.mark.parametrize(
     ("where", "words"), [("country", "COLUMN=VALUE"), ("country=XX", "No photo"), ("year=1", "lacks the column")]
 )

@@ -9,7 +9,13 @@ import pytest
 from triovision.geo import WeightedPlaces, distance_km, geo_score
 from triovision.guesses import CountryGuess, PlaceGuess
 from triovision.results import Prediction
-from triovision.train.evaluation.predict import country_metrics, distance_metrics
+from triovision.train.evaluation.predict import (
+    ManifestPredictions,
+    country_metrics,
+    distance_metrics,
+    evaluation_metrics,
+    right_answers,
+)
 
 LABELS = ("FR", "JP", "US")
 
@@ -92,3 +98,32 @@ def test_no_position_at_all_leaves_the_distances_open() -> None:
     assert metrics["median_km"] is None
     assert metrics["geo_score"] is None
     assert metrics["radius_90_holds"] is None
+
+
+def test_figures_by_source_stand_beside_those_by_photo() -> None:
+    predictions = (*[predict(0.8, 0.1, 0.1)] * 6, predict(0.1, 0.8, 0.1), predict(0.1, 0.8, 0.1))
+    table = pd.DataFrame(
+        {
+            "country": ["FR"] * 8,
+            "lat": np.nan,
+            "lon": np.nan,
+            "place": ["a", "a", "b", "b", "c", "c", "d", "d"],
+            "source": ["large"] * 6 + ["small"] * 2,
+        },
+        index=[3, 5, 6, 7, 8, 9, 11, 12],  # the rows of a larger manifest
+    )
+    metrics = evaluation_metrics(ManifestPredictions(predictions, table, ()), LABELS)
+    assert (metrics["sources"], metrics["places"]) == (2, 4)
+    assert metrics["country_top1"] == 6 / 8
+    assert metrics["country_top1_by_source"] == 1 / 2
+    assert (metrics["country_top1_low"], metrics["country_top1_high"]) == (0, 1)
+    assert metrics["country_top5_by_source"] == metrics["country_top5_low"] == 1
+    without = evaluation_metrics(ManifestPredictions(predictions, table[["country", "lat", "lon"]], ()), LABELS)
+    assert without.items() <= metrics.items()
+    assert not {"sources", "places", "country_top1_low"} & set(without)
+
+
+def test_the_right_answers_are_told_by_rank() -> None:
+    found = right_answers([predict(0.8, 0.1, 0.1)] * 3, ["FR", "JP", "NA"])
+    assert found["country_top1"].tolist() == [True, False, False]
+    assert found["country_top5"].tolist() == [True, True, False]

@@ -50,6 +50,16 @@ def test_scores_by_hand() -> None:
     assert found.negative_log_likelihood == pytest.approx(-math.log(0.8 * 0.3 * 0.5) / 3, rel=1e-5)
 
 
+def test_scores_by_source_leave_the_country_without_a_label_out() -> None:
+    # Right, wrong, right, and a photo without a label, whose source is not counted.
+    data = SplitLogits(FILES, TRUTH, LOGITS, TARGET, np.zeros(4, bool), np.array([0, 0, 1, 2]))
+    found = split_metrics(data, LABELS, {}, None).by_source
+    assert found is not None
+    assert (found.sources, found.top1_by_source) == (2, pytest.approx(3 / 4))
+    assert (found.top1_low, found.top1_high) == (0.5, 1)
+    assert split_metrics(answers([False] * 4), LABELS, {}, None).by_source is None
+
+
 def test_top5_looks_at_five_of_many_labels() -> None:
     ranks = np.tile(np.arange(7, 0, -1, dtype=np.float32), (7, 1))
     assert scores(ranks, np.arange(7)).top5 == pytest.approx(5 / 7)

@@ -37,6 +37,43 @@ def test_every_photo_is_held_out_once_and_no_place_is_divided(photos: Manifest, 
             cross_validation.fold_manifest(photos, tmp_path, "none", **changed)
 
 
+def with_sources(photos: Manifest) -> Manifest:
+    """Four sources of both countries, one of them marked `test`, and a single photo of Namibia."""
+    source = photos.table["place"].str.split("_").str[-1]
+    folds = source.map({"0": "0", "1": "1", "2": "1", "3": "test"})
+    table = photos.table.assign(source="source" + source, split_new_sources=folds)
+    return Manifest(table, photos.root, photos.sha256)
+
+
+def test_folds_by_source_divide_no_source_and_leave_the_test_photos_out(photos: Manifest, tmp_path: Path) -> None:
+    table = cross_validation.fold_manifest(with_sources(photos), tmp_path, "source", 3, seed=0).manifest.table
+    assert set(table["source"]) == {"source0", "source1", "source2"}
+    assert len(table) == 31
+    for n in (1, 2, 3):
+        held_out = table[table[f"split_fold_{n}"] == "val"]
+        assert held_out["source"].nunique() == 1
+    assert "test" not in set(table["split_new_sources"])
+
+
+def test_folds_of_a_column_are_taken_as_they_are(photos: Manifest, tmp_path: Path) -> None:
+    folded = cross_validation.column_folds(with_sources(photos), tmp_path, "split_new_sources")
+    table = folded.manifest.table
+    assert folded.columns == ("split_fold_1", "split_fold_2")
+    assert set(table[table["split_fold_1"] == "val"]["source"]) == {"source0"}
+    assert set(table[table["split_fold_2"] == "val"]["source"]) == {"source1", "source2"}
+    assert "source3" not in set(table["source"])
+    assert folded.without_training == ("NA",)
+
+
+@pytest.mark.parametrize("values", [["train", "val"], ["0", "2"], ["0", "0"], ["0", "1", ""]])
+def test_a_column_without_folds_is_refused(photos: Manifest, tmp_path: Path, values: list[str]) -> None:
+    column = [values[i % len(values)] for i in range(len(photos))]
+    changed = Manifest(photos.table.assign(fold=column), photos.root, photos.sha256)
+    with pytest.raises(ManifestError, match="`fold`"):
+        cross_validation.column_folds(changed, tmp_path / "out", "fold")
+    assert not (tmp_path / "out").exists()
+
+
 def test_more_folds_than_places_are_refused(photos: Manifest, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"cannot be divided into 20 folds|leaves nothing for"):
         cross_validation.fold_manifest(photos, tmp_path / "out", "place", 20, seed=0)

@@ -27,11 +27,16 @@ def baselines(
     run_folder: Path | None,
     rare: bool,
 ) -> None:
-    """Evaluate the most frequent country and a logistic regression on initial features, on every split."""
+    """Evaluate baselines on every split.
+
+    They are the most frequent country, the most frequent country of the photo's own source (told the true countries: an
+    upper bound), a random forest on size, aspect ratio and file size, and a logistic regression on initial features.
+    """
     from triovision.train.data.splits import split  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415
     from triovision.train.evaluation import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.calibration import held_out  # noqa: PLC0415
+    from triovision.train.evaluation.intervals import sources_of  # noqa: PLC0415
     from triovision.train.models.build import build_country_network  # noqa: PLC0415
     from triovision.train.models.init_weights import init_backbone  # noqa: PLC0415
     from triovision.train.models.linear_probe import pooled_features  # noqa: PLC0415
@@ -45,15 +50,23 @@ def baselines(
     features = {name: pooled_features(network, part, recipe, workers) for name, part in parts.items()}
     strength = b.choose_strength(splits.training, splits.labels, features["training"], recipe.seed)
     scores = b.baseline_scores(splits, features, strength)
-    if run_folder is not None:
-        out = held_out(read_country_run(run_folder), photos, workers)
+    run = None if run_folder is None else read_country_run(run_folder)
+    if run is not None:
+        out = held_out(run, photos, workers)
         scores += [
-            b.score(f"run {run_folder.name}", name, out.logits[out.split == name], out.target[out.split == name])
-            for name in splits.validation
+            b.score(
+                f"run {run.folder.name}",
+                name,
+                out.logits[out.split == name],
+                out.target[out.split == name],
+                sources_of(part.table),
+            )
+            for name, part in splits.validation.items()
+            if len(part)
         ]
-    click.echo(f"{'':24} {'split':14} {'photos':>6} {'top-1':>6} {'top-5':>6} {'macro recall':>12}")
-    for s in sorted((s for s in scores if s.photos), key=lambda s: s.split):
-        click.echo(f"{s.name:24} {s.split:14} {s.photos:6} {s.top1:6.1%} {s.top5:6.1%} {s.macro_recall:12.1%}")
+    click.echo(b.scores_text(scores))
+    if run is not None and run.labels == splits.labels:  # otherwise their accuracies are of different photos
+        click.echo(b.differences_text(scores, f"run {run.folder.name}", splits))
     click.echo(f"logistic regression: C = {strength:g}, chosen on held-out training places")
     if rare:
         click.echo("min_photos  labels  top-1 on held-out places  mean recall of the rarest labels")

@@ -47,6 +47,7 @@ def compare(run_folders: tuple[Path, ...], out: Path) -> None:
     click.echo(c.table_text(table))
     if len(groups) < len(runs):
         click.echo(f"\n{c.table_text(c.group_table(table, groups))}")
+    click.echo(f"\n{c.NO_BEST}")
     for warning in c.warnings(runs):
         click.echo(f"Take care: {warning}", err=True)
     c.write_comparison(table, out)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from triovision.train.recipes.reader import RecipeReader
     from triovision.train.tuning.study import StudyPlan
 
-_GROUPS = {"place": "place", "none": "photo"}
+_GROUPS = {"place": "place", "source": "source", "none": "photo"}
 
 
 @click.command()
@@ -40,21 +40,28 @@ _GROUPS = {"place": "place", "none": "photo"}
 @click.option("--folds", default=5, type=click.IntRange(min=2), help="Number of folds.")
 @click.option(
     "--group",
-    type=click.Choice(["place", "none"]),
+    type=click.Choice(["place", "source", "none"]),
     default="place",
-    help="place: keep the photos of a place in one fold.",
+    help="Keep the photos of each place, or of each source, in one fold.",
+)
+@click.option(
+    "--fold-column",
+    metavar="COLUMN",
+    help="Column that holds the folds (0, 1, 2 ...; `test`: left out), in place of --folds and --group.",
 )
 @loading_options
 def cv(
     inputs: RecipeInputs,
     out: Path,
     folds: int,
-    group: Literal["place", "none"],
+    group: Literal["place", "source", "none"],
+    fold_column: str | None,
     **loading: Any,  # noqa: ANN401 - the other options, as `LoadOptions` takes them
 ) -> None:
     """Cross-validate RECIPE: one run per fold, mean and standard deviation of every metric.
 
-    All photos of the manifest are used. Stop it at any time; the same command continues.
+    All photos of the manifest are used, but for those marked `test` in `split_new_sources`. Stop it at any time; the
+    same command continues.
     """
     from triovision.reporting.cross_validation import write_cross_validation_page  # noqa: PLC0415
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
@@ -63,11 +70,18 @@ def cv(
     from triovision.train.tuning import cross_validation as c  # noqa: PLC0415 - `--help` must not wait for torch
 
     recipe = read_recipe(inputs.recipe_name, inputs.overrides)
+    column = fold_column or (group if group != "none" else "place")
+    photos = read_manifest(inputs.manifest, inputs.root, ["place", column])
     with resumable():
-        folded = c.fold_manifest(read_manifest(inputs.manifest, inputs.root, ["place"]), out, group, folds, recipe.seed)
+        if fold_column is None:
+            folded = c.fold_manifest(photos, out, group, folds, recipe.seed)
+        else:
+            folded = c.column_folds(photos, out, fold_column)
         if folded.always_in_training:
             listed = ", ".join(folded.always_in_training)
             click.echo(f"in the training photos of every fold, having one {_GROUPS[group]}: {listed}")
+        if folded.without_training:
+            click.echo(f"without training photos in one of the folds: {', '.join(folded.without_training)}")
         runs = c.cross_validate(recipe, folded, out, inputs.weights, LoadOptions(**loading), click.echo)
     table = c.spread_table(runs)
     click.echo(c.spread_text(table))
@@ -223,8 +237,12 @@ def evaluate(
         click.echo(evaluation.metrics.model_dump_json())
         return
     scores = evaluation.metrics.scores
-    for name, count in (("photos", scores.photos), ("without_label", scores.without_label)):
+    counts = {"photos": scores.photos, "without_label": scores.without_label}
+    if "place" in photos.table:
+        counts["places"] = photos.table["place"].nunique()
+    for name, count in counts.items():
         click.echo(f"{name:32} {count}")
-    for name, value in scalar_metrics(evaluation.metrics).items():
+    by_source = evaluation.metrics.by_source
+    for name, value in (scalar_metrics(evaluation.metrics) | (by_source.model_dump() if by_source else {})).items():
         if value is not None:
             click.echo(f"{name:32} {value:.4g}")

@@ -201,9 +201,9 @@ def build_feature_loaders(
     }
     augmentation = {"augmentation": _json(recipe.augmentation.model_dump()), "side": str(options.side(recipe))}
     workers = options.workers
-    training = cache_features(
-        cache, frozen, photos.training, key | augmentation | {"split": "training"}, workers, options.augmented_copies
-    )
+    # Caches are indexed by row, and a cache of an earlier version may hold rows that are left out now.
+    training_key = key | augmentation | {"split": f"training, {len(splits.training)} photos"}
+    training = cache_features(cache, frozen, photos.training, training_key, workers, options.augmented_copies)
     names = [name for name, part in splits.validation.items() if len(part)]
     validation = [
         cache_features(cache, frozen, part, key | {"split": name}, workers)

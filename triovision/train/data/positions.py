@@ -13,7 +13,7 @@ from triovision.geo.city_metadata import city_metadata, nearest_city
 from triovision.inference.standardisation import Floats, Standardisation, fit_standardisation
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.manifest import Manifest
-from triovision.train.data.splits import marked_rows
+from triovision.train.data.splits import marked_rows, without_test
 from triovision.train.recipes.position_recipe import PositionRecipe
 
 log = logging.getLogger(__name__)
@@ -108,14 +108,14 @@ def build_position_data(manifest: Manifest, recipe: PositionRecipe) -> PositionD
     """Look up the nearest cities and fit the standardisations.
 
     Args:
-        manifest: Photos with the validation columns of the recipe.
+        manifest: Photos with the validation columns of the recipe; those marked `test` are left out.
         recipe: Position recipe.
 
     Raises:
         ManifestError: If no photo has a position.
         RecipeError: If there are fewer than two training photos, or no held-out photo.
     """
-    photos = located(manifest)
+    photos = located(without_test(manifest))
     in_training, held_out = marked_rows(photos.manifest, recipe.data.validation_splits)
     training = np.flatnonzero(in_training)
     validation = {name: np.flatnonzero(rows) for name, rows in held_out.items() if rows.any()}

@@ -23,6 +23,9 @@ from triovision.train.recipes.sections import CountryDataSection
 
 By = Literal["place", "source", "random"]
 
+#: Column of a manifest whose value `test` keeps a photo out of all training, tuning, validation and calibration.
+TEST_COLUMN = "split_new_sources"
+
 #: Largest number of folds that fractions are approximated with, unless a fraction needs more.
 _MAX_FOLDS = 10
 
@@ -41,6 +44,18 @@ class Parts:
     part: NDArray[np.str_]
     kept_in_train: tuple[str, ...]
     without_training: tuple[str, ...]
+
+
+def without_test(manifest: Manifest) -> Manifest:
+    """Leave out the photos marked `test` in `TEST_COLUMN`; a manifest without that column stays as it is."""
+    return manifest.where(pd.Series(~rows_marked_test(manifest.table)))
+
+
+def rows_marked_test(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Mask of the photos marked `test` in `TEST_COLUMN`, shape `(n,)`."""
+    if TEST_COLUMN not in table:
+        return np.zeros(len(table), dtype=np.bool_)
+    return np.asarray(table[TEST_COLUMN] == "test", dtype=np.bool_)
 
 
 def whole_groups(table: pd.DataFrame, by: By, duplicates: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -206,8 +221,10 @@ def split(manifest: Manifest, data: CountryDataSection) -> Splits:
     """Select the photos of a run: training photos are `train` in every column, others belong to the first `val` column.
 
     A photo of a held-out place is therefore never among the new photos of known places. The held-out countries
-    depend only on the country code, so that they are the same in every run.
+    depend only on the country code, so that they are the same in every run. Photos marked `test` are in no part, see
+    `without_test`.
     """
+    manifest = without_test(manifest)
     in_training, held_out = marked_rows(manifest, data.validation_splits)
     validation = {name: manifest.where(rows) for name, rows in held_out.items()}
     labels = choose_labels(manifest.where(in_training), data.min_photos)
@@ -218,13 +235,13 @@ def split(manifest: Manifest, data: CountryDataSection) -> Splits:
 
 
 def marked_rows(manifest: Manifest, columns: Sequence[str]) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.bool_]]]:
-    """Masks of the training photos, and of the held-out photos by split.
+    """Masks of the training photos, and of the held-out photos by split; photos marked `test` are in none.
 
     Args:
         manifest: All photos.
         columns: Columns of the splits, in order; see `split`.
     """
-    free = training = np.ones(len(manifest), dtype=np.bool_)
+    free = training = ~rows_marked_test(manifest.table)
     validation = {}
     for column in columns:
         marks = manifest.table[column]

@@ -206,6 +206,10 @@ def _cells(result: BenchmarkResult) -> list[str]:
     metrics = [(result.evaluation.metrics[name], form) for _, name, form in _COLUMNS]
     mark = "" if result.training_photos == 0 else _MARK
     cells = [_UNKNOWN if value is None else form.format(value) for value, form in metrics]
+    for i, (_, name, _) in enumerate(_COLUMNS):
+        low, high = (result.evaluation.metrics.get(f"{name}_{end}") for end in ("low", "high"))
+        if low is not None and high is not None:
+            cells[i] += f" ({100 * low:.1f}\N{EN DASH}{100 * high:.1f})"
     return [f"{result.evaluation.model}{mark}", *cells, f"{result.photo_ms:,.1f}"]
 
 
@@ -218,6 +222,11 @@ def _notes(results: Sequence[BenchmarkResult], timed: int) -> list[str]:
         "ECE: expected calibration error of the most probable country, 15 bins. "
         f"ms: median time from the pixels of a photo to its prediction, {timed} photos one at a time."
     ]
+    if any(result.evaluation.metrics.get("country_top1_low") is not None for result in results):
+        notes.append(
+            "In brackets: 95% intervals from resampling whole sources. Differences smaller than these cannot be told "
+            "apart, so no value is marked as the best."
+        )
     if seen := [result for result in results if result.training_photos]:
         listed = "; ".join(f"{r.evaluation.model}, {_title(r.split)}: {r.training_photos}" for r in seen)
         notes.append(f"{_MARK} Too good: trained on some of these photos ({listed}).")

@@ -11,11 +11,17 @@ import pandas as pd
 
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
-from triovision.metrics.country import RunMetrics, read_metrics
+from triovision.metrics.country import RunMetrics, SplitMetrics, read_metrics
 
 TABLE = "comparison.csv"
 
 _PERCENTAGES = ("top-1", "top-5", "macro recall", "ECE")
+_BOUNDS = ("top-1 low", "top-1 high")
+#: Caption of the tables. Which run is better needs both answers to each photo, which `metrics.json` does not hold.
+NO_BEST = (
+    "No value is marked as the best: differences smaller than the 95% intervals cannot be told apart. The intervals, "
+    "in the columns low and high where the manifest has sources, are from resampling whole sources."
+)
 
 
 def read_runs(folders: Sequence[Path]) -> dict[str, RunMetrics]:
@@ -79,6 +85,7 @@ def run_table(runs: Mapping[str, RunMetrics]) -> pd.DataFrame:
             row |= {
                 f"{split} photos": metrics.scores.photos,
                 f"{split} top-1": metrics.scores.top1,
+                **_bounds(split, metrics),
                 f"{split} top-5": metrics.scores.top5,
                 f"{split} macro recall": metrics.scores.macro_recall,
                 f"{split} ECE": metrics.after.expected_calibration_error if metrics.after else None,
@@ -127,6 +134,11 @@ def write_comparison(table: pd.DataFrame, out: Path) -> None:
     atomic_write(out / TABLE, table.to_csv(index=False))
 
 
+def _bounds(split: str, metrics: SplitMetrics) -> dict[str, float | None]:
+    by_source = metrics.by_source
+    return {f"{split} top-1 low": by_source.top1_low, f"{split} top-1 high": by_source.top1_high} if by_source else {}
+
+
 def _held_out(run: RunMetrics, split: str) -> int:
     scores = run.splits[split].scores
     return scores.photos + scores.without_label
@@ -136,7 +148,7 @@ def cell_text(column: str, value: Any) -> str:  # noqa: ANN401 - a cell of a tab
     """A cell of `run_table` or `group_table` as text, without control characters of untrusted names."""
     if pd.isna(value):
         return "\N{EN DASH}"
-    if column.removesuffix(" mean").removesuffix(" sd").endswith(_PERCENTAGES):
+    if column.removesuffix(" mean").removesuffix(" sd").endswith((*_PERCENTAGES, *_BOUNDS)):
         return f"{value:.1%}"
     if column == "training_s":
         return duration(value)

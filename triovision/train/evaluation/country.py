@@ -23,6 +23,7 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import Splits, split
 from triovision.train.engine.run_folder import CountryRun
 from triovision.train.evaluation.calibration import HeldOut, fit_calibration, fit_half, held_out
+from triovision.train.evaluation.intervals import sources_of
 from triovision.train.evaluation.learning_curves import best_epoch, overfitting, read_curves
 from triovision.train.evaluation.split_metrics import SplitLogits, scores, split_metrics
 from triovision.train.models.forward import network_outputs
@@ -68,6 +69,7 @@ def evaluate_run(run: CountryRun, manifest: Manifest, photos: Manifest, workers:
         logits=network_outputs(run.network, photos, run.recipe, workers),
         target=targets(photos, run.labels),
         fitted=np.zeros(len(photos), dtype=bool),
+        source=sources_of(photos.table),
     )
     overlap, training_photos = 0, Counter[str]()
     if manifest.sha256 == run.manifest_sha256:
@@ -123,7 +125,8 @@ def measure_run(run: CountryRun, manifest: Manifest, target_accuracy: float, wor
     speed = len(outputs.target) / (time.perf_counter() - start)
     splits = split(manifest, run.recipe.data)
     # The order of `held_out`.
-    table = pd.concat([part.table for part in splits.validation.values() if len(part)])
+    table = pd.concat([part.table for part in splits.validation.values() if len(part)], ignore_index=True)
+    sources = sources_of(table)
     half = fit_half(outputs.place)
     calibration, fitted_on = _calibration(outputs, half, target_accuracy)
     fitted = half if calibration is not None else np.zeros(len(half), dtype=bool)
@@ -132,7 +135,14 @@ def measure_run(run: CountryRun, manifest: Manifest, target_accuracy: float, wor
     metrics = {}
     for name in dict.fromkeys(outputs.split.tolist()):
         rows = outputs.split == name
-        part = SplitLogits(files[rows], truth[rows], outputs.logits[rows], outputs.target[rows], fitted[rows])
+        part = SplitLogits(
+            files[rows],
+            truth[rows],
+            outputs.logits[rows],
+            outputs.target[rows],
+            fitted[rows],
+            None if sources is None else sources[rows],
+        )
         metrics[name] = split_metrics(part, run.labels, training_photos, calibration)
     sample = _training_sample(splits, run, len(outputs.target))
     training = scores(network_outputs(run.network, sample, run.recipe, workers), targets(sample, run.labels))

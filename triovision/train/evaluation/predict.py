@@ -15,11 +15,17 @@ from triovision.inference import GeoModel
 from triovision.inference.batch import predict_files
 from triovision.results import Prediction
 from triovision.train.data.manifest import Manifest
+from triovision.train.evaluation.intervals import source_metrics, sources_of
 from triovision.train.evaluation.metrics import (
     accuracy,
     distance_scores,
     expected_calibration_error,
     negative_log_likelihood,
+)
+from triovision.train.evaluation.training_distance import (
+    by_training_distance,
+    nearest_training_km,
+    training_photos,
 )
 
 
@@ -58,10 +64,30 @@ class ManifestPredictions:
         return replace(self, predictions=kept, table=self.table[rows])
 
 
-def evaluate(model: GeoModel, manifest: Manifest, on_photo: Callable[[], object] | None = None) -> Evaluation:
-    """Predict every photo of a manifest and compute the metrics; see `predict_manifest`."""
+def evaluate(
+    model: GeoModel,
+    manifest: Manifest,
+    on_photo: Callable[[], object] | None = None,
+    trained_on: Manifest | None = None,
+) -> Evaluation:
+    """Predict every photo of a manifest and compute the metrics.
+
+    Args:
+        model: Any model.
+        manifest: Photos with their countries, and positions where known.
+        on_photo: Called after each photo, for a progress bar.
+        trained_on: Manifest of the training photos; with it, the metrics of `by_training_distance` are added.
+
+    Raises:
+        ManifestError: If no photo can be read, or no training photo has a position.
+    """
+    training = None if trained_on is None else training_photos(model.card, trained_on, manifest)
     predictions = predict_manifest(model, manifest, on_photo)
-    return Evaluation(model.card.id, evaluation_metrics(predictions, model.card.labels), predictions.unreadable)
+    metrics, table = evaluation_metrics(predictions, model.card.labels), predictions.table
+    if training is not None:
+        nearest_km = nearest_training_km(table["lat"].to_numpy(), table["lon"].to_numpy(), training)
+        metrics |= by_training_distance(errors_km(predictions.predictions, table), nearest_km)
+    return Evaluation(model.card.id, metrics, predictions.unreadable)
 
 
 def predict_manifest(
@@ -98,16 +124,38 @@ def predict_manifest(
 def evaluation_metrics(predictions: ManifestPredictions, labels: Sequence[str]) -> dict[str, float | None]:
     """All metrics of `Evaluation`.
 
+    With a column `place` their number, and with a column `source` the metrics of `source_metrics` for top-1 and top-5:
+    their number, the means over the sources beside the means over the photos, and 95 % intervals. The mean of top-1
+    over the countries is `country_macro_recall`.
+
     Args:
         predictions: One or more predictions.
         labels: Countries of the model.
     """
+    table = predictions.table
+    right = right_answers(predictions.predictions, table["country"])
     return {
         "photos": float(len(predictions.predictions)),
         "unreadable": float(len(predictions.unreadable)),
-        **country_metrics(predictions.predictions, predictions.table["country"], labels),
-        **distance_metrics(predictions.predictions, predictions.table),
+        **({"places": float(table["place"].nunique())} if "place" in table else {}),
+        **country_metrics(predictions.predictions, table["country"], labels),
+        **source_metrics(right, sources_of(table)),
+        **distance_metrics(predictions.predictions, table),
     }
+
+
+def right_answers(predictions: Sequence[Prediction], truth: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Whether the true country of each photo is the most probable one, and among the five most probable ones.
+
+    Returns:
+        Masks of shape `(n,)` by the name of the metric, `country_top1` and `country_top5`.
+    """
+    rank_of_truth = [
+        next((rank for rank, guess in enumerate(prediction.countries) if guess.country == country), 5)
+        for prediction, country in zip(predictions, truth, strict=True)
+    ]
+    ranks = np.array(rank_of_truth, dtype=np.intp)
+    return {"country_top1": ranks < 1, "country_top5": ranks < 5}
 
 
 def country_metrics(
@@ -119,9 +167,8 @@ def country_metrics(
     """
     countries = np.asarray(truth)
     known = np.isin(countries, labels)
-    ranked = [[guess.country for guess in p.countries] for p in predictions]
-    first = np.array([codes[0] for codes in ranked])
-    in_top5 = np.array([country in codes[:5] for country, codes in zip(countries, ranked, strict=True)])
+    first = np.array([p.countries[0].country for p in predictions])
+    in_top5 = right_answers(predictions, truth)["country_top5"]
     metrics: dict[str, float | None] = {"photos_known_country": float(known.sum())}
     for suffix, chosen in (("", np.full(len(known), fill_value=True)), ("_known", known)):
         for name, value in accuracy(countries[chosen], first[chosen], in_top5[chosen]).items():
@@ -150,10 +197,8 @@ def distance_metrics(predictions: Sequence[Prediction], table: pd.DataFrame) -> 
     if not known.any():
         names = (*distance_scores(np.zeros(1)), "radius_holds", "radius_90_holds")
         return {"photos_with_position": 0.0} | dict.fromkeys(names)
-    place_lat = np.array([p.place.lat_deg for p in predictions])
-    place_lon = np.array([p.place.lon_deg for p in predictions])
     radius_km = np.array([[p.radius_km, p.radius_90_km] for p in predictions])[known]
-    error_km = np.asarray(distance_km(lat_deg, lon_deg, place_lat, place_lon))[known]
+    error_km = errors_km(predictions, table)[known]
     holds, holds_90 = (error_km[:, None] <= radius_km).mean(axis=0).tolist()
     return {
         "photos_with_position": float(known.sum()),
@@ -161,6 +206,13 @@ def distance_metrics(predictions: Sequence[Prediction], table: pd.DataFrame) -> 
         "radius_holds": holds,
         "radius_90_holds": holds_90,
     }
+
+
+def errors_km(predictions: Sequence[Prediction], table: pd.DataFrame) -> NDArray[np.float64]:
+    """Great-circle distance from the best place to the truth, shape `(n,)`; NaN without a position."""
+    place_lat = np.array([p.place.lat_deg for p in predictions])
+    place_lon = np.array([p.place.lon_deg for p in predictions])
+    return np.asarray(distance_km(table["lat"].to_numpy(), table["lon"].to_numpy(), place_lat, place_lon))
 
 
 def _of_truth(

@@ -22,9 +22,11 @@ from triovision.metrics.country import (
     Reliability,
     ReliabilityBin,
     Scores,
+    SourceScores,
     SplitMetrics,
 )
 from triovision.train.data.dataset import NO_LABEL
+from triovision.train.evaluation.intervals import source_metrics
 from triovision.train.evaluation.metrics import (
     ECE_BINS,
     accuracy,
@@ -49,6 +51,7 @@ class SplitLogits:
         logits: Shape `(n, n_labels)`.
         target: Index of the true label, `NO_LABEL` where there is none, shape `(n,)`.
         fitted: Mask of the photos that calibration was fitted on, shape `(n,)`.
+        source: Source of each photo, see `sources_of`, shape `(n,)`; None if unknown.
     """
 
     file: NDArray[np.str_]
@@ -56,6 +59,7 @@ class SplitLogits:
     logits: NDArray[np.float32]
     target: NDArray[np.int64]
     fitted: NDArray[np.bool_]
+    source: NDArray[np.intp] | None = None
 
 
 def split_metrics(
@@ -81,6 +85,7 @@ def split_metrics(
     photos = _photo_answers(data, answer, probability)
     return SplitMetrics(
         scores=scores(data.logits, data.target),
+        by_source=source_scores(data),
         countries=_country_scores(data.target, data.logits.argmax(axis=1), labels, training_photos),
         confusion=_confusion(data, answer, probability.max(axis=1)),
         measured=int(measured.sum()),
@@ -110,6 +115,16 @@ def scores(logits: NDArray[np.float32], target: NDArray[np.int64]) -> Scores:
         **accuracy(truth, logits.argmax(axis=1), in_top_k(logits, truth, 5)),
         negative_log_likelihood=float(-log_p[np.arange(len(truth)), truth].mean()) if len(truth) else None,
     )
+
+
+def source_scores(data: SplitLogits) -> SourceScores | None:
+    """Accuracy by source over the photos whose country has a label; None if the sources are unknown."""
+    if data.source is None:
+        return None
+    known = data.target != NO_LABEL
+    logits, truth = data.logits[known], data.target[known]
+    right = {"top1": logits.argmax(axis=1) == truth, "top5": in_top_k(logits, truth, 5)}
+    return SourceScores.model_validate(source_metrics(right, data.source[known]))
 
 
 def reliability(logits: NDArray[np.float32], target: NDArray[np.int64], temperature: float) -> Reliability:

@@ -16,11 +16,13 @@ from triovision.files import atomic_write
 from triovision.metrics.country import METRICS, RunMetrics, SplitMetrics, read_metrics
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
-from triovision.train.data.splits import divide_into_folds, whole_groups
+from triovision.train.data.splits import By, Parts, divide_into_folds, whole_groups, without_test
 from triovision.train.engine.run import train_country
 from triovision.train.engine.run_folder import read_country_run
 from triovision.train.evaluation.country import scalar_metrics, write_run_metrics
 from triovision.train.recipes.country_recipe import Recipe
+
+Group = Literal["place", "source", "none"]
 
 FOLDS = "folds.parquet"
 #: Metrics that are not fractions of one.
@@ -37,32 +39,63 @@ class FoldedManifest:
         manifest: The photos.
         columns: Names of the split columns.
         always_in_training: Countries that could not be divided; their photos are training photos in every fold.
+        without_training: Countries whose photos are all in one fold, so that they have no training photo there.
     """
 
     manifest: Manifest
     columns: tuple[str, ...]
     always_in_training: tuple[str, ...]
+    without_training: tuple[str, ...]
 
 
-def fold_manifest(
-    manifest: Manifest, folder: Path, group: Literal["place", "none"], folds: int, seed: int
-) -> FoldedManifest:
+def fold_manifest(manifest: Manifest, folder: Path, group: Group, folds: int, seed: int) -> FoldedManifest:
     """Divide photos into folds, stratified by country, and write them to `folds.parquet`.
 
     Args:
-        manifest: Photos; all of them are divided, whatever its split columns contain.
+        manifest: Photos; all but those of `without_test` are divided, whatever its split columns contain.
         folder: Folder of the file; a file of an earlier call is checked and kept.
-        group: `"place"` keeps the photos of a place in one fold.
+        group: `"place"` or `"source"` keeps the photos of each in one fold.
         folds: Number of folds, at least 2.
         seed: Seed of the division.
 
     Raises:
-        ManifestError: If the manifest has too few photos or places.
+        ManifestError: If the manifest has too few photos, places or sources.
         RecipeError: If the folder holds other folds.
     """
-    by: Literal["place", "random"] = "place" if group == "place" else "random"
+    manifest = without_test(manifest)
+    by: By = "random" if group == "none" else group
     groups = whole_groups(manifest.table, by, np.empty((0, 2), dtype=np.intp))
-    parts = divide_into_folds(manifest.table, groups, by, folds=folds, seed=seed)
+    return _written(manifest, folder, divide_into_folds(manifest.table, groups, by, folds=folds, seed=seed), folds)
+
+
+def column_folds(manifest: Manifest, folder: Path, column: str) -> FoldedManifest:
+    """Read the folds from a column of a manifest and write them to `folds.parquet`.
+
+    Args:
+        manifest: Photos. `column` holds their folds, from 0; `train` are training photos of every fold, and photos
+            marked `test` are left out, as are those of `without_test`.
+        folder: Folder of the file; a file of an earlier call is checked and kept.
+        column: Column of the folds, such as `split_new_sources`.
+
+    Raises:
+        ManifestError: If the column holds other values, fewer than two folds, or folds with a gap.
+        RecipeError: If the folder holds other folds.
+    """
+    manifest = without_test(manifest)
+    manifest = manifest.where(manifest.table[column] != "test")
+    part = manifest.table[column].to_numpy(dtype=str)
+    names = set(part.tolist()) - {"train"}
+    if len(names) < 2 or names != {str(fold) for fold in range(len(names))}:
+        found = ", ".join(sorted(names)[:5]) or "nothing"
+        raise ManifestError(f"`{column}`", f"holds {found}", "Give a column of folds 0, 1, 2 …, `train` and `test`")
+    countries = manifest.table["country"]
+    folds = pd.Series(part).groupby(countries.to_numpy()).unique()
+    single = tuple(str(country) for country, values in folds.items() if len(values) == 1 and values[0] != "train")
+    return _written(manifest, folder, Parts(part, (), single), len(names))
+
+
+def _written(manifest: Manifest, folder: Path, parts: Parts, folds: int) -> FoldedManifest:
+    """Write the folds as an ordinary manifest, so that `report` and `export` work on the run of each fold."""
     columns = tuple(f"split_fold_{fold + 1}" for fold in range(folds))
     held_out = {column: np.where(parts.part == str(fold), "val", "train") for fold, column in enumerate(columns)}
     if empty := [column for column, part in held_out.items() if not (part == "val").any()]:
@@ -71,14 +104,13 @@ def fold_manifest(
     table, path = manifest.table.assign(**held_out), folder / FOLDS
     if not path.exists():
         write_manifest(table, path)
-    # An ordinary manifest, so that `report`, `export` and the other commands work on the run of each fold.
     folded = read_manifest(path, manifest.root, ["place"])
     compared = ["file", "country", "place", *columns]
     if not set(compared) <= set(folded.table) or not folded.table[compared].astype(str).equals(
         table[compared].astype(str)
     ):
         raise RecipeError(str(path), "holds other folds or other photos", "Give another --out folder")
-    return FoldedManifest(folded, columns, parts.kept_in_train)
+    return FoldedManifest(folded, columns, parts.kept_in_train, parts.without_training)
 
 
 def cross_validate(
@@ -170,5 +202,8 @@ def _only_split(metrics: RunMetrics) -> SplitMetrics:
 
 
 def _fold_metrics(metrics: RunMetrics) -> dict[str, float | None]:
-    gaps = metrics.overfitting.gaps
-    return scalar_metrics(_only_split(metrics)) | {"overfitting_gap": gaps[0].gap if gaps else None}
+    gaps, by_source = metrics.overfitting.gaps, _only_split(metrics).by_source
+    means = (
+        {"top1_by_source": by_source.top1_by_source, "top5_by_source": by_source.top5_by_source} if by_source else {}
+    )
+    return scalar_metrics(_only_split(metrics)) | means | {"overfitting_gap": gaps[0].gap if gaps else None}
