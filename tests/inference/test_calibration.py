@@ -67,3 +67,43 @@ def test_a_radius_factor_makes_new_radii_hold_what_they_promise(share: float) ->
     error = radius * random.lognormal(0.7, 1.2, 4000)  # radii twice too small
     factor = fit_radius_factor(error[:2000], radius[:2000], share)
     assert np.mean(error[2000:] <= factor * radius[2000:]) == pytest.approx(share, abs=0.03)
+
+
+def test_a_weight_of_two_is_a_photo_twice() -> None:
+    random = np.random.default_rng(3)
+    logits, target = random.normal(size=(200, 4)), random.integers(0, 4, 200)
+    twice = random.integers(1, 3, 200)
+    weight, repeated = twice.astype(float), np.repeat(np.arange(200), twice)
+    assert fit_temperature(logits, target, weight) == pytest.approx(
+        fit_temperature(logits[repeated], target[repeated]), rel=1e-3
+    )
+    confidence, correct = random.random(200), random.random(200) < 0.6
+    assert fit_abstention_threshold(confidence, correct, 0.6, weight) == fit_abstention_threshold(
+        confidence[repeated], correct[repeated], 0.6
+    )
+    error, radius = random.lognormal(size=200), np.ones(200)
+    assert fit_radius_factor(error, radius, 0.9, weight) == fit_radius_factor(error[repeated], radius[repeated], 0.9)
+
+
+def test_a_conformal_set_covers_weighted_photos() -> None:
+    # Nine tenths of the weight are in the two photos of probability 0.8 and 0.4.
+    probability = np.array([[0.8, 0.2], [0.4, 0.6], [0.1, 0.9]])
+    weight = np.array([50.0, 40.0, 10.0])
+    truth = np.zeros(3, np.int64)
+    # A new photo weighs 100 / 3: of 133.3 in all, 90 hold 0.675.
+    assert fit_conformal_threshold(probability, truth, 0.67, weight) == pytest.approx(0.4)
+    assert fit_conformal_threshold(probability, truth, 0.68, weight) == pytest.approx(0.1)
+    assert fit_conformal_threshold(probability, truth, 0.76, weight) == 0
+
+
+def test_an_abstention_threshold_needs_enough_photos() -> None:
+    confidence = np.linspace(1, 0.5, 30)
+    correct = np.arange(30) < 10
+    assert fit_abstention_threshold(confidence, correct, 1.0) == pytest.approx(confidence[9])
+    assert fit_abstention_threshold(confidence, correct, 1.0, min_photos=11) == 1.0
+    assert fit_abstention_threshold(confidence, correct, 0.5, min_photos=20) == pytest.approx(confidence[19])
+
+
+def test_photos_of_equal_confidence_are_on_the_same_side() -> None:
+    confidence, correct = np.array([0.9, 0.5, 0.5]), np.array([True, True, False])
+    assert fit_abstention_threshold(confidence, correct, 0.9) == pytest.approx(0.9)

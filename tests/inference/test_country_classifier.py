@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from triovision.inference import CountryEngine, country_classifier
+from triovision.inference import CountryEngine, GeoModel, country_classifier
 from triovision.inference.calibration import probabilities
 from triovision.results import Photo
 
@@ -146,3 +146,10 @@ def test_a_photo_gets_the_same_prediction_after_each_load(
     first, second = (CountryEngine(folder, torch.device("cpu")).predict(photos)[0] for _ in range(2))
     assert first.countries == second.countries
     assert (first.place, first.radius_km, first.precision) == (second.place, second.radius_km, second.precision)
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_temperature_is_a_power_of_the_probabilities(
+    tmp_path: Path, write_tiny_model: Callable[..., Path], check_temperature: Callable[[GeoModel], None]
+) -> None:
+    check_temperature(CountryEngine(write_tiny_model(tmp_path / "cold"), torch.device("cpu")))

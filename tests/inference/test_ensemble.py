@@ -14,7 +14,7 @@ from triovision.errors import ExplanationError, ModelError
 from triovision.explain import explain_country, methods_for
 from triovision.geo import WeightedPlaces
 from triovision.guesses import CountryGuess
-from triovision.inference import load_model, read_card
+from triovision.inference import GeoModel, load_model, read_card
 from triovision.inference.card import CARD, WEIGHTS, Ensemble, Member, ModelCard
 from triovision.inference.ensemble import EnsembleEngine
 from triovision.inference.prediction import build_prediction_fields
@@ -302,3 +302,8 @@ def test_the_commands_know_it(models: Path) -> None:
     verified = run(main, ["models", "verify", BOTH])
     assert verified.exit_code == 1
     assert f"{A}/weights.safetensors" in verified.output
+
+
+@pytest.mark.usefixtures("models")
+def test_a_temperature_is_a_power_of_the_probabilities(check_temperature: Callable[[GeoModel], None]) -> None:
+    check_temperature(load_model(BOTH, "cpu"))

@@ -17,6 +17,7 @@ from triovision.explain import explain_country
 from triovision.geo.city_metadata import CITY_METADATA
 from triovision.geo.city_queries import CityQueries
 from triovision.inference.card import Position, sha256
+from triovision.inference.model import GeoModel
 from triovision.inference.registry import open_model
 from triovision.inference.resnetgps import ResNetGpsEngine
 from triovision.networks import LocatingClassifier, build_resnetgps
@@ -146,3 +147,10 @@ def test_weights_of_another_version_are_refused(write_gps: Callable[..., Path]) 
         (folder / "card.json").write_text(text.replace('"resnetgps_v1"', f'"{version}"'))
         with pytest.raises(ModelError, match=words):
             open_model(folder, torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_temperature_is_a_power_of_the_probabilities(
+    engine: ResNetGpsEngine, check_temperature: Callable[[GeoModel], None]
+) -> None:
+    check_temperature(engine)

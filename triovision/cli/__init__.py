@@ -12,6 +12,7 @@ import click
 from tqdm import tqdm
 
 from triovision.cli.app import app
+from triovision.cli.calibrate import calibrate
 from triovision.cli.models import models
 from triovision.cli.train import train
 from triovision.cli.train.options import DEVICE, WHERE, photos_where
@@ -39,6 +40,7 @@ def main() -> None:
     """Where was this photo taken?"""
 
 
+models.add_command(calibrate)
 main.add_command(app)
 main.add_command(models)
 main.add_command(train)

@@ -1,4 +1,4 @@
-"""Commands `triovision models list|show|install|verify|index`."""
+"""Commands `triovision models list|show|install|verify|calibrate|index`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from triovision.inference import ModelCard
     from triovision.inference.geoclip.release import OnProgress
 
-_CANCELLED = 130  # exit status of shells for Ctrl-C
+CANCELLED = 130  # exit status of shells for Ctrl-C
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List, show, install and check models; without a command, list them."""
+    """List, show, install, check and calibrate models; without a command, list them."""
     if context.invoked_subcommand is None:
         context.invoke(list_)
 
@@ -50,8 +50,18 @@ def list_() -> None:
 @models.command()
 @click.argument("model_id", metavar="MODEL")
 def show(model_id: str) -> None:
-    """Print the card of MODEL as JSON, also before the model is installed."""
-    click.echo(json.dumps(_card(model_id).model_dump(mode="json"), ensure_ascii=False, indent=2))
+    """Print the card of MODEL as JSON, also before the model is installed.
+
+    `calibration` is the one in force, and `calibration_from` says where it is: in the card, or in the file that
+    `triovision models calibrate` wrote.
+    """
+    from triovision.inference.registry import calibrated, install_folder  # noqa: PLC0415 - `--help` must not wait
+    from triovision.inference.stored_calibration import calibration_path  # noqa: PLC0415
+
+    card = _card(model_id)
+    path = calibration_path(install_folder(), card.id)
+    shown = calibrated(card).model_dump(mode="json") | {"calibration_from": str(path) if path.exists() else "card"}
+    click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
 
 
 @models.command()
@@ -78,7 +88,7 @@ def install(model_id: str) -> None:
         _prepare(card)
     except KeyboardInterrupt:
         click.echo("Cancelled. Run the same command again to resume.", err=True)
-        sys.exit(_CANCELLED)
+        sys.exit(CANCELLED)
 
 
 @models.command()
@@ -92,7 +102,7 @@ def verify(model_ids: tuple[str, ...]) -> None:
     from triovision.inference.card import read_card  # noqa: PLC0415
 
     folders = registry.found_models()
-    selected = [_known(model_id, folders) for model_id in model_ids] or list(folders)
+    selected = [known_model(model_id, folders) for model_id in model_ids] or list(folders)
     damaged = 0
     for name in selected:
         faults = list(registry.file_faults(folders[name], read_card(folders[name])))
@@ -152,10 +162,10 @@ def _card(model_id: str) -> ModelCard:
     offered, folders = released_card(), found_models()
     if model_id in {offered.id, _short(offered)} and offered.id not in folders:
         return offered
-    return read_card(folders[_known(model_id, folders)])
+    return read_card(folders[known_model(model_id, folders)])
 
 
-def _known(model_id: str, known_ids: Collection[str]) -> str:
+def known_model(model_id: str, known_ids: Collection[str]) -> str:
     """Return the full id of a model on this machine; an unambiguous architecture is enough."""
     matches = [known for known in known_ids if model_id in {known, known.partition(".")[0]}]
     if model_id in known_ids or len(matches) == 1:

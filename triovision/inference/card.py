@@ -36,13 +36,16 @@ class Calibration(_Section):
     """Temperature, conformal threshold, abstention threshold and radius factors.
 
     Attributes:
-        temperature: Divisor of the logits ("On Calibration of Modern Neural Networks", Guo et al., 2017).
+        temperature: Divisor of the logits of the countries; their probability p becomes p^(1/temperature), renormalised
+            ("On Calibration of Modern Neural Networks", Guo et al., 2017).
         conformal_threshold: Lowest probability of a country in the conformal set.
         conformal_coverage: Intended fraction of photos whose conformal set holds the true country.
         abstention_threshold: The model abstains when its most probable country is below this.
         radius_factor: Factor on the radius that holds half of the posterior; the product holds the true place for
             half of the photos.
         radius_90_factor: The same factor for 90 %.
+        part_of_world_threshold: When the model abstains, it names the most probable part of the world whose countries
+            have this probability together; 1: never.
         fitted_on: Photos on which these were fitted, in plain words.
     """
 
@@ -52,6 +55,7 @@ class Calibration(_Section):
     abstention_threshold: Fraction
     radius_factor: float = Field(default=1.0, gt=0)
     radius_90_factor: float = Field(default=1.0, gt=0)
+    part_of_world_threshold: Fraction = 1.0
     fitted_on: str
 
 

@@ -47,7 +47,7 @@ class Engine(GeoModel, Protocol):
 
         Args:
             folder: Folder of the model.
-            card: Its card.
+            card: Its card, with the calibration in force.
             device: Device of the network.
             members: Loaded members of an ensemble, in the order of its card; empty for other models.
 

@@ -42,7 +42,9 @@ class NetworkEngine(ABC):
     @classmethod
     def open(cls, folder: Path, card: ModelCard, device: torch.device, members: Sequence[GeoModel]) -> Self:  # noqa: ARG003
         """Load a model; see `Engine`."""
-        return cls(folder, device)
+        engine = cls(folder, device)
+        engine.card = card  # with the calibration in force
+        return engine
 
     @classmethod
     def files(cls, folder: Path, card: ModelCard) -> Iterable[HashedFile]:

@@ -20,6 +20,7 @@ from triovision.inference.device import choose_device
 from triovision.inference.geoclip import release
 from triovision.inference.integrity import member_folder
 from triovision.inference.model import Engine, GeoModel
+from triovision.inference.stored_calibration import read_calibration
 
 _logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def list_models() -> tuple[ModelCard, ...]:
 
 
 def load_model(model_id: str | None = None, device: str | None = None) -> GeoModel:
-    """Load a model from this machine, without the network.
+    """Load a model from this machine, without the network; a calibration that the user stored for it is in force.
 
     Args:
         model_id: Id such as `"tf_efficientnet_lite0.places10k"`; None for the model of `load_default()`.
@@ -131,17 +132,34 @@ def model_folder(model_id: str) -> Path:
     return known[model_id]
 
 
+def calibrated(card: ModelCard) -> ModelCard:
+    """Return a card with the calibration that the user stored for the model, or as it is without one.
+
+    Raises:
+        ModelError: If the stored calibration is damaged, or was fitted with other weights.
+    """
+    calibration = read_calibration(install_folder(), card)
+    return card if calibration is None else card.model_copy(update={"calibration": calibration})
+
+
 def _load(model_id: str, device: torch.device) -> GeoModel:
-    return open_model(model_folder(model_id), device)
+    folder = model_folder(model_id)
+    return _open(folder, calibrated(read_card(folder)), device)
 
 
 def open_model(folder: Path, device: torch.device) -> GeoModel:
-    """Load the model of a folder anywhere; members of an ensemble are searched on this machine.
+    """Load the model of a folder anywhere, with the calibration of its card.
+
+    Members of an ensemble are searched on this machine. They keep the calibration of their cards too, because the
+    ensemble was fitted with it.
 
     Raises:
         ModelError: If the folder does not hold a usable model, or a package that the model needs is not installed.
     """
-    card = read_card(folder)
+    return _open(folder, read_card(folder), device)
+
+
+def _open(folder: Path, card: ModelCard, device: torch.device) -> GeoModel:
     engine = _engine(card)
     known = found_models()
     folders = [member_folder(folder, member, known) for member in _members(card)]

@@ -15,6 +15,7 @@ from triovision.geo import distance_km
 from triovision.geo.reverse import country_at
 from triovision.inference.geoclip import gallery, loading, release
 from triovision.inference.geoclip.engine import GeoClipEngine
+from triovision.inference.model import GeoModel
 from triovision.results import Photo
 
 CPU = torch.device("cpu")
@@ -210,3 +211,9 @@ def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch: pytest.Monk
     assert release.missing_packages() == ("transformers",)
     with pytest.raises(ModelError, match=r"transformers: is needed.*pip install -r requirements-geoclip\.txt"):
         release.package_folder()
+
+
+def test_a_temperature_is_a_power_of_the_probabilities(
+    engine: GeoClipEngine, check_temperature: Callable[[GeoModel], None]
+) -> None:
+    check_temperature(engine)

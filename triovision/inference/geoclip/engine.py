@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from triovision.geo import SPACING_KM, WeightedPlaces
 from triovision.geo.city_metadata import nearest_city
-from triovision.inference.calibration import probabilities
+from triovision.inference.calibration import log_probabilities, probabilities
 from triovision.inference.card import ModelCard, read_card
 from triovision.inference.geoclip import release
 from triovision.inference.geoclip.loading import load_gallery, load_image_processor, load_network
@@ -104,13 +104,13 @@ class GeoClipEngine(NetworkEngine):
         return centre_box(width, height)
 
     def position_probability(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
-        """Return the probability of each position of the gallery, shape `(n, n_positions)`."""
+        """Return the uncalibrated probability of each position of the gallery, shape `(n, n_positions)`."""
         rows = [np.empty((0, len(self.gallery)))]
         for start in range(0, len(photos), _BATCH):
             batch_nchw = self.preprocess(photos[start : start + _BATCH])
             with self._turn, torch.inference_mode():
                 logits = self._position_logits(batch_nchw).cpu().numpy()
-            rows.append(probabilities(logits, temperature=1))  # the network's scale includes the temperature
+            rows.append(probabilities(logits, temperature=1))
         return np.concatenate(rows)
 
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
@@ -133,13 +133,16 @@ class GeoClipEngine(NetworkEngine):
         return self.position_probability(photos)
 
     def _posterior(self, output: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightedPlaces, None]:
+        index, n_labels = self._country_index, len(self.labels)
+        by_country = np.asarray(np.bincount(index, output, n_labels), np.float64)
+        probability = probabilities(log_probabilities(by_country)[None], self.card.calibration.temperature)[0]
+        factor = np.divide(probability, by_country, out=np.zeros(n_labels), where=by_country > 0)
         posterior = WeightedPlaces(
             lat_deg=self.gallery.lat_deg,
             lon_deg=self.gallery.lon_deg,
-            weight=output,
+            weight=output * factor[index],
             countries=self._countries,
             names=self._names,
             resolution_km=SPACING_KM,  # neighbouring positions are one place to a reader
         )
-        probability = np.asarray(np.bincount(self._country_index, output, len(self.labels)), np.float64)
         return probability, posterior, None

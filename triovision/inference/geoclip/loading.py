@@ -50,7 +50,7 @@ def load_network(
         torch.from_numpy(position_embeddings(card, gallery, on_progress)),
         torch.from_numpy(country_index.astype(np.int64)),
         len(card.labels),
-        scale / card.calibration.temperature,
+        scale,
     )
     return network.eval().requires_grad_(False)
 

@@ -20,7 +20,7 @@ class GeoClipNetwork(nn.Module):
         gallery: Embedding of each position, of length one, `float32` of shape `(n_positions, 512)`.
         country_index: Number of each position's country, `int64` of shape `(n_positions,)`.
         n_labels: Number of countries.
-        logit_scale: Factor on the cosines, calibration included.
+        logit_scale: Factor on the cosines.
     """
 
     gallery: Tensor

@@ -111,7 +111,8 @@ def predict_manifest(
             unreadable.append((file, str(outcome)))
             predictions.append(None)
         else:
-            predictions.append(outcome)
+            # Without the arrays that the posterior has cached, which are larger than itself.
+            predictions.append(replace(outcome, posterior=replace(outcome.posterior)))
         if on_photo is not None:
             on_photo()
     read = tuple(prediction for prediction in predictions if prediction is not None)

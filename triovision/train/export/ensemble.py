@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from triovision.files import atomic_write
-from triovision.inference import ModelCard, load_model
+from triovision.inference import ModelCard
 from triovision.inference.card import CARD, Calibration, Ensemble, Provenance
+from triovision.inference.device import choose_device
 from triovision.inference.ensemble import EnsembleEngine
 from triovision.inference.pooling import union
+from triovision.inference.registry import model_folder, open_model
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.overlap import held_out_columns
 from triovision.train.evaluation.calibration import HeldOut, calibrate_radii, fit_calibration
@@ -58,7 +60,8 @@ def export_ensemble(
         on_photo(total)
 
     cache = request.models / f".{request.model_id}.predictions"
-    members = [load_model(card.id, request.device) for card in cards]
+    device = choose_device(request.device)
+    members = [open_model(model_folder(card.id), device) for card in cards]
     predictions = [member_predictions(member, manifest, photos.fit, cache, advance) for member in members]
     ensemble, outputs = fit_weights(cards, predictions, photos, manifest)
     calibration = fit_calibration(outputs, request.accuracy)
