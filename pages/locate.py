@@ -49,7 +49,7 @@ if current().results:
     with model_or_error(t) as model:
         refresh_predictions([result], model, t)
         render_remaining(model, t)
-        render_headline(result, t)
+        render_headline(result, model.card.calibration.fitted_on, t)
         render_evidence(result, t)
         render_evidence_form(result, model, t)
     render_tabs(result, t)

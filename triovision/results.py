@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from triovision.guesses import CountryGuess, PlaceGuess, check_position
+from triovision.guesses import Area, CountryGuess, PlaceGuess, check_position
 
 if TYPE_CHECKING:
     from triovision.geo import Evidence, WeightedPlaces
@@ -87,9 +87,11 @@ class Prediction:
         radius_km: Radius around `place` that holds the truth half of the time, as calibrated.
         radius_90_km: Radius around `place` that holds the truth 90 % of the time, as calibrated.
         places: Weighted candidate places, most probable first.
-        landmark: Landmark that the model recognises with a calibrated probability of 0.8 or more, else None.
         posterior: All weighted places, for a density and for what a person adds to the model's evidence.
+        area: Smallest area that the model can vouch for: what the headline names.
+        landmark: Recognised landmark, of a calibrated probability of at least 0.8; None where there is none.
         abstained: True when the model is below its calibrated threshold: "not sure".
+        calibrated: False for a model whose probabilities and radii were never fitted on held-out photos.
         elapsed_ms: Wall time from pixels to prediction, an equal part of that of the batch.
         device: Device that ran the network, such as `"cpu"`.
         precision: Number format of the network, such as `"bfloat16"`.
@@ -106,8 +108,10 @@ class Prediction:
     radius_90_km: float
     places: tuple[PlaceGuess, ...]
     posterior: WeightedPlaces = field(repr=False, compare=False)
-    abstained: bool
+    area: Area
     landmark: PlaceGuess | None = None
+    abstained: bool
+    calibrated: bool = True
     elapsed_ms: float
     device: str
     precision: str
@@ -130,16 +134,18 @@ class Prediction:
         return {
             "photo": self.photo,
             "model": self.model,
+            "area": self.area.to_dict(),
+            "landmark": None if self.landmark is None else self.landmark.to_dict(),
             "countries": [{"country": c.country, "probability": round(c.probability, 6)} for c in self.countries],
             "country_set": list(self.country_set),
             "place": {
-                **_place_dict(self.place),
+                **self.place.to_dict(),
                 "radius_km": round(self.radius_km, 3),
                 "radius_90_km": round(self.radius_90_km, 3),
             },
-            "landmark": None if self.landmark is None else _place_dict(self.landmark),
-            "places": [_place_dict(place) for place in self.places],
+            "places": [place.to_dict() for place in self.places],
             "abstained": self.abstained,
+            "calibrated": self.calibrated,
             "elapsed_ms": round(self.elapsed_ms, 3),
             "device": self.device,
             "precision": self.precision,
@@ -180,13 +186,3 @@ class Explanation:
         left, top, right, bottom = self.box
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise ValueError(f"`box` must be (left, top, right, bottom) within [0, 1], got {self.box}")
-
-
-def _place_dict(place: PlaceGuess) -> dict[str, Any]:
-    return {
-        "name": place.name,
-        "country": place.country,
-        "lat_deg": round(place.lat_deg, 5),
-        "lon_deg": round(place.lon_deg, 5),
-        "probability": round(place.probability, 6),
-    }

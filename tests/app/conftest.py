@@ -41,21 +41,21 @@ def weights():
 
 @pytest.fixture
 def write_model(weights, tmp_path, monkeypatch):
-    """Write that network as the only installed model, with a given abstention threshold."""
+    """Write that network as the only installed model, with given fields of its calibration."""
 
-    def write(abstention_threshold=0.5):
+    def write(**calibration):
         folder = tmp_path / EMBEDDED_MODEL
         folder.mkdir(exist_ok=True)
         save_file(weights, folder / "weights.safetensors")
         digest = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
-        (folder / "card.json").write_text(json.dumps(card(abstention_threshold, digest)), encoding="utf-8")
+        (folder / "card.json").write_text(json.dumps(card(digest, **calibration)), encoding="utf-8")
         monkeypatch.setenv("TRIOVISION_MODELS", str(tmp_path))
         return folder
 
     return write
 
 
-def card(abstention_threshold, digest):
+def card(digest, **calibration):
     return {
         "id": EMBEDDED_MODEL,
         "summary": "A network that was never trained.",
@@ -66,9 +66,10 @@ def card(abstention_threshold, digest):
             "temperature": 1,
             "conformal_threshold": 0.05,
             "conformal_coverage": 0.9,
-            "abstention_threshold": abstention_threshold,
-            "fitted_on": "nothing",
-        },
+            "abstention_threshold": 0.5,
+            "fitted_on": "12 photos of *nothing*",
+        }
+        | calibration,
         "weights_sha256": digest,
         "provenance": {
             "recipe": {},

@@ -145,14 +145,6 @@ def test_an_explanation_shows_its_images_method_and_layer(app, china):
     assert {"Overlay (PNG)", "Raw map (PNG)"} <= {button.label for button in app.get("download_button")}
 
 
-def test_a_model_below_its_threshold_says_so_and_keeps_its_candidates(app, china, write_model):
-    write_model(abstention_threshold=1.0)
-    drop(app.run(), ("china.jpg", china))
-    assert app.header[0].value == "Not sure where this is"
-    assert "🇵🇪 Peru" in shown(app)
-    assert "Not sure · " in shown(app)
-
-
 def test_refused_files_are_named_and_the_others_go_on(app, china, calls):
     drop(app.run(), ("a*b*.pdf", b"%PDF-1.7 ..."), ("china.jpg", china), ("empty.png", b""))
     warnings = [warning.value for warning in app.warning]

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from triovision.geo import WeightedPlaces
-from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.guesses import Area, CountryGuess, PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.ui.leaflet import render_map
 from triovision.ui.translation import get_translator
@@ -33,6 +33,7 @@ PARIS = Prediction(
         weight=np.array([0.4, 0.2, 0.1, 0.2, 0.1]),
         countries=np.array(["FR", "FR", "FR", "DE", "CA"]),
     ),
+    area=Area(kind="country", probability=0.7, country="FR"),
     abstained=False,
     elapsed_ms=12.0,
     device="cpu",
@@ -53,6 +54,7 @@ SUVA = replace(
         weight=np.array([0.6, 0.4]),
         countries=np.array(["FJ", "TO"]),
     ),
+    area=Area(kind="unknown", probability=1),
     abstained=True,
 )
 

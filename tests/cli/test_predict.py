@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from triovision.cli import main
+from triovision.geo import country_name
+from triovision.inference.card import Calibration
 
 Run = Callable[..., Result]
 
@@ -37,6 +39,10 @@ def test_json_lines_hold_one_object_a_photo(run: Run, photo_folder: Path) -> Non
         assert len(line["countries"]) == 2
         assert {"lat_deg", "lon_deg", "radius_km"} <= set(line["place"])
         assert line["abstained"] is False
+        assert line["calibrated"] is True
+        assert line["landmark"] is None
+        assert line["area"]["kind"] == "country"
+        assert line["area"]["country"] == line["countries"][0]["country"]
         assert line["elapsed_ms"] > 0
 
 
@@ -85,9 +91,27 @@ def test_a_missing_model_is_one_line_and_2(run: Run, photo_folder: Path) -> None
 def test_the_table_says_the_same_in_words(run: Run, photo_folder: Path) -> None:
     result = run("predict", photo_folder / "0.jpg", photo_folder / "note.jpg", "--model", "test_efficientnet.noise")
     first, second = result.stdout.splitlines()
-    assert "%" in first
-    assert "km" in first
+    (line,) = [json.loads(line) for line in predict(run, photo_folder / "0.jpg").stdout.splitlines()]
+    country = country_name(line["area"]["country"])
+    assert first.startswith(f"{photo_folder / '0.jpg'}: {country} (Not sure, 2")
+    assert "No place in this country is certain enough to be named." in first
+    assert f"{line['countries'][3]['country']} {line['countries'][3]['probability']:.0%}" in first
+    assert f"{line['place']['lat_deg']:.2f}, {line['place']['lon_deg']:.2f}" in first
     assert "refused" in second
+
+
+def test_an_uncalibrated_model_says_so_without_percentages(
+    run: Run, photo_folder: Path, tmp_path: Path, write_tiny_model: Callable[..., Path]
+) -> None:
+    calibration = Calibration(
+        temperature=1, conformal_threshold=1, conformal_coverage=0, abstention_threshold=0, fitted_on=""
+    )
+    write_tiny_model(tmp_path / "models", "test_efficientnet.raw", calibration=calibration)
+    model = ("--model", "test_efficientnet.raw")
+    text = run("predict", photo_folder / "0.jpg", *model).stdout
+    assert "(Uncalibrated)" in text
+    assert "%" not in text
+    assert json.loads(run("predict", photo_folder / "0.jpg", *model, "--format", "json").stdout)["calibrated"] is False
 
 
 def test_models_are_listed(run: Run) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from triovision.geo import Cities, candidate_cities, distance_km
-from triovision.geo.city_metadata import CITY_METADATA, city_metadata, nearest_city
+from triovision.geo.city_metadata import CITY_METADATA, city_metadata, nearest_city, nearest_city_names
 from triovision.geo.coast import coast_deg, write_coast
 
 LAND = Path(__file__).resolve().parents[2] / "node_modules" / "world-atlas" / "land-10m.json"
@@ -148,10 +148,26 @@ def test_nearest_city_knows_neither_date_line_nor_poles():
     assert found.names == ("Labasa", "Labasa", "Longyearbyen", "Longyearbyen", "Ushuaia")
 
 
+def test_a_name_is_of_a_city_in_the_positions_country():
+    # Nagato in Japan, Strasbourg beside the Rhine, and a place without cities.
+    positions = ([34.37, 34.37, 48.58, 48.58, -77.8], [131.18, 131.18, 7.75, 7.75, 166.7])
+    names = nearest_city_names(*positions, ["JP", "CN", "FR", "DE", "AQ"])
+    assert names[0] == "Nagato"
+    assert names[2] == "Strasbourg"
+    assert names[4].startswith("McMurdo")
+    for name, country in zip(names[1:4:2], ("CN", "DE"), strict=True):
+        assert name in candidate_cities([country], per_country=10**6).names
+    assert nearest_city_names([], [], []) == ()
+    with pytest.raises(ValueError, match="'BV'"):
+        nearest_city_names([0], [0], ["BV"])  # nobody lives on Bouvet Island
+
+
 @pytest.mark.parametrize(("lat_deg", "lon_deg"), [(math.nan, 0), (0, math.nan), (91, 0), (0, -180.5)])
 def test_positions_that_are_not_on_earth_have_no_city(lat_deg, lon_deg):
     with pytest.raises(ValueError, match="lat_deg"):
         nearest_city([0, lat_deg], [0, lon_deg])
+    with pytest.raises(ValueError, match="lat_deg"):
+        nearest_city_names([0, lat_deg], [0, lon_deg], ["FR", "FR"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from math import pi
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from triovision.errors import EvidenceError
 from triovision.geo import Box, CandidatePlaces, Evidence, Near, distance_km
-from triovision.guesses import CountryGuess
+from triovision.guesses import Area, CountryGuess, PlaceGuess
 from triovision.inference import CountryEngine
 from triovision.inference.card import Calibration
 from triovision.inference.prediction import build_prediction_fields, condition
@@ -20,6 +21,7 @@ PROBABILITY = (0.5, 0.3, 0.15, 0.05)
 CALIBRATION = Calibration(
     temperature=1, conformal_threshold=0.1, conformal_coverage=0.9, abstention_threshold=0.4, fitted_on="nothing"
 )
+SAGRADA = PlaceGuess("Sagrada Família", "ES", 41.4036, 2.1744, 0.85)
 ALSACE = Box(south_deg=47.4, north_deg=49.1, west_deg=6.8, east_deg=8.3)
 
 
@@ -28,10 +30,10 @@ def prediction() -> Prediction:
     return predict(CALIBRATION)
 
 
-def predict(calibration: Calibration) -> Prediction:
+def predict(calibration: Calibration, landmark: PlaceGuess | None = None) -> Prediction:
     posterior = CandidatePlaces(COUNTRIES).weighted(np.array(PROBABILITY))
     guesses = [CountryGuess(code, share) for code, share in zip(COUNTRIES, PROBABILITY, strict=True)]
-    fields = build_prediction_fields(guesses, posterior, calibration, top_k=3)
+    fields = build_prediction_fields(guesses, posterior, calibration, top_k=3, landmark=landmark)
     return Prediction(photo="a.jpg", model="m", **fields, elapsed_ms=1, device="cpu", precision="float32")
 
 
@@ -53,6 +55,91 @@ def test_radii_are_those_of_the_calibration(prediction: Prediction) -> None:
     assert changed.place == prediction.place
     everywhere = predict(CALIBRATION.model_copy(update={"radius_factor": 1e6}))
     assert everywhere.radius_km == pytest.approx(6371.0088 * pi)
+
+
+def area_with(radius_km: float, **changes: object) -> Area:
+    """Area of the prediction whose calibrated radius is this."""
+    factor = radius_km / predict(CALIBRATION).radius_km
+    return predict(CALIBRATION.model_copy(update={"radius_factor": factor, **changes})).area
+
+
+def test_the_area_is_the_smallest_that_the_calibrated_radius_allows() -> None:
+    place = predict(CALIBRATION).place
+    assert area_with(24.9) == Area(
+        kind="place", probability=0.5, name=place.name, country="FR", radius_km=pytest.approx(24.9)
+    )
+    region = area_with(199.9)
+    assert (region.kind, region.name, region.radius_km) == ("region", place.name, pytest.approx(199.9))
+    assert area_with(200.1) == Area(kind="country", probability=0.5, country="FR")
+
+
+def test_below_the_threshold_the_area_is_a_part_of_the_world_or_unknown() -> None:
+    # Western Europe has 0.5, Eastern Asia 0.3, Southern Europe 0.15, Northern America 0.05.
+    assert area_with(10, abstention_threshold=0.6).kind == "unknown"
+    assert area_with(10, abstention_threshold=0.6, part_of_world_threshold=0.51).kind == "unknown"
+    part = area_with(10, abstention_threshold=0.6, part_of_world_threshold=0.5)
+    assert part == Area(kind="part_of_world", probability=0.5, part_of_world="155")
+
+
+def test_a_landmark_is_the_area_even_where_the_country_is_not_sure() -> None:
+    found = predict(CALIBRATION.model_copy(update={"abstention_threshold": 1.0}), SAGRADA)
+    assert found.abstained
+    assert found.landmark == SAGRADA
+    assert found.area == Area(
+        kind="landmark", probability=0.85, name="Sagrada Família", city="Barcelona", country="ES", radius_km=1
+    )
+    written = json.loads(json.dumps(found.to_dict()))
+    assert written["landmark"] == {
+        "name": "Sagrada Família",
+        "country": "ES",
+        "lat_deg": 41.4036,
+        "lon_deg": 2.1744,
+        "probability": 0.85,
+    }
+    assert written["area"] == {
+        "kind": "landmark",
+        "probability": 0.85,
+        "name": "Sagrada Família",
+        "city": "Barcelona",
+        "country": "ES",
+        "part_of_world": None,
+        "radius_km": 1.0,
+    }
+
+
+def test_a_landmark_outside_cities_has_none() -> None:
+    machu_picchu = PlaceGuess("Machu Picchu", "PE", -13.1631, -72.5450, 0.9)
+    assert predict(CALIBRATION, machu_picchu).area.city == ""
+
+
+def test_a_landmark_below_its_threshold_is_dropped() -> None:
+    found = predict(CALIBRATION, replace(SAGRADA, probability=0.79))
+    assert found.landmark is None
+    assert found.area.kind != "landmark"
+    assert found.to_dict()["landmark"] is None
+
+
+def test_evidence_keeps_the_landmark_that_it_contains() -> None:
+    found = predict(CALIBRATION, SAGRADA)
+    large = condition(found, Evidence(box=Box(south_deg=30, north_deg=60, west_deg=-100, east_deg=150)), CALIBRATION)
+    assert large.landmark is not None
+    assert large.landmark.probability == pytest.approx(0.85 / large.evidence_probability)
+    europe = condition(found, Evidence(continent="EU"), CALIBRATION)  # 0.65 of the posterior
+    assert europe.landmark == replace(SAGRADA, probability=1.0)
+    assert europe.area.kind == "landmark"
+    japan = condition(found, Evidence(country="JP"), CALIBRATION)
+    assert japan.landmark is None
+    assert japan.area.country == "JP"
+
+
+def test_a_model_without_fitting_photos_is_not_calibrated(prediction: Prediction) -> None:
+    assert prediction.calibrated
+    uncalibrated = predict(CALIBRATION.model_copy(update={"fitted_on": ""}))
+    assert not uncalibrated.calibrated
+    assert uncalibrated.to_dict()["calibrated"] is False
+    assert not condition(
+        uncalibrated, Evidence(country="FR"), CALIBRATION.model_copy(update={"fitted_on": ""})
+    ).calibrated
 
 
 def test_what_a_person_says_is_taken_as_true(prediction: Prediction) -> None:

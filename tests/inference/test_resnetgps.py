@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from triovision.errors import ModelError
 from triovision.explain import explain_country
+from triovision.geo import candidate_cities
 from triovision.geo.city_metadata import CITY_METADATA
 from triovision.geo.city_queries import CityQueries
 from triovision.inference.card import Position, sha256
@@ -100,6 +101,8 @@ def test_places_are_the_answers_for_the_cities_of_probable_countries(
     found = np.column_stack([posterior.lat_deg, posterior.lon_deg])
     np.testing.assert_allclose(found[asked], expected, atol=1.0)  # the engine may run in bfloat16
     np.testing.assert_array_equal(found[~asked][:, 0], cities.cities.lat_deg[~asked])
+    for name, country in zip(posterior.names, posterior.countries.tolist(), strict=True):
+        assert name in candidate_cities([country], per_country=10**4).names
 
 
 def test_a_photo_passes_through_the_backbone_once(engine: ResNetGpsEngine, make_photos: MakePhotos) -> None:

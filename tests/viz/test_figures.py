@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from triovision.geo import WeightedPlaces
-from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.guesses import Area, CountryGuess, PlaceGuess
 from triovision.results import Prediction
 from triovision.viz import figures
 from triovision.viz.figures import country_label, percent
@@ -23,6 +23,7 @@ PREDICTION = Prediction(
     posterior=WeightedPlaces(
         lat_deg=np.array([45.75]), lon_deg=np.array([4.85]), weight=np.ones(1), countries=np.array(["FR"])
     ),
+    area=Area(kind="region", probability=0.5, name="Lyon", country="FR", radius_km=100),
     abstained=False,
     elapsed_ms=1.0,
     device="cpu",

@@ -8,7 +8,7 @@ import pytest
 from streamlit_folium import _get_map_string
 
 from triovision.geo import Box, Evidence, WeightedPlaces
-from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.guesses import Area, CountryGuess, PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.leaflet import LeafletSource
 from triovision.viz.map_style import MapOptions
@@ -32,6 +32,7 @@ PREDICTION = Prediction(
         weight=np.array([0.5, 0.35, 0.15]),
         countries=np.array(["FR", "FR", "CA"]),
     ),
+    area=Area(kind="region", probability=0.5, name="Paris", country="FR", radius_km=100),
     abstained=False,
     elapsed_ms=1.0,
     device="cpu",
@@ -81,9 +82,55 @@ def test_the_predicted_place_is_a_pin_and_the_others_are_in_the_cluster():
     ]
 
 
-def test_an_abstention_is_said_in_the_popup():
-    (popup,) = popups(script(replace(PREDICTION, abstained=True)))
-    assert popup.startswith("Best guess, not sure<br>")
+UNSURE = replace(PREDICTION, abstained=True, area=Area(kind="unknown", probability=1))
+
+
+def density_is_shown(text):
+    (group,) = re.findall(r'"Density of the probability" : (feature_group_\w+)', text)
+    return f"{group}.addTo(map_" in text
+
+
+def test_an_abstention_shows_the_density_and_the_candidates_but_no_circle():
+    text = script(UNSURE)
+    (popup,) = popups(text)
+    assert popup == "Best guess, not sure<br><strong>Paris</strong><br>France<br>Probability: 50%"
+    assert len(alternatives(text)) == 2
+    assert density_is_shown(text)
+    assert "L.polygon" not in text
+    assert not density_is_shown(script())
+    assert "L.polygon" in script()
+
+
+def test_a_circle_over_half_of_the_globe_is_not_drawn():
+    assert "L.polygon" in script(replace(PREDICTION, radius_km=1000))
+    text = script(replace(PREDICTION, radius_km=1001))
+    assert "L.polygon" not in text
+    assert "lies within" not in popups(text)[0]
+    assert fitted(text)[1][0] == pytest.approx(48.8566)  # the likely places alone
+
+
+SAGRADA = PlaceGuess("Sagrada Família", "ES", 41.4036, 2.1744, 0.93)
+
+
+def test_a_landmark_has_a_marker_of_its_own_and_the_first_view():
+    area = Area(kind="landmark", probability=0.93, name="Sagrada Família", city="Barcelona", country="ES", radius_km=1)
+    text = script(replace(PREDICTION, landmark=SAGRADA, area=area))
+    assert popups(text)[1] == "Recognised landmark<br><strong>Sagrada Família</strong><br>Spain<br>Probability: 93%"
+    assert '"className": "landmark"' in text
+    assert fitted(text) == [pytest.approx([41.4036, 2.1744])] * 2
+    assert "L.polygon" not in text
+    assert "landmark" not in script()
+
+
+def test_an_uncalibrated_model_gives_no_percentages():
+    text = script(replace(PREDICTION, calibrated=False))
+    assert popups(text) == ["Predicted place<br><strong>Paris</strong><br>France"]
+    assert [row[2:4] for row in alternatives(text)] == [
+        ["<strong>Lyon</strong><br>France", "Lyon, France"],
+        ["<strong>Montréal</strong><br>Canada", "Montréal, Canada"],
+    ]
+    assert "getChildCount()" in text
+    assert 'style: "percent"' not in text
 
 
 def test_texts_and_numbers_are_in_the_readers_language():
@@ -92,10 +139,11 @@ def test_texts_and_numbers_are_in_the_readers_language():
     def translate(msgid, /, **values):
         return french.get(msgid, msgid).format(**values)
 
-    text = script(replace(PREDICTION, radius_km=2345), options=MapOptions(language="fr", translate=translate))
+    montreal = CameraFacts(lat_deg=MONTREAL.lat_deg, lon_deg=MONTREAL.lon_deg)
+    text = script(camera=montreal, options=MapOptions(language="fr", translate=translate))
     assert "Probabilité : 15\u202f%" in alternatives(text)[1][2]
     assert '"Plan" : tile_layer' in text
-    assert "2\u202f345 km" in popups(text)[0]
+    assert "5\u202f50" in popups(text)[1]
     assert 'toLocaleString("fr"' in text
 
 
@@ -130,7 +178,7 @@ def test_places_beyond_the_date_line_are_drawn_beside_the_predicted_one():
 
 def test_bounds_stay_on_the_map_at_a_pole():
     pole = replace(PARIS, name="Alert", country="CA", lat_deg=82.5, lon_deg=-62.3)
-    (_, west), (north, east) = fitted(script(replace(PREDICTION, place=pole, places=(pole,), radius_km=1500)))
+    (_, west), (north, east) = fitted(script(replace(PREDICTION, place=pole, places=(pole,), radius_km=1000)))
     assert north == pytest.approx(85.0511)
     assert east - west == pytest.approx(360)
 
@@ -151,16 +199,23 @@ def test_outlines_are_in_the_map_and_its_overview():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_stays_text(name):
-    hostile = replace(PREDICTION, place=replace(PARIS, name=name), places=(PARIS, replace(LYON, name=name)))
+    hostile = replace(
+        PREDICTION,
+        place=replace(PARIS, name=name),
+        places=(PARIS, replace(LYON, name=name)),
+        landmark=replace(SAGRADA, name=name),
+    )
     page = prediction_map(hostile).get_root().render()
-    benign = prediction_map(replace(PREDICTION, places=(PARIS, LYON))).get_root().render()
+    benign = prediction_map(replace(PREDICTION, places=(PARIS, LYON), landmark=SAGRADA)).get_root().render()
     assert page.count("</script") == benign.count("</script")
     assert page.count("<img") == benign.count("<img")
     text = script(hostile)
     row = next(row for row in alternatives(text) if row[0] == LYON.lat_deg)
     assert unescape(row[2]) == f"<strong>{name}</strong><br>France<br>Probability: 35%"
     assert "<" not in re.sub(r"</?strong>|<br>", "", row[2])
-    assert f"<strong>{name}</strong>" in unescape(popups(text)[0])
+    for popup in popups(text):
+        assert f"<strong>{name}</strong>" in unescape(popup)
+        assert "<" not in re.sub(r"</?strong>|<br>", "", popup)
 
 
 def test_the_same_prediction_gives_the_same_script():

@@ -19,6 +19,7 @@ from triovision.cli.train.options import DEVICE, WHERE, photos_where
 from triovision.errors import TrioVisionError
 from triovision.extras import require
 from triovision.results import Prediction
+from triovision.wording import area_sentence, area_title, confidence_name, title_probability
 
 OUTPUT = click.Choice(["json", "table"])
 
@@ -144,8 +145,11 @@ def _json_line(path: Path, outcome: Prediction | TrioVisionError) -> str:
 def _table_line(path: Path, outcome: Prediction | TrioVisionError) -> str:
     if not isinstance(outcome, Prediction):
         return f"{path}: refused: {outcome}"
-    countries = "  ".join(f"{guess.country} {guess.probability:.0%}" for guess in outcome.countries)
-    sure = "not sure: " if outcome.abstained else ""
-    place = outcome.place
-    where = f"{place.name} ({place.lat_deg:.2f}, {place.lon_deg:.2f}) ±{outcome.radius_km:.0f} km"
-    return f"{path}: {sure}{countries}  →  {where}"
+    probability = title_probability(outcome)
+    sure = confidence_name(outcome) + ("" if probability is None else f", {probability:.0%}")
+    # The percentages of an uncalibrated model are no shares of right answers.
+    shares = [f" {guess.probability:.0%}" if outcome.calibrated else "" for guess in outcome.countries]
+    countries = "  ".join(guess.country + share for guess, share in zip(outcome.countries, shares, strict=True))
+    at = outcome.landmark or outcome.place
+    position = f"{at.lat_deg:.2f}, {at.lon_deg:.2f}"
+    return f"{path}: {area_title(outcome.area)} ({sure}). {area_sentence(outcome)}  {countries}  →  {position}"

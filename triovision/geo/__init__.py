@@ -7,11 +7,13 @@ from triovision.geo.countries import country_flag, country_name, is_country
 from triovision.geo.density import Density
 from triovision.geo.distances import EARTH_RADIUS_KM, THRESHOLDS_KM, distance_km, geo_score
 from triovision.geo.evidence import Box, Evidence, Near
+from triovision.geo.parts_of_world import PARTS_OF_WORLD, most_probable_part, part_of_world_name
 from triovision.geo.posterior import Location, WeightedPlaces, radius_holding_km
 
 __all__ = [
     "CONTINENTS",
     "EARTH_RADIUS_KM",
+    "PARTS_OF_WORLD",
     "SPACING_KM",
     "THRESHOLDS_KM",
     "Box",
@@ -31,5 +33,7 @@ __all__ = [
     "distance_km",
     "geo_score",
     "is_country",
+    "most_probable_part",
+    "part_of_world_name",
     "radius_holding_km",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
-from triovision.geo.cities import SPACING_KM, Cities, _cities_by_country
+from triovision.geo.cities import SPACING_KM, Cities, _cities_by_country, candidate_cities
 from triovision.geo.coast import coast_deg
 from triovision.geo.distances import EARTH_RADIUS_KM, distance_km
 from triovision.geo.sphere import unit_vectors
@@ -120,17 +120,59 @@ def nearest_city(lat_deg: ArrayLike, lon_deg: ArrayLike) -> Cities:
     Raises:
         ValueError: If a position is not on Earth.
     """
-    if not ((np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 180)).all():  # NaN is not either
-        raise ValueError("`lat_deg` must lie in [-90, 90] and `lon_deg` in [-180, 180], all of them finite")
+    _check_positions(lat_deg, lon_deg)
     everywhere, tree = _cities()
     _, nearest = tree.query(unit_vectors(lat_deg, lon_deg))
+    return _rows(everywhere, nearest)
+
+
+def nearest_city_names(lat_deg: ArrayLike, lon_deg: ArrayLike, countries: Sequence[str]) -> tuple[str, ...]:
+    """Name of the city of a given country that is nearest to each position, for points that must agree with it.
+
+    Cities are those of `nearest_city`; a territory without any has the places of `candidate_cities`.
+
+    Args:
+        lat_deg: Latitudes in degrees WGS 84, shape `(n,)`.
+        lon_deg: Longitudes in degrees WGS 84, shape `(n,)`.
+        countries: Country of each position (ISO 3166-1 alpha-2), `n` of them.
+
+    Returns:
+        One name for each position, in their order.
+
+    Raises:
+        ValueError: If a position is not on Earth, or a country has no known place.
+    """
+    _check_positions(lat_deg, lon_deg)
+    xyz, codes = unit_vectors(lat_deg, lon_deg), np.asarray(countries, np.str_)
+    names = np.empty(len(codes), object)
+    for code in np.unique(codes).tolist():
+        cities, tree = _cities_of(code)
+        _, nearest = tree.query(xyz[codes == code])
+        names[codes == code] = [cities.names[i] for i in nearest]
+    return tuple(names.tolist())
+
+
+def _check_positions(lat_deg: ArrayLike, lon_deg: ArrayLike) -> None:
+    if not ((np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 180)).all():  # NaN is not either
+        raise ValueError("`lat_deg` must lie in [-90, 90] and `lon_deg` in [-180, 180], all of them finite")
+
+
+def _rows(cities: Cities, rows: NDArray[np.intp]) -> Cities:
     return Cities(
-        names=tuple(everywhere.names[i] for i in nearest),
-        countries=tuple(everywhere.countries[i] for i in nearest),
-        lat_deg=everywhere.lat_deg[nearest],
-        lon_deg=everywhere.lon_deg[nearest],
-        population=everywhere.population[nearest],
+        names=tuple(cities.names[i] for i in rows),
+        countries=tuple(cities.countries[i] for i in rows),
+        lat_deg=cities.lat_deg[rows],
+        lon_deg=cities.lon_deg[rows],
+        population=cities.population[rows],
     )
+
+
+@cache
+def _cities_of(country: str) -> tuple[Cities, KDTree]:
+    everywhere, _ = _cities()
+    rows = np.flatnonzero(np.array(everywhere.countries) == country)
+    cities = _rows(everywhere, rows) if len(rows) else candidate_cities([country])
+    return cities, KDTree(unit_vectors(cities.lat_deg, cities.lon_deg))
 
 
 @cache

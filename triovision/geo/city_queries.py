@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.geo.cities import SPACING_KM, candidate_cities
-from triovision.geo.city_metadata import city_metadata, nearest_city
+from triovision.geo.city_metadata import city_metadata, nearest_city_names
 from triovision.geo.distances import distance_km
 from triovision.geo.posterior import WeightedPlaces, check_weights
 
@@ -124,10 +124,12 @@ class CityQueries:
     ) -> WeightedPlaces:
         """Posterior made of `points` and `weights`, which take the same arguments.
 
-        An answer has the name of the city nearest to it, and the country of the city that it was queried with.
+        An answer has the country of the city that it was queried with, and the name of that country's city nearest to
+        it.
         """
         names = list(self.cities.names)
-        for row, name in zip(queried.tolist(), nearest_city(lat_deg, lon_deg).names, strict=True):
+        answers = nearest_city_names(lat_deg, lon_deg, self._codes[queried].tolist())
+        for row, name in zip(queried.tolist(), answers, strict=True):
             names[row] = name
         lats, lons = self.points(queried, lat_deg, lon_deg)
         return WeightedPlaces(

@@ -171,19 +171,22 @@ class WeightedPlaces:
             resolution_km=self._resolution_km[agrees],
         )
 
-    def locate(self, country: str, top_places: int) -> Location:
-        """The best place in a country, its radii, and the most probable places anywhere.
+    def locate(self, country: str | None, top_places: int) -> Location:
+        """The best place, its radii, and the most probable places anywhere.
+
+        The best place is the point with the greatest expected GeoScore: it stays with the likeliest of several
+        clusters, while the point of least expected distance lies between them.
 
         Args:
             country: Where the best place is to lie: the most probable country, so that place and country agree when
-                they are read together. All weighted points on Earth count for which of its points is best.
+                they are read together; None for anywhere. All weighted points on Earth count for which is best.
             top_places: How many places to return at most.
 
         Raises:
             ValueError: If the country has no point.
         """
         among = np.argsort(-self.weight, kind="stable")[:_MOST_PROBABLE]
-        best = self.best_place(country)
+        best = self.best_place(country, "geo_score")
         place = self._guess(best, self._around(best, among))
         return Location(
             place=place,

@@ -41,22 +41,27 @@ class Calibration(_Section):
         conformal_threshold: Lowest probability of a country in the conformal set.
         conformal_coverage: Intended fraction of photos whose conformal set holds the true country.
         abstention_threshold: The model abstains when its most probable country is below this.
+        part_of_world_threshold: A model that abstains names the most probable part of the world when its countries
+            together reach this; 1 for practically never.
         radius_factor: Factor on the radius that holds half of the posterior; the product holds the true place for
             half of the photos.
         radius_90_factor: The same factor for 90 %.
-        part_of_world_threshold: When the model abstains, it names the most probable part of the world whose countries
-            have this probability together; 1: never.
-        fitted_on: Photos on which these were fitted, in plain words.
+        fitted_on: Photos on which these were fitted, in plain words; empty for a model that is not calibrated.
     """
 
     temperature: float = Field(gt=0)
     conformal_threshold: Fraction
     conformal_coverage: Fraction
     abstention_threshold: Fraction
+    part_of_world_threshold: Fraction = 1.0
     radius_factor: float = Field(default=1.0, gt=0)
     radius_90_factor: float = Field(default=1.0, gt=0)
-    part_of_world_threshold: Fraction = 1.0
     fitted_on: str
+
+    @property
+    def is_calibrated(self) -> bool:
+        """False when the values were fitted on no photos."""
+        return bool(self.fitted_on)
 
 
 class Position(_Section):
@@ -104,7 +109,6 @@ class Landmarks(_Section):
         landmarks: Number of landmarks in the index.
         coefficients: Weights of similarity, margin and lead of a match in the logit of its probability.
         intercept: Constant of that logit.
-        named_at: Lowest probability at which the model names the landmark.
     """
 
     index_sha256: str = Field(pattern=SHA256)
@@ -112,7 +116,6 @@ class Landmarks(_Section):
     landmarks: int = Field(ge=1)
     coefficients: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
     intercept: FiniteFloat
-    named_at: Fraction = 0.8
 
 
 class Provenance(_Section):

@@ -93,7 +93,7 @@ class LandmarkEngine(CountryEngine):
         landmark = guess(match, self.landmark_probability(match))
         probability = mixed_countries(country, self.labels, landmark)
         places = with_point(self._places.weighted(country), landmark, SAME_PLACE_KM)
-        return probability, places, landmark if landmark.probability >= self._section.named_at else None
+        return probability, places, landmark
 
 
 def guess(match: Match, probability: float) -> PlaceGuess:

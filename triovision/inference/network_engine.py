@@ -78,9 +78,9 @@ class NetworkEngine(ABC):
 
     @abstractmethod
     def _posterior(self, output: NDArray[Any]) -> tuple[NDArray[np.float64], WeightedPlaces, PlaceGuess | None]:
-        """Turn one row of `_forward` into label probabilities, a place posterior and the landmark that is named.
+        """Turn one row of `_forward` into label probabilities, a place posterior and the most similar landmark.
 
-        The probabilities have shape `(n_labels,)`; the landmark is None where the model names none.
+        The probabilities have shape `(n_labels,)`; the landmark is None for a model without an index.
         """
 
     def _prediction(self, photo: Photo, output: NDArray[Any], top_k: int, network_ms: float) -> Prediction:

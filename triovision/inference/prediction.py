@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.geo import EARTH_RADIUS_KM, Evidence, WeightedPlaces, city_places
-from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.guesses import Area, CountryGuess, PlaceGuess
+from triovision.inference.area import MIN_LANDMARK_PROBABILITY, choose_area
 from triovision.inference.card import Calibration
 from triovision.results import Prediction
 
 _MAX_PLACES: Final = 20
 _MIN_PLACES_IN_AREA: Final = 10
-_MAX_DISTANCE_KM: Final = pi * EARTH_RADIUS_KM
+MAX_DISTANCE_KM: Final = pi * EARTH_RADIUS_KM
 
 
 class PredictionFields(TypedDict):
@@ -30,8 +31,10 @@ class PredictionFields(TypedDict):
     radius_90_km: float
     places: tuple[PlaceGuess, ...]
     posterior: WeightedPlaces
-    abstained: bool
+    area: Area
     landmark: PlaceGuess | None
+    abstained: bool
+    calibrated: bool
 
 
 def check_top_k(top_k: int) -> None:
@@ -57,28 +60,36 @@ def build_prediction_fields(
     top_k: int,
     landmark: PlaceGuess | None = None,
 ) -> PredictionFields:
-    """Derive the place, the radii, the country set and the abstention from a posterior.
+    """Derive the place, the radii, the country set, the area and the abstention from a posterior.
 
     Args:
-        countries: All countries, most probable first. The best place lies in the first one.
+        countries: All countries, most probable first. The best place lies in the first one, unless the model abstains.
         posterior: Weighted places; their weights sum up to `countries` by country.
         calibration: Calibration of the model.
         top_k: Largest number of countries in the prediction.
-        landmark: Landmark that is named; None for none.
+        landmark: Landmark that the model recognised, with its calibrated probability; dropped below 0.8.
     """
     first = countries[0]
-    location = posterior.locate(first.country, _MAX_PLACES)
+    if landmark is not None and landmark.probability < MIN_LANDMARK_PROBABILITY:
+        landmark = None
+    abstained = landmark is None and first.probability < calibration.abstention_threshold
+    location = posterior.locate(None if abstained else first.country, _MAX_PLACES)
+    radius_km = min(MAX_DISTANCE_KM, location.radius_km * calibration.radius_factor)
     likely = [guess.country for guess in countries if guess.probability >= calibration.conformal_threshold]
     return PredictionFields(
         countries=tuple(countries[:top_k]),
         country_set=tuple(likely or [first.country]),
         place=location.place,
-        radius_km=min(_MAX_DISTANCE_KM, location.radius_km * calibration.radius_factor),
-        radius_90_km=min(_MAX_DISTANCE_KM, location.radius_90_km * calibration.radius_90_factor),
+        radius_km=radius_km,
+        radius_90_km=min(MAX_DISTANCE_KM, location.radius_90_km * calibration.radius_90_factor),
         places=location.places,
         posterior=posterior,
-        abstained=landmark is None and first.probability < calibration.abstention_threshold,
+        area=choose_area(
+            countries, location.place, radius_km, landmark, calibration.part_of_world_threshold if abstained else None
+        ),
         landmark=landmark,
+        abstained=abstained,
+        calibrated=calibration.is_calibrated,
     )
 
 
@@ -86,7 +97,7 @@ def condition(prediction: Prediction, evidence: Evidence, calibration: Calibrati
     """Condition a prediction on evidence. The model does not run again.
 
     An area with fewer than ten of the model's places is filled with all cities there; each country's probability is
-    divided among its cities by population.
+    divided among its cities by population. A landmark stays if it agrees with the evidence.
 
     Args:
         prediction: The model's own prediction.
@@ -98,13 +109,27 @@ def condition(prediction: Prediction, evidence: Evidence, calibration: Calibrati
     """
     posterior = _fill_area(prediction.posterior, evidence)
     conditioned = posterior.condition(evidence)
+    probability_of_evidence = posterior.probability_of(evidence)
+    landmark = _condition_landmark(prediction.landmark, evidence, probability_of_evidence)
     countries = [CountryGuess(code, probability) for code, probability in conditioned.by_country().items()]
     return replace(
         prediction,
-        **build_prediction_fields(countries, conditioned, calibration, len(countries)),
+        **build_prediction_fields(countries, conditioned, calibration, len(countries), landmark),
         evidence=evidence,
-        evidence_probability=posterior.probability_of(evidence),
+        evidence_probability=probability_of_evidence,
     )
+
+
+def _condition_landmark(
+    landmark: PlaceGuess | None, evidence: Evidence, probability_of_evidence: float
+) -> PlaceGuess | None:
+    """Return the landmark with its probability given the evidence, or None if the evidence excludes it."""
+    if landmark is None:
+        return None
+    lat_deg, lon_deg, country = np.array([landmark.lat_deg]), np.array([landmark.lon_deg]), np.array([landmark.country])
+    if not evidence.contains(lat_deg, lon_deg, country)[0]:
+        return None
+    return replace(landmark, probability=min(1.0, landmark.probability / probability_of_evidence))
 
 
 def _fill_area(posterior: WeightedPlaces, evidence: Evidence) -> WeightedPlaces:

@@ -37,6 +37,8 @@ def render_card(card: ModelCard, t: Translator) -> None:
     """Draw a model card: summary, limits, known countries and places, training photos and metrics."""
     st.write(plain(card.summary, 1000))
     st.write("**" + t("Limits") + "**. " + plain(card.limits, 4000))
+    fitted_on = card.calibration.fitted_on or t("Uncalibrated")
+    st.write("**" + t("Calibrated on") + "**. " + plain(fitted_on, 1000))
     with st.expander(t("Countries and places it knows")):  # a long list of countries and places
         st.write(plain(card.knows, 20_000))
     photos_label = t("Training photos") if card.ensemble is None else t("Photos used to weight its members")

@@ -28,16 +28,12 @@ def render_evidence(result: PhotoResult, t: Translator) -> None:
     evidence = result.prediction.evidence
     if evidence is None:
         return
-    probability = percent(result.prediction.evidence_probability, t.language)
+    text = t("Restricted to what you know: {evidence}.", evidence=plain(_describe(evidence, t), 300))
+    if result.prediction.calibrated:
+        probability = percent(result.prediction.evidence_probability, t.language)
+        text += " " + t("Without it, the model gives this a probability of {probability}.", probability=probability)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.info(
-            t(
-                "Restricted to what you know: {evidence}. "
-                "Without it, the model gives this a probability of {probability}.",
-                evidence=plain(_describe(evidence, t), 300),
-                probability=probability,
-            )
-        )
+        st.info(text)
         st.button(t("Remove the restriction"), key=f"remove-{result.key}", on_click=_remove, args=(result.key,))
 
 

@@ -36,7 +36,7 @@ def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> N
         country = st.selectbox(
             t("Country"),
             choices,
-            format_func=lambda code: guess_label(guesses[code], t),
+            format_func=lambda code: guess_label(guesses[code], result.prediction.calibrated, t),
             key=f"country-{result.id}",
             persist_state="session",
             width=300,

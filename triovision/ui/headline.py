@@ -1,29 +1,19 @@
-"""Headline of a result: flag, country, place and confidence."""
+"""Headline of a result: flag, name of the area, confidence and candidates."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import streamlit as st
 
 from triovision.geo import country_flag, country_name
 from triovision.guesses import CountryGuess
 from triovision.results import Prediction
+from triovision.ui.messages import translate
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent, shown_photo
+from triovision.wording import area_sentence, area_title, confidence_level, confidence_name, title_probability
 
-VERY_SURE, FAIRLY_SURE = 0.9, 0.5  # calibrated probabilities: wrong at most once in ten, and once in two
-
-ConfidenceLevel = Literal["very", "fairly", "not"]
-
-
-def confidence_level(prediction: Prediction) -> ConfidenceLevel:
-    """Confidence in the most probable country: "very", "fairly" or "not". An abstention is always "not"."""
-    probability = prediction.countries[0].probability
-    if prediction.abstained or probability < FAIRLY_SURE:
-        return "not"
-    return "very" if probability >= VERY_SURE else "fairly"
+_CANDIDATES = 5
 
 
 def render_photo_choice(t: Translator) -> PhotoResult:
@@ -44,8 +34,14 @@ def render_photo_choice(t: Translator) -> PhotoResult:
     return results[key or next(iter(results))]
 
 
-def render_headline(result: PhotoResult, t: Translator) -> None:
-    """Draw the photo and, beside it, country, place and confidence of its prediction."""
+def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
+    """Draw the photo and, beside it, the area of its prediction and the confidence in it.
+
+    Args:
+        result: Photo and prediction.
+        fitted_on: Photos that the model was calibrated on, as its card says.
+        t: Language of the reader.
+    """
     prediction = result.prediction
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with left:
@@ -53,48 +49,57 @@ def render_headline(result: PhotoResult, t: Translator) -> None:
         if result.credit:
             st.caption(t("Photo:") + " " + result.credit)
     with right, st.container(key="headline"):
-        if prediction.abstained:
-            _render_not_sure(prediction, t)
-        else:
-            _render_place(prediction, t)
+        _render_title(prediction, fitted_on, t)
+        st.write(plain(translate(area_sentence(prediction, t.language), t), 300))
+        if prediction.area.kind in ("part_of_world", "unknown"):
+            _render_candidates(prediction, t)
+        elif prediction.area.kind != "landmark":
+            if prediction.area.kind == "country":
+                st.caption(t("The map shows the best point."))
+            _render_country_set(prediction, t)
         st.caption(t("Model: {model}", model=plain(prediction.model)))
 
 
-def guess_label(guess: CountryGuess, t: Translator) -> str:
-    """A country with its flag, name and probability."""
-    name = country_name(guess.country, t.language)
-    return f"{country_flag(guess.country)} {name} ({percent(guess.probability, t.language)})"
+def guess_label(guess: CountryGuess, calibrated: bool, t: Translator) -> str:
+    """A country with its flag, its name and, of a calibrated model, its probability."""
+    label = f"{country_flag(guess.country)} {country_name(guess.country, t.language)}"
+    return f"{label} ({percent(guess.probability, t.language)})" if calibrated else label
 
 
-def _render_place(prediction: Prediction, t: Translator) -> None:
-    guess, place = _first(prediction), plain(prediction.place.name)
-    name = country_name(guess.country, t.language)
-    _render_title(f"{country_flag(guess.country)} {plain(name)} · {place}", prediction, t)
-    radius = t.number(prediction.radius_km)
-    st.write(t("Half of the probability lies within {radius} km of {place}.", radius=radius, place=place))
-    _render_country_set(prediction, t)
-
-
-def _render_not_sure(prediction: Prediction, t: Translator) -> None:
-    _render_title(t("Not sure where this is"), prediction, t)
-    st.write(t("The model does not recognise enough in this photo. The most probable countries are:"))
-    st.write(" · ".join(guess_label(guess, t) for guess in prediction.countries[:3]))
-
-
-def _render_title(text: str, prediction: Prediction, t: Translator) -> None:
-    level = confidence_level(prediction)
-    label = {"very": t("Very sure"), "fairly": t("Fairly sure"), "not": t("Not sure")}[level]
-    probability = percent(_first(prediction).probability, t.language)
+def _render_title(prediction: Prediction, fitted_on: str, t: Translator) -> None:
+    level, probability = confidence_level(prediction), title_probability(prediction)
+    flag = country_flag(prediction.area.country)
+    name = plain(translate(area_title(prediction.area, t.language), t), 160)
+    label = translate(confidence_name(prediction), t)
     with st.container(horizontal=True, vertical_alignment="center", key="headline-line"):
-        st.header(text, anchor=False, width="content")
+        st.header(f"{flag} {name}".strip(), anchor=False, width="content")
         st.badge(
-            f"{label} · {probability}",
-            color="gray" if level == "not" else "primary",
-            help=t(
-                "Calibrated: of 100 predictions with 80 %, about 80 are right. "
-                "“Very sure” starts at 90 %, “fairly sure” at 50 %."
-            ),
+            label if probability is None else f"{label} · {percent(probability, t.language)}",
+            color="primary" if level in ("very", "fairly") else "gray",
+            help=_confidence_help(prediction, fitted_on, t),
         )
+
+
+def _confidence_help(prediction: Prediction, fitted_on: str, t: Translator) -> str:
+    if prediction.calibrated:
+        return t(
+            "Calibrated: of 100 predictions with 80 %, about 80 are right. "
+            "“Very sure” starts at 90 %, “fairly sure” at 50 %. This holds for photos like these: {photos}.",
+            photos=plain(fitted_on, 500),
+        )
+    command = f"`triovision models calibrate {prediction.model} --manifest M`"
+    return t(
+        "Nobody has measured how often the answers of this model are right. Calibrate it on photos with known places: "
+        "{command}",
+        command=command,
+    )
+
+
+def _render_candidates(prediction: Prediction, t: Translator) -> None:
+    for guess in prediction.countries[:_CANDIDATES]:
+        st.progress(min(1.0, guess.probability), plain(guess_label(guess, prediction.calibrated, t)))
+    form = t("What do you know about this photo?")
+    st.write(t("Do you know the continent or the country? Add it under “{form}”.", form=form))
 
 
 def _render_country_set(prediction: Prediction, t: Translator) -> None:
@@ -107,8 +112,4 @@ def _render_country_set(prediction: Prediction, t: Translator) -> None:
 
 
 def _short(result: PhotoResult) -> str:
-    return f"{country_flag(_first(result.prediction).country)} {plain(result.photo.name, 24)}"
-
-
-def _first(prediction: Prediction) -> CountryGuess:
-    return prediction.countries[0]
+    return f"{country_flag(result.prediction.area.country)} {plain(result.photo.name, 24)}".strip()

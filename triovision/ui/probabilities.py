@@ -37,6 +37,8 @@ def countries_shown(labels: int) -> int:
 def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     """Draw strip, bars, radar, similarity and gauges of the most probable countries."""
     prediction = result.prediction
+    if not prediction.calibrated:
+        st.caption(t("Uncalibrated: the percentages are scores of the model, not how often it is right."))
     known = len(prediction.countries)
     if known > _MIN_COUNTRIES:
         most = min(_MAX_COUNTRIES, known)

@@ -1,4 +1,4 @@
-"""Folium map of a prediction: predicted place, radius, alternatives, density and camera position."""
+"""Folium map of a prediction: landmark, predicted place, radius, alternatives, density and camera position."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ _LIKELY: Final = 0.8
 """The first view shows the most probable places up to this probability; zooming out shows the others."""
 _MERCATOR_DEG: Final = 85.0511
 """Latitude at which a Web Mercator map ends (EPSG:3857)."""
+_MAX_CIRCLE_KM: Final = 1000.0
+"""A larger radius is not drawn: a circle over half of a continent tells the reader nothing."""
+_DISC: Final = '<circle cx="17" cy="17" r="6" fill="#fff"/>'
+_STAR: Final = '<path d="M17 8l2.6 6 6.4.5-4.9 4.2 1.5 6.3-5.6-3.4-5.6 3.4 1.5-6.3L8 14.5l6.4-.5Z" fill="#fff"/>'
 _PIN: Final = (
     '<svg class="pin" width="34" height="46" viewBox="0 0 34 46" aria-hidden="true">'
     '<path d="M17 1C8 1 1 8 1 17c0 11 16 28 16 28s16-17 16-28C33 8 26 1 17 1Z" fill="{colour}" stroke="#fff" '
-    'stroke-width="2"/><circle cx="17" cy="17" r="6" fill="#fff"/></svg>'
+    'stroke-width="2"/>{sign}</svg>'
 )
 _ALTERNATIVE: Final = """function (row) {
     var icon = L.divIcon({className: "dot", iconSize: [18, 18], popupAnchor: [0, -9]});
@@ -43,6 +47,9 @@ _CLUSTER: Final = """function (cluster) {
     var text = probability.toLocaleString("LANGUAGE", {style: "percent", maximumSignificantDigits: 2});
     return L.divIcon({html: text, className: "cluster", iconSize: [46, 46]});
 }"""
+_UNCALIBRATED_CLUSTER: Final = """function (cluster) {
+    return L.divIcon({html: String(cluster.getChildCount()), className: "cluster", iconSize: [46, 46]});
+}"""
 
 
 def prediction_map(
@@ -50,10 +57,11 @@ def prediction_map(
 ) -> folium.Map:
     """Draw the probable places of a photo.
 
-    The map shows the predicted place with the radius that holds half of the probability, the other places in clusters
-    labelled with their joint probability, and the position in the photo's metadata with its distance from the
-    predicted place. The same arguments give the same script, except for object ids, so that a page which draws the map
-    again keeps the state that the reader left it in.
+    The map shows the recognised landmark, the predicted place with the radius that holds half of the probability, the
+    other places in clusters labelled with their joint probability (with their number, if the model is not calibrated),
+    and the position in the photo's metadata with its distance from the predicted place. A radius above 1,000 km is not
+    drawn. Where the model abstains, the density is shown instead. The same arguments give the same script, except for
+    object ids, so that a page which draws the map again keeps the state that the reader left it in.
 
     Args:
         prediction: The prediction.
@@ -84,6 +92,8 @@ def prediction_map(
     _add_radius(plot, prediction, options)
     _add_alternatives(plot, prediction, options)
     _add_place(plot, prediction, options)
+    if prediction.landmark:
+        _add_landmark(plot, prediction.landmark, place, options)
     position = camera.position if camera else None
     if position:
         _add_camera(plot, position, place, options)
@@ -114,16 +124,23 @@ def _add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileL
 
 
 def _add_density(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
-    """Add the density, hidden at first, and the box of the evidence."""
+    """Add the density, hidden at first unless nothing smaller is known, and the box of the evidence."""
     lon_deg, accent = prediction.place.lon_deg, colours(options.theme)["accent"]
-    group = folium.FeatureGroup(options.translate("Density of the probability"), show=False).add_to(plot)
+    vague = prediction.area.kind in ("part_of_world", "unknown")
+    group = folium.FeatureGroup(options.translate("Density of the probability"), show=vague).add_to(plot)
     ShadedCells(density_cells(prediction.posterior.density(), lon_deg), accent).add_to(group)
     if prediction.evidence and prediction.evidence.box:
         corners = box_corners(prediction.evidence.box, lon_deg)
         folium.Rectangle(corners, color=accent, weight=2, fill=False, interactive=False).add_to(plot)
 
 
+def _has_circle(prediction: Prediction) -> bool:
+    return prediction.area.kind in ("place", "region", "country") and prediction.radius_km <= _MAX_CIRCLE_KM
+
+
 def _add_radius(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
+    if not _has_circle(prediction):
+        return
     place, accent = prediction.place, colours(options.theme)["accent"]
     group = folium.FeatureGroup(options.translate("Radius of half the probability")).add_to(plot)
     rings = disc(place.lat_deg, place.lon_deg, prediction.radius_km)
@@ -141,19 +158,19 @@ def _add_radius(plot: folium.Map, prediction: Prediction, options: MapOptions) -
 def _add_alternatives(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
     rows: list[tuple[float, float, str, str, float]] = []
     for place in _alternatives(prediction):
-        probability, country = (
-            percent(place.probability, options.language),
-            country_name(place.country, options.language),
-        )
+        country = country_name(place.country, options.language)
         lon_deg = near_lon_deg(place.lon_deg, prediction.place.lon_deg)
-        title = f"{place.name}, {country}: {probability}"
-        html = _popup_html(place.name, country, options.translate("Probability: {value}", value=probability))
+        title = f"{place.name}, {country}"
+        if prediction.calibrated:
+            title += f": {percent(place.probability, options.language)}"
+        html = _popup_html(place.name, country, *_probability_lines(place, prediction, options))
         rows.append((place.lat_deg, lon_deg, html, title, place.probability))
+    cluster_icon = _CLUSTER if prediction.calibrated else _UNCALIBRATED_CLUSTER
     cluster = FastMarkerCluster(
         rows,
         callback=_ALTERNATIVE,
         name=options.translate("Other places"),
-        icon_create_function=_CLUSTER.replace("LANGUAGE", options.language),
+        icon_create_function=cluster_icon.replace("LANGUAGE", options.language),
         maxClusterRadius=46,
         showCoverageOnHover=False,
     )
@@ -164,18 +181,35 @@ def _add_alternatives(plot: folium.Map, prediction: Prediction, options: MapOpti
 def _add_place(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
     place, country = prediction.place, country_name(prediction.place.country, options.language)
     title = options.translate("Best guess, not sure") if prediction.abstained else options.translate("Predicted place")
-    probability = options.translate("Probability: {value}", value=percent(place.probability, options.language))
-    radius = options.translate(
-        "Half of the probability lies within {distance}.", distance=_km(prediction.radius_km, options)
-    )
+    lines = _probability_lines(place, prediction, options)
+    if _has_circle(prediction) and prediction.calibrated:
+        distance = _km(prediction.radius_km, options)
+        lines.append(options.translate("Half of the probability lies within {distance}.", distance=distance))
     group = folium.FeatureGroup(options.translate("Predicted place"))
     group.add_to(plot)
     _pin(
         (place.lat_deg, place.lon_deg),
         colour=colours(options.theme)["accent"],
         title=f"{title}: {place.name}, {country}",
-        html=_popup_html(place.name, country, probability, radius, title=title),
+        html=_popup_html(place.name, country, *lines, title=title),
         class_name="unsure" if prediction.abstained else "sure",
+    ).add_to(group)
+
+
+def _add_landmark(plot: folium.Map, landmark: PlaceGuess, place: PlaceGuess, options: MapOptions) -> None:
+    country, title = country_name(landmark.country, options.language), options.translate("Recognised landmark")
+    probability = percent(landmark.probability, options.language)
+    group = folium.FeatureGroup(title)
+    group.add_to(plot)
+    _pin(
+        (landmark.lat_deg, near_lon_deg(landmark.lon_deg, place.lon_deg)),
+        colour=colours(options.theme)["text"],
+        title=f"{title}: {landmark.name}, {country}",
+        html=_popup_html(
+            landmark.name, country, options.translate("Probability: {value}", value=probability), title=title
+        ),
+        class_name="landmark",
+        sign=_STAR,
     ).add_to(group)
 
 
@@ -201,9 +235,11 @@ def _add_camera(plot: folium.Map, position: tuple[float, float], place: PlaceGue
     ).add_to(group)
 
 
-def _pin(location: Sequence[float], *, colour: str, title: str, html: str, class_name: str) -> folium.Marker:
+def _pin(
+    location: Sequence[float], *, colour: str, title: str, html: str, class_name: str, sign: str = _DISC
+) -> folium.Marker:
     icon = folium.DivIcon(
-        _PIN.format(colour=colour),
+        _PIN.format(colour=colour, sign=sign),
         icon_size=(34, 46),
         icon_anchor=(17, 45),
         popup_anchor=(0, -40),
@@ -219,6 +255,13 @@ def _popup_html(name: str, *lines: str, title: str = "") -> str:
     return f"{head}<strong>{escape(name)}</strong>" + "".join(f"<br>{escape(line)}" for line in lines)
 
 
+def _probability_lines(place: PlaceGuess, prediction: Prediction, options: MapOptions) -> list[str]:
+    """The probability of a place, which is left out for an uncalibrated model."""
+    if not prediction.calibrated:
+        return []
+    return [options.translate("Probability: {value}", value=percent(place.probability, options.language))]
+
+
 def _km(distance: float, options: MapOptions) -> str:
     pattern = "#,##0.0 km" if distance < 10 else "#,##0 km"
     return str(format_decimal(distance, format=pattern, locale=options.language))
@@ -230,13 +273,17 @@ def _alternatives(prediction: Prediction) -> list[PlaceGuess]:
 
 
 def _bounds(prediction: Prediction, position: tuple[float, float] | None) -> list[list[float]]:
-    """Corners of the first view: predicted place, radius, likely alternatives and the camera's position."""
+    """Corners of the first view: radius and likely places, or the landmark alone; and the camera's position."""
     place = prediction.place
     before = accumulate((p.probability for p in prediction.places), initial=0.0)
     likely = [
         (p.lat_deg, p.lon_deg) for p, sum_before in zip(prediction.places, before, strict=False) if sum_before < _LIKELY
     ]
+    likely.append((place.lat_deg, place.lon_deg))
+    if prediction.landmark:
+        likely = [(prediction.landmark.lat_deg, prediction.landmark.lon_deg)]
     points = [(lat, near_lon_deg(lon, place.lon_deg)) for lat, lon in (*likely, *([position] if position else ()))]
-    corners = np.vstack([disc_bounds(place.lat_deg, place.lon_deg, prediction.radius_km), *points])
+    circle = [disc_bounds(place.lat_deg, place.lon_deg, prediction.radius_km)] if _has_circle(prediction) else []
+    corners = np.vstack([*circle, *points])
     corners[:, 0] = corners[:, 0].clip(-_MERCATOR_DEG, _MERCATOR_DEG)
     return [corners.min(axis=0).tolist(), corners.max(axis=0).tolist()]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from triovision import extras
 from triovision.errors import ModelError
-from triovision.geo import distance_km
+from triovision.geo import candidate_cities, distance_km
 from triovision.geo.reverse import country_at
 from triovision.inference.geoclip import gallery, loading, release
 from triovision.inference.geoclip.engine import GeoClipEngine
@@ -79,6 +79,7 @@ def test_a_prediction_sums_positions_up(engine: GeoClipEngine, some_photos: list
     assert prediction.place.country == prediction.countries[0].country
     assert prediction.model == "geoclip.mp16"
     assert not prediction.abstained
+    assert not prediction.calibrated
     assert prediction.country_set == (prediction.countries[0].country,)
     to_place_km = distance_km(
         prediction.place.lat_deg, prediction.place.lon_deg, engine.gallery.lat_deg, engine.gallery.lon_deg
@@ -89,6 +90,16 @@ def test_a_prediction_sums_positions_up(engine: GeoClipEngine, some_photos: list
     assert len(engine.predict([photo], top_k=3)[0].countries) == 3
     with pytest.raises(ValueError, match="top_k"):
         engine.predict([photo], top_k=0)
+
+
+def test_a_position_has_the_name_of_a_city_in_its_country(
+    engine: GeoClipEngine, some_photos: list[tuple[Path, Photo]]
+) -> None:
+    (prediction,) = engine.predict([some_photos[0][1]])
+    names = dict.fromkeys(zip(prediction.posterior.countries.tolist(), prediction.posterior.names, strict=True))
+    for country in ("CA", "CH", "MX"):  # with large neighbours
+        cities = candidate_cities([country], per_country=10**4).names
+        assert {name for code, name in names if code == country} <= set(cities)
 
 
 def test_no_photos_no_predictions(engine: GeoClipEngine) -> None:

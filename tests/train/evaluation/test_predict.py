@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from triovision.geo import WeightedPlaces, distance_km, geo_score
-from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.guesses import Area, CountryGuess, PlaceGuess
 from triovision.results import Prediction
 from triovision.train.evaluation.predict import (
     ManifestPredictions,
@@ -34,6 +34,7 @@ def predict(*probability: float, abstained: bool = False, place: tuple[float, fl
         posterior=WeightedPlaces(
             lat_deg=np.zeros(1), lon_deg=np.zeros(1), weight=np.ones(1), countries=np.array([order[0][0]])
         ),
+        area=Area(kind="unknown", probability=1),
         abstained=abstained,
         elapsed_ms=1,
         device="cpu",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from triovision.geo import SPACING_KM, WeightedPlaces
-from triovision.geo.city_metadata import nearest_city
+from triovision.geo.city_metadata import nearest_city_names
 from triovision.inference.calibration import log_probabilities, probabilities
 from triovision.inference.card import ModelCard, read_card
 from triovision.inference.geoclip import release
@@ -62,7 +62,7 @@ class GeoClipEngine(NetworkEngine):
         self.device = device
         self.gallery, self._country_index = load_gallery(folder, self.card)
         self._countries = np.array(self.card.labels)[self._country_index]
-        self._names = nearest_city(self.gallery.lat_deg, self.gallery.lon_deg).names
+        self._names = nearest_city_names(self.gallery.lat_deg, self.gallery.lon_deg, self._countries.tolist())
         self._image_processor = load_image_processor(folder)
         network = load_network(folder, self.card, self.gallery, self._country_index, on_progress)
         self.network: nn.Module = network.to(device)

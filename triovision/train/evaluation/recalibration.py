@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import pi
 from typing import Final
 
 import numpy as np
 
-from triovision.geo import EARTH_RADIUS_KM
 from triovision.inference.calibration import (
     fit_abstention_threshold,
     fit_conformal_threshold,
@@ -18,6 +16,7 @@ from triovision.inference.calibration import (
     log_probabilities,
 )
 from triovision.inference.card import Calibration, ModelCard
+from triovision.inference.prediction import MAX_DISTANCE_KM
 from triovision.train.data.dataset import NO_LABEL
 from triovision.train.evaluation.labelled_photos import (
     LabelledPhotos,
@@ -36,7 +35,6 @@ MIN_ANSWERED: Final = 20
 #: Smallest number of photos with a position for the radii.
 _MIN_LOCATED: Final = 20
 _MIN_RADIUS_FACTOR: Final = 0.001
-_MAX_DISTANCE_KM: Final = pi * EARTH_RADIUS_KM
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ class _Applied:
         located = rows & photos.located
         error_km, radius_km = photos.errors_and_radii(located, ratio, on_photo)
         factors = np.array([calibration.radius_factor, calibration.radius_90_factor])
-        self._within[located] = error_km[:, None] <= np.minimum(_MAX_DISTANCE_KM, radius_km * factors)
+        self._within[located] = error_km[:, None] <= np.minimum(MAX_DISTANCE_KM, radius_km * factors)
 
     def scores(self, sources: int | None) -> Scores:
         """Metrics over all photos."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,9 @@ from sklearn.linear_model import LogisticRegression
 
 from triovision.geo import CandidatePlaces, distance_km
 from triovision.geo.mixture import with_point
+from triovision.geo.parts_of_world import part_of_world
+from triovision.guesses import PlaceGuess
+from triovision.inference.area import MIN_LANDMARK_PROBABILITY
 from triovision.inference.calibration import (
     fit_abstention_threshold,
     fit_conformal_threshold,
@@ -22,7 +25,7 @@ from triovision.inference.calibration import (
 from triovision.inference.card import Calibration
 from triovision.inference.landmark_engine import guess, mixed_countries
 from triovision.inference.landmarks import SAME_PLACE_KM
-from triovision.inference.prediction import build_prediction_fields, rank_countries
+from triovision.inference.prediction import MAX_DISTANCE_KM, build_prediction_fields, rank_countries
 from triovision.results import Prediction
 from triovision.train.data.dataset import NO_LABEL
 from triovision.train.frozen.cross_fit import PRECISE, FrozenData, OutOfSource
@@ -33,15 +36,8 @@ Floats = NDArray[np.float64]
 _COVERAGE = 0.9
 #: A photo whose position is that of a town is no proof against a landmark in that town.
 _TOWN_KM = 10.0
-#: Lowest probability at which a landmark is named.
-NAMED_AT = 0.8
-_UNFITTED = Calibration(
-    temperature=1.0,
-    conformal_threshold=0.0,
-    conformal_coverage=_COVERAGE,
-    abstention_threshold=0.0,
-    fitted_on="",
-)
+#: A threshold that fewer photos reach is not trusted.
+_MIN_ANSWERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,110 +90,108 @@ def fit_head_temperature(data: FrozenData, outputs: OutOfSource, rows: Rows) -> 
     return fit_temperature(outputs.logits[known], data.target[known])
 
 
-def uncalibrated_predictions(
-    data: FrozenData, outputs: OutOfSource, on_photo: Callable[[], object]
-) -> tuple[Prediction, ...]:
-    """Predict every photo as the engine would, with probabilities calibrated on the other folds.
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixed:
+    """Probabilities of the photos as the model would give them, calibrated on the other folds.
 
-    Radii, country set and abstention are not calibrated yet; see `fit_thresholds`.
+    Attributes:
+        country: Probability of each country without the landmark, shape `(n, n_labels)`.
+        landmark: Most similar landmark of each photo with its probability.
+        mixed: Probability of each country, shape `(n, n_labels)`.
     """
-    places = CandidatePlaces(data.labels)
+
+    country: Floats
+    landmark: tuple[PlaceGuess, ...]
+    mixed: Floats
+
+
+def mix_probabilities(data: FrozenData, outputs: OutOfSource) -> Mixed:
+    """Compute the probabilities of every photo with temperature and landmark logit fitted on the other folds."""
     evidence = match_evidence(outputs)
-    country = np.empty(outputs.logits.shape)
-    landmark = np.empty(len(evidence))
+    country, probability = np.empty(outputs.logits.shape), np.empty(len(evidence))
     for fold in data.folds:
         others, held = np.flatnonzero(data.fold != fold), np.flatnonzero(data.fold == fold)
         country[held] = probabilities(outputs.logits[held], fit_head_temperature(data, outputs, others))
-        landmark[held] = fit_landmark_logit(data, outputs, others).probability(evidence[held])
+        probability[held] = fit_landmark_logit(data, outputs, others).probability(evidence[held])
+    landmark = tuple(guess(match, p) for match, p in zip(outputs.matches, probability.tolist(), strict=True))
+    mixed = [mixed_countries(row, data.labels, one) for row, one in zip(country, landmark, strict=True)]
+    return Mixed(country, landmark, np.array(mixed))
+
+
+def fit_thresholds(data: FrozenData, mixed: Mixed, rows: Rows, temperature: float) -> Calibration:
+    """Fit the thresholds of the country set, of abstention and of parts of the world on some photos.
+
+    Photos with a named landmark have an answer without these thresholds, and no part in their fit.
+
+    Args:
+        data: All photos.
+        mixed: Their probabilities.
+        rows: Photos to fit on.
+        temperature: Temperature of the country logits, for the calibration.
+    """
+    target, accuracy = data.target[rows], data.recipe.accuracy
+    probability, known = mixed.mixed[rows], target != NO_LABEL
+    unnamed = np.array([mixed.landmark[row].probability < MIN_LANDMARK_PROBABILITY for row in rows.tolist()])
+    confidence, right = probability.max(axis=1), probability.argmax(axis=1) == target
+    threshold = fit_abstention_threshold(confidence[unnamed], right[unnamed], accuracy, min_photos=_MIN_ANSWERS)
+    abstained = unnamed & (confidence < threshold)
+    parts, part_of_label = np.unique([part_of_world(label) for label in data.labels], return_inverse=True)
+    by_part = probability[abstained] @ np.eye(len(parts))[part_of_label]
+    truth = data.manifest.table["country"].iloc[rows[abstained]].map(part_of_world).to_numpy()
+    part_right = parts[by_part.argmax(axis=1)] == truth
+    return Calibration(
+        temperature=temperature,
+        conformal_threshold=fit_conformal_threshold(probability[known], target[known], _COVERAGE),
+        conformal_coverage=_COVERAGE,
+        abstention_threshold=threshold,
+        part_of_world_threshold=fit_abstention_threshold(
+            by_part.max(axis=1), part_right, accuracy, min_photos=_MIN_ANSWERS
+        ),
+        fitted_on="",
+    )
+
+
+def predict_photos(
+    data: FrozenData, mixed: Mixed, calibrations: Mapping[str, Calibration], on_photo: Callable[[], object]
+) -> list[Prediction]:
+    """Predict every photo as the engine would.
+
+    Args:
+        data: All photos.
+        mixed: Their probabilities.
+        calibrations: Calibration of the photos of each fold.
+        on_photo: Called after each photo.
+    """
+    places, files = CandidatePlaces(data.labels), data.manifest.table["file"].tolist()
     predictions = []
-    for row, match in enumerate(outputs.matches):
-        named = guess(match, float(landmark[row]))
-        posterior = with_point(places.weighted(country[row]), named, SAME_PLACE_KM)
-        ranking = rank_countries(data.labels, mixed_countries(country[row], data.labels, named))
-        shown = named if named.probability >= NAMED_AT else None
-        fields = build_prediction_fields(ranking, posterior, _UNFITTED, len(data.labels), shown)
-        file = str(data.manifest.table["file"].iat[row])
+    for row, (file, landmark) in enumerate(zip(files, mixed.landmark, strict=True)):
+        posterior = with_point(places.weighted(mixed.country[row]), landmark, SAME_PLACE_KM)
+        ranking = rank_countries(data.labels, mixed.mixed[row])
+        calibration = calibrations[str(data.fold[row])]
+        fields = build_prediction_fields(ranking, posterior, calibration, len(data.labels), landmark)
         predictions.append(Prediction(photo=file, model="", **fields, elapsed_ms=0.0, device="", precision=""))
         on_photo()
-    return tuple(predictions)
+    return predictions
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Thresholds:
-    """Thresholds and radius factors, and the photos that they are fitted on.
-
-    Attributes:
-        correct: Whether the most probable country is right, shape `(n,)`.
-        confidence: Its probability, shape `(n,)`.
-        of_truth: Probability of the true country; NaN where it has no label, shape `(n,)`.
-        named: Whether a landmark is named, shape `(n,)`.
-        error_km: Distance from the best place to the truth; NaN where unknown, shape `(n,)`.
-        radius_km: Uncalibrated radii for 50 % and 90 %, shape `(n, 2)`.
-    """
-
-    correct: NDArray[np.bool_]
-    confidence: Floats
-    of_truth: Floats
-    named: NDArray[np.bool_]
-    error_km: Floats
-    radius_km: Floats
-
-    def fit(self, rows: Rows, temperature: float, accuracy: float, fitted_on: str) -> Calibration:
-        """Fit all thresholds on some photos.
-
-        Photos with a named landmark have an answer without the abstention threshold, and no part in its fit.
-
-        Args:
-            rows: The photos.
-            temperature: Temperature of the country logits.
-            accuracy: Target accuracy of the answers.
-            fitted_on: Description of the photos.
-        """
-        of_truth = self.of_truth[rows][np.isfinite(self.of_truth[rows])]
-        unnamed = rows[~self.named[rows]]
-        placed = rows[np.isfinite(self.error_km[rows])]
-        factors = [
-            fit_radius_factor(self.error_km[placed], self.radius_km[placed, i], q) for i, q in enumerate((0.5, 0.9))
-        ]
-        return Calibration(
-            temperature=temperature,
-            conformal_threshold=fit_conformal_threshold(
-                of_truth[:, None], np.zeros(len(of_truth), np.int64), _COVERAGE
-            ),
-            conformal_coverage=_COVERAGE,
-            abstention_threshold=fit_abstention_threshold(self.confidence[unnamed], self.correct[unnamed], accuracy),
-            radius_factor=factors[0],
-            radius_90_factor=factors[1],
-            fitted_on=fitted_on,
-        )
-
-
-def thresholds(data: FrozenData, predictions: Sequence[Prediction]) -> Thresholds:
-    """Collect what the thresholds are fitted on from uncalibrated predictions."""
-    table = data.manifest.table
-    truth = table["country"].tolist()
-    first = [one.countries[0] for one in predictions]
-    lat, lon = table["lat"].to_numpy(), table["lon"].to_numpy()
-    of_truth = [
-        next((guess.probability for guess in one.countries if guess.country == country), np.nan)
-        for one, country in zip(predictions, truth, strict=True)
-    ]
-    place = np.array([(one.place.lat_deg, one.place.lon_deg, one.radius_km, one.radius_90_km) for one in predictions])
-    return Thresholds(
-        correct=np.array(
-            [one.countries[0].country == country for one, country in zip(predictions, truth, strict=True)]
-        ),
-        confidence=np.array([guess.probability for guess in first]),
-        of_truth=np.array(of_truth, np.float64),
-        named=np.array([one.landmark is not None for one in predictions]),
-        error_km=np.asarray(distance_km(place[:, 0], place[:, 1], lat, lon)),
-        radius_km=place[:, 2:],
+def fit_radius_factors(data: FrozenData, predictions: Sequence[Prediction], rows: Rows) -> tuple[float, float]:
+    """Fit the factors of both radii on some photos, from predictions with factors of 1."""
+    table = data.manifest.table.iloc[rows]
+    chosen = [predictions[row] for row in rows.tolist()]
+    place = np.array([(one.place.lat_deg, one.place.lon_deg, one.radius_km, one.radius_90_km) for one in chosen])
+    error_km = np.asarray(distance_km(place[:, 0], place[:, 1], table["lat"].to_numpy(), table["lon"].to_numpy()))
+    located = np.isfinite(error_km)
+    factor, factor_90 = (
+        fit_radius_factor(error_km[located], radius_km, coverage)
+        for radius_km, coverage in zip(place[located, 2:].T, (0.5, 0.9), strict=True)
     )
+    return factor, factor_90
 
 
-def calibrated(prediction: Prediction, calibration: Calibration) -> Prediction:
-    """Apply the thresholds and radius factors of a calibration to an uncalibrated prediction."""
-    fields = build_prediction_fields(
-        prediction.countries, prediction.posterior, calibration, len(prediction.countries), prediction.landmark
+def with_radius_factors(prediction: Prediction, factor: float, factor_90: float) -> Prediction:
+    """Apply radius factors to a prediction with factors of 1, its area aside."""
+    return replace(
+        prediction,
+        radius_km=min(MAX_DISTANCE_KM, prediction.radius_km * factor),
+        radius_90_km=min(MAX_DISTANCE_KM, prediction.radius_90_km * factor_90),
     )
-    return replace(prediction, **fields)

@@ -19,14 +19,15 @@ from triovision.train.data.manifest import Manifest
 from triovision.train.evaluation.predict import ManifestPredictions, evaluation_metrics
 from triovision.train.export.card import Description, knows, write_model
 from triovision.train.frozen.calibrate import (
-    NAMED_AT,
     LandmarkLogit,
-    calibrated,
     fit_head_temperature,
     fit_landmark_logit,
+    fit_radius_factors,
+    fit_thresholds,
     match_correct,
-    thresholds,
-    uncalibrated_predictions,
+    mix_probabilities,
+    predict_photos,
+    with_radius_factors,
 )
 from triovision.train.frozen.cross_fit import (
     FrozenData,
@@ -95,32 +96,39 @@ def fit_frozen_model(
     """
     data = frozen_data(recipe, manifest, features)
     outputs = cross_fit(data, echo)
-    everything = np.arange(len(data.fold))
-    draft = uncalibrated_predictions(data, outputs, on_photo)
-    found = thresholds(data, draft)
-    sources = manifest.table["source"].nunique()
-    predictions = list(draft)
-    for fold in data.folds:
-        others = np.flatnonzero(data.fold != fold)
-        calibration = found.fit(others, 1.0, recipe.accuracy, "")
-        for row in np.flatnonzero(data.fold == fold).tolist():
-            predictions[row] = calibrated(draft[row], calibration)
-    measured = ManifestPredictions(tuple(predictions), manifest.table, ())
+    every = np.arange(len(data.fold))
+    calibration, measured = calibrate(data, outputs, on_photo)
     penalty = choose_penalty(data, data.folds)
-    temperature = fit_head_temperature(data, outputs, everything)
-    fitted_on = (
-        f"{len(everything)} photos of {sources} sources, each predicted by a model that saw no photo of its source"
-    )
     return FrozenModel(
         data=data,
-        head=fit_country_head(data, everything, penalty),
+        head=fit_country_head(data, every, penalty),
         penalty=penalty,
-        index=fit_index(data, everything),
-        logit=fit_landmark_logit(data, outputs, everything),
-        calibration=found.fit(everything, temperature, recipe.accuracy, fitted_on),
+        index=fit_index(data, every),
+        logit=fit_landmark_logit(data, outputs, every),
+        calibration=calibration,
         predictions=measured,
         metrics=evaluation_metrics(measured, data.labels) | landmark_metrics(data, outputs, measured),
     )
+
+
+def calibrate(
+    data: FrozenData, outputs: OutOfSource, on_photo: Callable[[], object]
+) -> tuple[Calibration, ManifestPredictions]:
+    """Fit the calibration on all folds; also return the predictions that are calibrated on the other folds."""
+    every, folds = np.arange(len(data.fold)), data.fold.tolist()
+    mixed = mix_probabilities(data, outputs)
+    rows_outside = {fold: np.flatnonzero(data.fold != fold) for fold in data.folds}
+    calibrations = {fold: fit_thresholds(data, mixed, others, 1.0) for fold, others in rows_outside.items()}
+    draft = predict_photos(data, mixed, calibrations, on_photo)
+    factors = {fold: fit_radius_factors(data, draft, others) for fold, others in rows_outside.items()}
+    predictions = [with_radius_factors(one, *factors[fold]) for one, fold in zip(draft, folds, strict=True)]
+    factor, factor_90 = fit_radius_factors(data, draft, every)
+    sources = data.manifest.table["source"].nunique()
+    fitted_on = f"{len(every)} photos of {sources} sources, each predicted by a model that saw no photo of its source"
+    calibration = fit_thresholds(data, mixed, every, fit_head_temperature(data, outputs, every)).model_copy(
+        update={"radius_factor": factor, "radius_90_factor": factor_90, "fitted_on": fitted_on}
+    )
+    return calibration, ManifestPredictions(tuple(predictions), data.manifest.table, ())
 
 
 def landmark_metrics(data: FrozenData, outputs: OutOfSource, measured: ManifestPredictions) -> Metrics:
@@ -174,7 +182,6 @@ def export_frozen_model(
             landmarks=len(model.index.landmarks),
             coefficients=model.logit.coefficients,
             intercept=model.logit.intercept,
-            named_at=NAMED_AT,
         ),
         weights_sha256="0" * 64,  # replaced by `write_model`
         provenance=Provenance(

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from triovision.geo import WeightedPlaces
+from triovision.guesses import Area, AreaKind, CountryGuess, PlaceGuess
+from triovision.results import Prediction
+from triovision.wording import area_sentence, area_title, confidence_level, confidence_name, title_probability
+
+AREAS: dict[AreaKind, Area] = {
+    "landmark": Area(
+        kind="landmark", probability=0.86, name="Sagrada Família", city="Barcelona", country="ES", radius_km=1
+    ),
+    "place": Area(kind="place", probability=0.5, name="Lima", country="PE", radius_km=12.4),
+    "region": Area(kind="region", probability=0.5, name="Lima", country="PE", radius_km=120),
+    "country": Area(kind="country", probability=0.93, country="PE"),
+    "part_of_world": Area(kind="part_of_world", probability=0.91, part_of_world="030"),
+    "unknown": Area(kind="unknown", probability=1),
+}
+
+
+def prediction(kind: AreaKind, first: float = 0.93, calibrated: bool = True) -> Prediction:
+    place = PlaceGuess("Lima", "PE", -12, -77, 0.5)
+    return Prediction(
+        photo="a.jpg",
+        model="m",
+        countries=(CountryGuess("PE", first),),
+        country_set=("PE",),
+        place=place,
+        radius_km=100,
+        radius_90_km=900,
+        places=(place,),
+        posterior=WeightedPlaces(
+            lat_deg=np.array([-12.0]), lon_deg=np.array([-77.0]), weight=np.ones(1), countries=np.array(["PE"])
+        ),
+        area=AREAS[kind],
+        abstained=kind in ("part_of_world", "unknown"),
+        calibrated=calibrated,
+        elapsed_ms=1,
+        device="cpu",
+        precision="float32",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [
+        ("landmark", "Sagrada Família, Barcelona"),
+        ("place", "Peru · Lima"),
+        ("region", "Around Lima, Peru (within 120 km)"),
+        ("country", "Peru"),
+        ("part_of_world", "Somewhere in Eastern Asia"),
+        ("unknown", "Not sure where this is"),
+    ],
+)
+def test_the_title_names_the_area_and_nothing_smaller(kind: AreaKind, title: str) -> None:
+    assert area_title(AREAS[kind]) == title
+
+
+def test_a_landmark_outside_cities_has_its_country() -> None:
+    assert area_title(replace(AREAS["landmark"], city="")) == "Sagrada Família, Spain"
+    assert area_title(replace(AREAS["landmark"], city=""), "fr") == "Sagrada Família, Espagne"
+
+
+def test_a_name_with_an_article_has_it() -> None:
+    assert area_title(replace(AREAS["part_of_world"], part_of_world="029")) == "Somewhere in the Caribbean"
+
+
+@pytest.mark.parametrize(
+    ("kind", "calibrated", "words"),
+    [
+        ("landmark", True, "within about 1 km of it"),
+        ("place", True, "Half of the probability lies within 12 km of Lima."),
+        ("place", False, "Half of the model's scores lie within 12 km of Lima."),
+        ("region", True, "Half of the probability lies within 120 km of Lima."),
+        ("country", True, "No place in this country"),
+        ("part_of_world", True, "not sure of the country"),
+        ("unknown", True, "does not recognise enough"),
+    ],
+)
+def test_the_sentence_says_what_the_radius_holds_or_why_there_is_none(
+    kind: AreaKind, calibrated: bool, words: str
+) -> None:
+    assert words in area_sentence(prediction(kind, calibrated=calibrated))
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "probability", "level"),
+    [
+        ("landmark", 0.2, 0.86, "fairly"),
+        ("place", 0.93, 0.93, "very"),
+        ("region", 0.6, 0.6, "fairly"),
+        ("country", 0.49, 0.49, "not"),
+        ("part_of_world", 0.2, 0.91, "very"),
+        ("unknown", 0.2, None, "not"),
+    ],
+)
+def test_confidence_is_that_in_what_the_title_names(
+    kind: AreaKind, first: float, probability: float | None, level: str
+) -> None:
+    assert title_probability(prediction(kind, first)) == probability
+    assert confidence_level(prediction(kind, first)) == level
+
+
+@pytest.mark.parametrize("kind", AREAS)
+def test_an_uncalibrated_model_says_so_and_gives_no_percentage(kind: AreaKind) -> None:
+    found = prediction(kind, calibrated=False)
+    assert confidence_name(found) == "Uncalibrated"
+    assert title_probability(found) is None
+    assert "%" not in area_sentence(found)
