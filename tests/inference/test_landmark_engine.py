@@ -44,7 +44,8 @@ def write_landmark_model(write_tiny_model: WriteModel, make_photos: MakePhotos) 
             features_nc = network.forward_head(maps_nchw, pre_logits=True).numpy()
         projection = np.random.default_rng(0).normal(size=(features_nc.shape[1], 16)).astype(np.float32)
         content = build_index(projection, unit_rows(features_nc @ projection), landmarks).to_bytes()
-        section = {"photos": 2, "landmarks": 2, "coefficients": (0.0, 0.0, 0.0), "intercept": intercept}
+        section = {"photos": 2, "landmarks": 2, "head_temperature": 1.0}
+        section |= {"coefficients": (0.0, 0.0, 0.0), "intercept": intercept}
         section["index_sha256"] = hashlib.sha256(content).hexdigest()
         folder = write_tiny_model(models, "landmarks.tiny", engine="country_and_landmarks", landmarks=section)
         (folder / INDEX).write_bytes(content)
@@ -88,6 +89,26 @@ def test_the_posterior_is_the_mixture_of_landmark_and_countries(
     expected["FR"] += share
     for guess in prediction.countries:
         assert guess.probability == pytest.approx(expected[guess.country], abs=1e-6)
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_temperature_acts_on_the_mixture(
+    tmp_path: Path, write_landmark_model: WriteModel, make_photos: MakePhotos
+) -> None:
+    engine = LandmarkEngine(write_landmark_model(tmp_path, intercept=-1.0), CPU)
+    plain = engine.predict(make_photos(1), top_k=9)[0]
+    calibration = engine.card.calibration.model_copy(update={"temperature": 0.5})
+    engine.card = engine.card.model_copy(update={"calibration": calibration})
+    sharp = engine.predict(make_photos(1), top_k=9)[0]
+    squares = {guess.country: guess.probability**2 for guess in plain.countries}
+    for guess in sharp.countries:
+        assert guess.probability == pytest.approx(squares[guess.country] / sum(squares.values()))
+        assert sharp.posterior.by_country()[guess.country] == pytest.approx(guess.probability)
+    (before, after) = (
+        one.posterior.weight[list(one.posterior.names).index(TOWER.name)] / one.posterior.by_country()["FR"]
+        for one in (plain, sharp)
+    )
+    assert before == pytest.approx(after)
 
 
 def test_a_changed_index_is_a_fault_with_its_name(tmp_path: Path, write_landmark_model: WriteModel) -> None:

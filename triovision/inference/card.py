@@ -107,6 +107,7 @@ class Landmarks(_Section):
         index_sha256: Hash of `landmarks.safetensors`.
         photos: Number of photos in the index.
         landmarks: Number of landmarks in the index.
+        head_temperature: Divisor of the country logits before the landmark joins them.
         coefficients: Weights of similarity, margin and lead of a match in the logit of its probability.
         intercept: Constant of that logit.
     """
@@ -114,6 +115,7 @@ class Landmarks(_Section):
     index_sha256: str = Field(pattern=SHA256)
     photos: int = Field(ge=1)
     landmarks: int = Field(ge=1)
+    head_temperature: Positive
     coefficients: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
     intercept: FiniteFloat
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -14,9 +15,9 @@ from torch import Tensor, nn
 
 from triovision.errors import Message, ModelError
 from triovision.geo import WeightedPlaces
-from triovision.geo.mixture import with_point
+from triovision.geo.mixture import mix, with_point
 from triovision.guesses import PlaceGuess
-from triovision.inference.calibration import probabilities
+from triovision.inference.calibration import log_probabilities, probabilities
 from triovision.inference.card import CARD, RESTORE, Landmarks, ModelCard
 from triovision.inference.country_classifier import CountryEngine
 from triovision.inference.integrity import HashedFile, weights_file
@@ -24,6 +25,8 @@ from triovision.inference.landmark_additions import with_additions
 from triovision.inference.landmarks import INDEX, SAME_PLACE_KM, Match, read_index
 from triovision.networks import head_of
 from triovision.results import Photo
+
+Floats = NDArray[np.float64]
 
 
 class _Pooled(nn.Module):
@@ -84,16 +87,29 @@ class LandmarkEngine(CountryEngine):
     def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         return self.features(photos)
 
-    def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces, PlaceGuess | None]:
+    def _posterior(self, output: NDArray[np.float32]) -> tuple[Floats, WeightedPlaces, PlaceGuess | None]:
         features_nc = output[None]
         with torch.inference_mode():
             logits = head_of(self.network)(torch.from_numpy(features_nc).to(self.device)).cpu().numpy()
         match = self.index.match(self.index.embed(features_nc)[0])
-        country = probabilities(logits, self.card.calibration.temperature)[0]
+        country = probabilities(logits, self._section.head_temperature)[0]
         landmark = guess(match, self.landmark_probability(match))
         probability = mixed_countries(country, self.labels, landmark)
         places = with_point(self._places.weighted(country), landmark, SAME_PLACE_KM)
-        return probability, places, landmark
+        if self.card.calibration.temperature == 1:
+            return probability, places, landmark
+        return _tempered(probability, self.labels, places, landmark, self.card.calibration.temperature)
+
+
+def _tempered(
+    probability: Floats, labels: Sequence[str], places: WeightedPlaces, landmark: PlaceGuess, temperature: float
+) -> tuple[Floats, WeightedPlaces, PlaceGuess]:
+    """Apply a temperature to the countries; within a country the shares of landmark and cities stay."""
+    i = list(labels).index(landmark.country)
+    tempered = probabilities(log_probabilities(probability)[None], temperature)[0]
+    share = landmark.probability / probability[i] if probability[i] > 0 else 0.0
+    posterior = mix([places], np.ones(1), dict(zip(labels, tempered.tolist(), strict=True)))
+    return tempered, posterior, replace(landmark, probability=float(tempered[i]) * share)
 
 
 def guess(match: Match, probability: float) -> PlaceGuess:
@@ -102,9 +118,7 @@ def guess(match: Match, probability: float) -> PlaceGuess:
     return PlaceGuess(one.name, one.country, one.lat_deg, one.lon_deg, probability)
 
 
-def mixed_countries(
-    country_probability: NDArray[np.float64], labels: Sequence[str], landmark: PlaceGuess
-) -> NDArray[np.float64]:
+def mixed_countries(country_probability: Floats, labels: Sequence[str], landmark: PlaceGuess) -> Floats:
     """Mix country probabilities, shape `(n_labels,)`, with those of a landmark, whose country is certain.
 
     The classifier's probabilities share what the landmark leaves.

@@ -118,7 +118,7 @@ def mix_probabilities(data: FrozenData, outputs: OutOfSource) -> Mixed:
     return Mixed(country, landmark, np.array(mixed))
 
 
-def fit_thresholds(data: FrozenData, mixed: Mixed, rows: Rows, temperature: float) -> Calibration:
+def fit_thresholds(data: FrozenData, mixed: Mixed, rows: Rows) -> Calibration:
     """Fit the thresholds of the country set, of abstention and of parts of the world on some photos.
 
     Photos with a named landmark have an answer without these thresholds, and no part in their fit.
@@ -127,7 +127,6 @@ def fit_thresholds(data: FrozenData, mixed: Mixed, rows: Rows, temperature: floa
         data: All photos.
         mixed: Their probabilities.
         rows: Photos to fit on.
-        temperature: Temperature of the country logits, for the calibration.
     """
     target, accuracy = data.target[rows], data.recipe.accuracy
     probability, known = mixed.mixed[rows], target != NO_LABEL
@@ -140,7 +139,7 @@ def fit_thresholds(data: FrozenData, mixed: Mixed, rows: Rows, temperature: floa
     truth = data.manifest.table["country"].iloc[rows[abstained]].map(part_of_world).to_numpy()
     part_right = parts[by_part.argmax(axis=1)] == truth
     return Calibration(
-        temperature=temperature,
+        temperature=1.0,  # the head has its own
         conformal_threshold=fit_conformal_threshold(probability[known], target[known], _COVERAGE),
         conformal_coverage=_COVERAGE,
         abstention_threshold=threshold,

@@ -54,6 +54,7 @@ class FrozenModel:
         data: Photos that it was fitted on.
         head: Country classifier.
         penalty: Its penalty.
+        head_temperature: Divisor of its logits.
         index: Landmark index.
         logit: Probability of a landmark.
         calibration: Calibration.
@@ -64,6 +65,7 @@ class FrozenModel:
     data: FrozenData
     head: LinearHead
     penalty: float
+    head_temperature: float
     index: LandmarkIndex
     logit: LandmarkLogit
     calibration: Calibration
@@ -103,6 +105,7 @@ def fit_frozen_model(
         data=data,
         head=fit_country_head(data, every, penalty),
         penalty=penalty,
+        head_temperature=fit_head_temperature(data, outputs, every),
         index=fit_index(data, every),
         logit=fit_landmark_logit(data, outputs, every),
         calibration=calibration,
@@ -118,14 +121,14 @@ def calibrate(
     every, folds = np.arange(len(data.fold)), data.fold.tolist()
     mixed = mix_probabilities(data, outputs)
     rows_outside = {fold: np.flatnonzero(data.fold != fold) for fold in data.folds}
-    calibrations = {fold: fit_thresholds(data, mixed, others, 1.0) for fold, others in rows_outside.items()}
+    calibrations = {fold: fit_thresholds(data, mixed, others) for fold, others in rows_outside.items()}
     draft = predict_photos(data, mixed, calibrations, on_photo)
     factors = {fold: fit_radius_factors(data, draft, others) for fold, others in rows_outside.items()}
     predictions = [with_radius_factors(one, *factors[fold]) for one, fold in zip(draft, folds, strict=True)]
     factor, factor_90 = fit_radius_factors(data, draft, every)
     sources = data.manifest.table["source"].nunique()
     fitted_on = f"{len(every)} photos of {sources} sources, each predicted by a model that saw no photo of its source"
-    calibration = fit_thresholds(data, mixed, every, fit_head_temperature(data, outputs, every)).model_copy(
+    calibration = fit_thresholds(data, mixed, every).model_copy(
         update={"radius_factor": factor, "radius_90_factor": factor_90, "fitted_on": fitted_on}
     )
     return calibration, ManifestPredictions(tuple(predictions), data.manifest.table, ())
@@ -180,6 +183,7 @@ def export_frozen_model(
             index_sha256=hashlib.sha256(content).hexdigest(),
             photos=len(model.index.vectors),
             landmarks=len(model.index.landmarks),
+            head_temperature=model.head_temperature,
             coefficients=model.logit.coefficients,
             intercept=model.logit.intercept,
         ),

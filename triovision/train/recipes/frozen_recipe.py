@@ -80,7 +80,7 @@ class FrozenRecipe(Section):
     seed: int = 0
     preprocessing: Preprocessing
     fold_column: str = "split_new_sources"
-    accuracy: float = Field(default=0.85, gt=0, lt=1)
+    accuracy: float = Field(default=0.9, gt=0, lt=1)
     head: HeadSection = HeadSection()
     embedding: EmbeddingSection = EmbeddingSection()
 
