@@ -16,13 +16,13 @@ def test_the_loss_by_hand() -> None:
     loss = contrastive_loss(vectors, torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]), 0.5)
     # Photo 0 sees photo 1 alone (photo 2 is of its own source); photo 1 sees 0 (0.6) and 2 (0.8).
     expected = (0 + np.log(1 + np.exp((0.8 - 0.6) / 0.5))) / 2
-    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    assert loss.item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_pairs_of_one_source_teach_nothing() -> None:
     vectors = torch.randn(4, 3).requires_grad_()
     loss = contrastive_loss(vectors, torch.tensor([0, 0, 1, 1]), torch.zeros(4, dtype=torch.long), 0.1)
-    assert float(loss) == 0
+    assert loss.item() == 0
     loss.backward()
     assert not vectors.grad.any()  # type: ignore[union-attr]
 

@@ -46,7 +46,6 @@ class FrozenData:
         axes: Principal axes of the features; they depend on no label.
         reduced: Features on these axes, shape `(n, components)`.
         target: Index of each photo's label, or `NO_LABEL`, shape `(n,)`.
-        class_targets: Smoothed target of each label, shape `(n_labels, n_labels)`.
         landmarks: Landmark of each photo that an index may hold, else None.
     """
 
@@ -58,7 +57,6 @@ class FrozenData:
     axes: Features
     reduced: Features
     target: NDArray[np.int64]
-    class_targets: Features
     landmarks: tuple[Landmark | None, ...]
 
     @property
@@ -92,7 +90,6 @@ def frozen_data(recipe: FrozenRecipe, manifest: Manifest, features: Features) ->
     """
     labels = choose_labels(manifest, recipe.head.min_photos)
     axes = principal_axes(features, recipe.head.components)
-    centres = country_centres(manifest.table, labels)
     return FrozenData(
         recipe=recipe,
         manifest=manifest,
@@ -102,16 +99,17 @@ def frozen_data(recipe: FrozenRecipe, manifest: Manifest, features: Features) ->
         axes=axes,
         reduced=features @ axes,
         target=targets(manifest, labels),
-        class_targets=smoothed_targets(centres, recipe.head.smoothing, recipe.head.smoothing_km),
         landmarks=_landmarks(manifest.table, labels),
     )
 
 
 def fit_country_head(data: FrozenData, rows: Rows, penalty: float) -> LinearHead:
     """Fit the country classifier on some photos; it acts on the features themselves."""
-    known = rows[data.target[rows] != NO_LABEL]
-    weights = source_weights(data.manifest.table.iloc[known], data.recipe.head.source_power)
-    head = fit_head(data.reduced[known], data.class_targets[data.target[known]], weights, penalty)
+    known, config = rows[data.target[rows] != NO_LABEL], data.recipe.head
+    table = data.manifest.table.iloc[known]
+    class_targets = smoothed_targets(country_centres(table, data.labels), config.smoothing, config.smoothing_km)
+    weights = source_weights(table, config.source_power)
+    head = fit_head(data.reduced[known], class_targets[data.target[known]], weights, penalty)
     return LinearHead(head.weight @ data.axes.T, head.bias)
 
 
