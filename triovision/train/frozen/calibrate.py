@@ -38,10 +38,12 @@ _COVERAGE = 0.9
 _TOWN_KM = 10.0
 #: Part of the sources for which temperature and country set hold.
 _HARD_SOURCES = 0.75
+#: The same for the factors of the 50 % and the 90 % radius.
+_RADIUS_QUANTILES = (0.45, 0.7)
 #: Photos of a source, and number of such sources, for a quantile over sources.
 _MIN_OF_SOURCE, _MIN_SOURCES = 20, 4
 #: A threshold that fewer photos reach is not trusted.
-_MIN_ANSWERS = 20
+_MIN_ANSWERS, _MIN_PARTS = 20, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,16 @@ def fit_landmark_logit(data: FrozenData, outputs: OutOfSource, rows: Rows) -> La
     """Fit the probability of a landmark on some photos."""
     correct, known = match_correct(data, outputs)
     used = rows[known[rows]]
-    model = LogisticRegression(C=1e3, max_iter=1000).fit(match_evidence(outputs)[used], correct[used])
+    model = LogisticRegression(C=1e3, max_iter=1000)
+    model.fit(match_evidence(outputs)[used], correct[used], sample_weight=source_size_weight(data)[used])
     similarity, margin, lead = model.coef_[0].tolist()
     return LandmarkLogit((similarity, margin, lead), float(model.intercept_[0]))
+
+
+def source_size_weight(data: FrozenData) -> Floats:
+    """Return 1/√(photos of the same source) for each photo, so that no large source decides alone, shape `(n,)`."""
+    source = data.manifest.table["source"]
+    return np.asarray(1 / np.sqrt(source.groupby(source).transform("size").to_numpy(np.float64)))
 
 
 def fit_head_temperature(data: FrozenData, outputs: OutOfSource, rows: Rows) -> float:
@@ -161,7 +170,10 @@ def fit_thresholds(data: FrozenData, mixed: Mixed, rows: Rows) -> Calibration:
     probability, known = mixed.mixed[rows], target != NO_LABEL
     unnamed = np.array([mixed.landmark[row].probability < MIN_LANDMARK_PROBABILITY for row in rows.tolist()])
     confidence, right = probability.max(axis=1), probability.argmax(axis=1) == target
-    threshold = fit_abstention_threshold(confidence[unnamed], right[unnamed], accuracy, min_photos=_MIN_ANSWERS)
+    weight = source_size_weight(data)[rows]
+    threshold = fit_abstention_threshold(
+        confidence[unnamed], right[unnamed], accuracy, weight[unnamed], min_photos=_MIN_ANSWERS
+    )
     abstained = unnamed & (confidence < threshold)
     parts, part_of_label = np.unique([part_of_world(label) for label in data.labels], return_inverse=True)
     by_part = probability[abstained] @ np.eye(len(parts))[part_of_label]
@@ -178,7 +190,7 @@ def fit_thresholds(data: FrozenData, mixed: Mixed, rows: Rows) -> Calibration:
         conformal_coverage=_COVERAGE,
         abstention_threshold=threshold,
         part_of_world_threshold=fit_abstention_threshold(
-            by_part.max(axis=1), part_right, accuracy, min_photos=_MIN_ANSWERS
+            by_part.max(axis=1), part_right, accuracy, weight[abstained], min_photos=_MIN_PARTS
         ),
         fitted_on="",
     )
@@ -209,16 +221,18 @@ def predict_photos(
 
 def fit_radius_factors(data: FrozenData, predictions: Sequence[Prediction], rows: Rows) -> tuple[float, float]:
     """Fit the factors of both radii on some photos, from predictions with factors of 1."""
-    table = data.manifest.table.iloc[rows]
-    chosen = [predictions[row] for row in rows.tolist()]
-    place = np.array([(one.place.lat_deg, one.place.lon_deg, one.radius_km, one.radius_90_km) for one in chosen])
+    table = data.manifest.table
+    place = np.array([(one.place.lat_deg, one.place.lon_deg, one.radius_km, one.radius_90_km) for one in predictions])
     error_km = np.asarray(distance_km(place[:, 0], place[:, 1], table["lat"].to_numpy(), table["lon"].to_numpy()))
-    located = np.isfinite(error_km)
-    factor, factor_90 = (
-        fit_radius_factor(error_km[located], radius_km, coverage)
-        for radius_km, coverage in zip(place[located, 2:].T, (0.5, 0.9), strict=True)
-    )
-    return factor, factor_90
+    located = rows[np.isfinite(error_km[rows])]
+
+    def factor(column: int, coverage: float, quantile: float) -> float:
+        radius_km = place[:, column]
+        return source_quantile(
+            data, located, quantile, lambda chosen: fit_radius_factor(error_km[chosen], radius_km[chosen], coverage)
+        )
+
+    return factor(2, 0.5, _RADIUS_QUANTILES[0]), factor(3, 0.9, _RADIUS_QUANTILES[1])
 
 
 def with_radius_factors(prediction: Prediction, factor: float, factor_90: float) -> Prediction:
