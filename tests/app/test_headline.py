@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from triovision.guesses import PlaceGuess
+from triovision.inference import EMBEDDED_MODEL
 from triovision.inference.area import choose_area
 
 
@@ -61,7 +62,7 @@ def test_an_uncalibrated_model_says_so_and_gives_no_percentages(app, china, writ
     write_model(fitted_on="", abstention_threshold=abstention_threshold)
     drop(app, china)
     assert ":gray-badge[Uncalibrated]" in shown(app)
-    assert "triovision models calibrate ensemble.places10k --manifest M" in help_of_the_badge(app)
+    assert f"triovision models calibrate {EMBEDDED_MODEL} --manifest M" in help_of_the_badge(app)
     words = shown(app) + "".join(bar.proto.text for bar in app.get("progress"))
     assert "%" not in words
     open_tab(app, "Why")

@@ -82,7 +82,7 @@ def test_it_says_that_the_model_always_abstains(run: Run, manifest: Path) -> Non
     result = run("calibrate", NAME, "--manifest", manifest, "--accuracy", 1, "--device", "cpu")
     assert "The model always abstains: no 20 photos" in result.stdout
     answer = CliRunner().invoke(main, ["predict", str(manifest.parent / "0.jpg"), "--model", NAME, "--device", "cpu"])
-    assert "not sure" in answer.stdout
+    assert "Not sure" in answer.stdout
 
 
 def test_test_photos_are_never_used(run: Run, manifest: Path) -> None:

@@ -40,10 +40,10 @@ def test_what_the_default_model_says_holds_on_sources_that_it_never_saw() -> Non
     found = json.loads(result.stdout)["metrics"]
     assert found["photos"] > 500
     assert found["expected_calibration_error"] < 0.1
-    assert found["country_set_coverage_known"] > 0.8
-    assert found["answered"] < 0.2
-    assert found["answered_accuracy"] is None or found["answered_accuracy"] > 0.7
-    assert found["radius_90_holds"] > 0.75
+    assert found["country_set_coverage_known"] > 0.87
+    assert found["answered"] < 0.02  # ordinary photos, and the model is right about few
+    assert 0.35 < found["radius_holds"] < 0.6
+    assert found["radius_90_holds"] > 0.85
 
 
 def test_metadata_without_the_photo_come_nowhere_near() -> None:
