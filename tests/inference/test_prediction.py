@@ -211,3 +211,8 @@ def test_the_engine_keeps_its_posterior(engine: CountryEngine, make_photos: Call
     left = condition(prediction, Evidence(country="CN"), engine.card.calibration)
     assert left.place.country == "CN"
     assert left.evidence_probability == pytest.approx(by_classifier["CN"])
+
+
+def test_a_landmark_whose_name_holds_its_city_does_not_get_it_twice() -> None:
+    named = replace(SAGRADA, name="Sagrada Família, Barcelona")
+    assert predict(CALIBRATION, named).area.city == ""

@@ -57,11 +57,12 @@ def _landmark_area(landmark: PlaceGuess) -> Area:
     city = nearest_city([landmark.lat_deg], [landmark.lon_deg])
     away_km = distance_km(landmark.lat_deg, landmark.lon_deg, city.lat_deg[0], city.lon_deg[0])
     in_city = away_km <= SPACING_KM and city.countries[0] == landmark.country
+    named = city.names[0].casefold() in landmark.name.casefold()  # "Sagrada Família, Barcelona" says it already
     return Area(
         kind="landmark",
         probability=landmark.probability,
         name=landmark.name,
-        city=city.names[0] if in_city else "",
+        city=city.names[0] if in_city and not named else "",
         country=landmark.country,
         radius_km=LANDMARK_RADIUS_KM,
     )
