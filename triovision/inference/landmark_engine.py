@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
-from torch import Tensor, nn
+from torch import nn
 
 from triovision.errors import Message, ModelError
 from triovision.geo import WeightedPlaces
@@ -23,22 +23,10 @@ from triovision.inference.country_classifier import CountryEngine
 from triovision.inference.integrity import HashedFile, weights_file
 from triovision.inference.landmark_additions import with_additions
 from triovision.inference.landmarks import INDEX, SAME_PLACE_KM, Match, read_index
-from triovision.networks import head_of
+from triovision.networks import PooledBackbone, head_of
 from triovision.results import Photo
 
 Floats = NDArray[np.float64]
-
-
-class _Pooled(nn.Module):
-    """A country classifier without its last layer."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = cast(Any, network)
-
-    def forward(self, batch_nchw: Tensor) -> Tensor:
-        features: Tensor = self.network.forward_head(self.network.forward_features(batch_nchw), pre_logits=True)
-        return features
 
 
 class LandmarkEngine(CountryEngine):
@@ -67,7 +55,7 @@ class LandmarkEngine(CountryEngine):
             reason = Message("has landmarks in countries without a label: {countries}", countries=", ".join(outside))
             raise ModelError(str(file.path), reason, RESTORE)
         self.index = with_additions(index, self.card)
-        self._pooled = _Pooled(self.network)
+        self._pooled = PooledBackbone(self.network)
 
     @classmethod
     def files(cls, folder: Path, card: ModelCard) -> Iterable[HashedFile]:

@@ -80,3 +80,16 @@ def head_of(network: nn.Module) -> nn.Module:
 def class_vectors(network: nn.Module) -> Tensor:
     """Return the weight of the last layer, one row per label, shape `(n_labels, n_features)`."""
     return cast(Tensor, head_of(network).weight).detach()
+
+
+class PooledBackbone(nn.Module):
+    """A timm classifier without its last layer."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = cast(Any, network)
+
+    def forward(self, batch_nchw: Tensor) -> Tensor:
+        """Pooled features, `(n, n_features)`."""
+        features: Tensor = self.network.forward_head(self.network.forward_features(batch_nchw), pre_logits=True)
+        return features

@@ -12,13 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from triovision.inference.preprocessing import Preprocessing
-from triovision.networks import build_classifier
+from triovision.networks import PooledBackbone, build_classifier
 from triovision.train.data.dataset import NO_LABEL, ValidationPhotos
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.outliers import OutlierImages
 from triovision.train.models.forward import readable_outputs
 from triovision.train.models.linear_probe import (
-    PooledBackbone,
     country_weights,
     fit_last_layer,
     pooled_features,

@@ -21,10 +21,10 @@ from triovision.inference.batch import read_photo_file
 from triovision.inference.country_classifier import CountryEngine
 from triovision.inference.device import choose_device
 from triovision.inference.preprocessing import Preprocessing
+from triovision.networks import PooledBackbone
 from triovision.results import Photo
 from triovision.train.models.build import build_country_network
 from triovision.train.models.init_weights import init_backbone
-from triovision.train.models.linear_probe import PooledBackbone
 from triovision.train.recipes.country_recipe import Recipe
 
 _BATCH_SIZE = 32

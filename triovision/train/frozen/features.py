@@ -20,10 +20,10 @@ from triovision.errors import PhotoError
 from triovision.inference.batch import read_photo_file
 from triovision.inference.device import choose_device, choose_precision, forward
 from triovision.inference.preprocessing import Preprocessing
+from triovision.networks import PooledBackbone
 from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.manifest import Manifest
 from triovision.train.frozen.backbones import state_sha256
-from triovision.train.models.linear_probe import PooledBackbone
 
 log = logging.getLogger(__name__)
 

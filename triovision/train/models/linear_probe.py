@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from triovision.inference.device import choose_device
-from triovision.networks import head_of
+from triovision.networks import PooledBackbone, head_of
 from triovision.train.data.dataset import ValidationPhotos
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.outliers import OutlierImages
@@ -21,19 +21,6 @@ from triovision.train.models.forward import network_outputs, readable_outputs
 from triovision.train.recipes.country_recipe import Recipe
 
 _LBFGS_STEPS = 300
-
-
-class PooledBackbone(nn.Module):
-    """A timm classifier without its last layer."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = cast(Any, network)
-
-    def forward(self, batch_nchw: Tensor) -> Tensor:
-        """Pooled features, `(n, n_features)`."""
-        features: Tensor = self.network.forward_head(self.network.forward_features(batch_nchw), pre_logits=True)
-        return features
 
 
 def pooled_features(network: nn.Module, manifest: Manifest, recipe: Recipe, workers: int) -> NDArray[np.float32]:
