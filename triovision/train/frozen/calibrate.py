@@ -38,7 +38,8 @@ _COVERAGE = 0.9
 _TOWN_KM = 10.0
 #: Part of the sources for which temperature and country set hold.
 _HARD_SOURCES = 0.75
-#: The same for the factors of the 50 % and the 90 % radius.
+_MIN_RADIUS_FACTOR = 0.001
+#: Quantiles over the sources for the factors of the 50 % and the 90 % radius.
 _RADIUS_QUANTILES = (0.45, 0.7)
 #: Photos of a source, and number of such sources, for a quantile over sources.
 _MIN_OF_SOURCE, _MIN_SOURCES = 20, 4
@@ -228,9 +229,10 @@ def fit_radius_factors(data: FrozenData, predictions: Sequence[Prediction], rows
 
     def factor(column: int, coverage: float, quantile: float) -> float:
         radius_km = place[:, column]
-        return source_quantile(
+        fitted = source_quantile(
             data, located, quantile, lambda chosen: fit_radius_factor(error_km[chosen], radius_km[chosen], coverage)
         )
+        return max(_MIN_RADIUS_FACTOR, fitted)  # photos at the centres of cities have no error
 
     return factor(2, 0.5, _RADIUS_QUANTILES[0]), factor(3, 0.9, _RADIUS_QUANTILES[1])
 
