@@ -22,7 +22,7 @@ from triovision.inference.card import CARD, RESTORE, Landmarks, ModelCard
 from triovision.inference.country_classifier import CountryEngine
 from triovision.inference.integrity import HashedFile, weights_file
 from triovision.inference.landmark_additions import with_additions
-from triovision.inference.landmarks import INDEX, SAME_PLACE_KM, Match, read_index
+from triovision.inference.landmarks import INDEX, SAME_PLACE_KM, Match, product, read_index
 from triovision.networks import PooledBackbone, head_of
 from triovision.results import Photo
 
@@ -49,13 +49,15 @@ class LandmarkEngine(CountryEngine):
         super().__init__(folder, device)
         self._section, file = _section(folder, self.card), _index_file(folder, self.card)
         index = read_index(file.read(), str(file.path))
-        if index.projection.shape[0] != cast(nn.Linear, head_of(self.network)).in_features:
+        head = cast(nn.Linear, head_of(self.network))
+        if index.projection.shape[0] != head.in_features:
             raise ModelError(str(file.path), Message("was made for another network"), RESTORE)
         if outside := {one.country for one in index.landmarks} - set(self.labels):
             reason = Message("has landmarks in countries without a label: {countries}", countries=", ".join(outside))
             raise ModelError(str(file.path), reason, RESTORE)
         self.index = with_additions(index, self.card)
         self._pooled = PooledBackbone(self.network)
+        self._head_weight, self._head_bias = (tensor.cpu().numpy() for tensor in (head.weight, head.bias))
 
     @classmethod
     def files(cls, folder: Path, card: ModelCard) -> Iterable[HashedFile]:
@@ -77,8 +79,7 @@ class LandmarkEngine(CountryEngine):
 
     def _posterior(self, output: NDArray[np.float32]) -> tuple[Floats, WeightedPlaces, PlaceGuess | None]:
         features_nc = output[None]
-        with torch.inference_mode():
-            logits = head_of(self.network)(torch.from_numpy(features_nc).to(self.device)).cpu().numpy()
+        logits = product(features_nc, self._head_weight.T) + self._head_bias
         match = self.index.match(self.index.embed(features_nc)[0])
         country = probabilities(logits, self._section.head_temperature)[0]
         landmark = guess(match, self.landmark_probability(match))

@@ -97,7 +97,7 @@ class LandmarkIndex:
 
     def embed(self, features_nc: Vectors) -> Vectors:
         """Project image features `(n, n_features)` to unit vectors `(n, d)`."""
-        return unit_rows(features_nc @ self.projection)
+        return unit_rows(product(features_nc, self.projection))
 
     def match(self, vector: Vectors) -> Match:
         """Find the most similar landmark to a unit vector, shape `(d,)`."""
@@ -105,7 +105,7 @@ class LandmarkIndex:
 
     def matches(self, vectors: Vectors) -> list[Match]:
         """Find the most similar landmark to each unit vector, shape `(m, d)`."""
-        similarity = np.maximum.reduceat(vectors @ self.vectors.T, self._starts, axis=1)
+        similarity = np.maximum.reduceat(product(vectors, self.vectors.T), self._starts, axis=1)
         return [self._match(row) for row in similarity]
 
     def with_photos(self, vectors: Vectors, landmarks: Sequence[Landmark]) -> LandmarkIndex:
@@ -193,6 +193,15 @@ def read_index(content: bytes, name: str) -> LandmarkIndex:
         reason = Message("is no landmark index ({faults})", faults="its tensors do not fit each other")
         raise ModelError(name, reason, RESTORE)
     return LandmarkIndex(projection.astype(np.float32), unit_rows(vectors.astype(np.float32)), landmark_of, landmarks)
+
+
+def product(left: Vectors, right: Vectors) -> Vectors:
+    """Return the matrix product; for one row without BLAS.
+
+    The threads of a BLAS wait in a busy loop afterwards, which makes the network's pass on the next photo two or three
+    times as slow, and for one row there is nothing to gain.
+    """
+    return (right.T * left).sum(axis=1)[None] if len(left) == 1 else left @ right
 
 
 def unit_rows(vectors: Vectors) -> Vectors:
