@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from triovision.train.data.manifest import Manifest
     from triovision.train.evaluation.recalibration import Recalibration, Scores
 
-_TEST_COLUMN = "split_new_sources"
 _NAMED_UNREADABLE = 5
 
 
@@ -76,13 +75,12 @@ def calibrate(
 
 def _photos(manifest: Path, root: Path | None, where: tuple[str, ...]) -> Manifest:
     """Read the selected photos without test photos."""
-    _, photos = photos_where(manifest, root, where)
-    if _TEST_COLUMN in photos.table:
-        photos = photos.where(photos.table[_TEST_COLUMN] != "test")
-        if not len(photos):
-            raise click.UsageError(
-                f"All selected photos are marked `test` in `{_TEST_COLUMN}`, and those are not used."
-            )
+    from triovision.train.data.splits import TEST_COLUMN, without_test  # noqa: PLC0415 - `--help` must not wait
+
+    _, selected = photos_where(manifest, root, where)
+    photos = without_test(selected)
+    if not len(photos):
+        raise click.UsageError(f"All selected photos are marked `test` in `{TEST_COLUMN}`, and those are not used.")
     return photos
 
 

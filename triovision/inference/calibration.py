@@ -12,6 +12,8 @@ Floats = NDArray[np.float64]
 Logits = NDArray[np.floating]
 Indices = NDArray[np.int64]
 
+_MIN_RADIUS_FACTOR = 0.001
+
 
 def probabilities(logits: Logits, temperature: float) -> Floats:
     """Return calibrated probabilities for logits of shape `(n, n_labels)`, in the same shape."""
@@ -95,10 +97,13 @@ def fit_abstention_threshold(
 def fit_radius_factor(error_km: Floats, radius_km: Floats, coverage: float, weight: Floats | None = None) -> float:
     """Return the smallest factor with which at least a fraction `coverage` of the radii hold the true place.
 
+    It is at least 0.001: a photo whose position is the predicted city has no error, and a card refuses a factor of 0.
+
     Args:
         error_km: Distance from the predicted to the true place, shape `(n,)`, n at least 1.
         radius_km: Radius around the predicted place, above 0, shape `(n,)`.
         coverage: Target fraction.
         weight: Weight of each photo, shape `(n,)`; equal weights by default.
     """
-    return float(np.quantile(error_km / radius_km, coverage, method="inverted_cdf", weights=weight))
+    factor = float(np.quantile(error_km / radius_km, coverage, method="inverted_cdf", weights=weight))
+    return max(_MIN_RADIUS_FACTOR, factor)

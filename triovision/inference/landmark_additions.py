@@ -54,7 +54,7 @@ def with_additions(index: LandmarkIndex, card: ModelCard) -> LandmarkIndex:
     added = read_additions(index, card.id)
     if added is None:
         return index
-    return index.with_photos(added.vectors, [added.landmarks[i] for i in added.landmark_of.tolist()])
+    return index.with_photos(added.vectors, added.landmark_of_photo)
 
 
 def read_additions(index: LandmarkIndex, model_id: str) -> LandmarkIndex | None:
@@ -102,7 +102,7 @@ def add_landmarks(engine: LandmarkEngine, folder: Path) -> AddedLandmarks:
         added = build_index(engine.index.projection, np.concatenate(vectors), landmarks)
         earlier = read_additions(engine.index, engine.card.id)
         if earlier is not None:
-            added = earlier.with_photos(added.vectors, [added.landmarks[i] for i in added.landmark_of.tolist()])
+            added = earlier.with_photos(added.vectors, added.landmark_of_photo)
         atomic_write(additions_file(engine.card.id), added.to_bytes())
     return result
 

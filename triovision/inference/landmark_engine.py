@@ -10,7 +10,6 @@ from typing import ClassVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit
 from torch import nn
 
 from triovision.errors import Message, ModelError
@@ -22,7 +21,7 @@ from triovision.inference.card import CARD, RESTORE, Landmarks, ModelCard
 from triovision.inference.country_classifier import CountryEngine
 from triovision.inference.integrity import HashedFile, weights_file
 from triovision.inference.landmark_additions import with_additions
-from triovision.inference.landmarks import INDEX, SAME_PLACE_KM, Match, product, read_index
+from triovision.inference.landmarks import INDEX, SAME_PLACE_KM, Match, match_probability, product, read_index
 from triovision.networks import PooledBackbone, head_of
 from triovision.results import Photo
 
@@ -71,8 +70,7 @@ class LandmarkEngine(CountryEngine):
 
     def landmark_probability(self, match: Match) -> float:
         """Return the calibrated probability that a photo was taken within a kilometre of its most similar landmark."""
-        coefficients = np.array(self._section.coefficients)
-        return float(expit(coefficients @ np.array(match.evidence) + self._section.intercept))
+        return float(match_probability(np.array(match.evidence), self._section.coefficients, self._section.intercept))
 
     def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         return self.features(photos)

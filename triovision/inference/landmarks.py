@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+from scipy.special import expit
 
 from triovision.errors import Message, ModelError, faults
 from triovision.geo import distance_km, is_country
@@ -115,8 +116,8 @@ class LandmarkIndex:
             vectors: Unit vectors, shape `(m, d)`.
             landmarks: Landmark of each vector.
         """
-        old = [self.landmarks[i] for i in self.landmark_of.tolist()]
-        return build_index(self.projection, np.concatenate([self.vectors, vectors]), [*old, *landmarks])
+        vectors = np.concatenate([self.vectors, vectors])
+        return build_index(self.projection, vectors, [*self.landmark_of_photo, *landmarks])
 
     def to_bytes(self) -> bytes:
         """Serialise as safetensors: the projection in half precision, vectors as int8."""
@@ -128,6 +129,11 @@ class LandmarkIndex:
         }
         rows = [landmark.model_dump() for landmark in self.landmarks]
         return save(tensors, {"landmarks": json.dumps(rows, ensure_ascii=False)})
+
+    @property
+    def landmark_of_photo(self) -> list[Landmark]:
+        """Landmark of each vector."""
+        return [self.landmarks[i] for i in self.landmark_of.tolist()]
 
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
@@ -160,6 +166,19 @@ def build_index(projection: Vectors, vectors: Vectors, landmarks: Sequence[Landm
     landmark_of = np.array([number[landmark] for landmark in landmarks], np.int32)
     order = np.argsort(landmark_of, kind="stable")
     return LandmarkIndex(projection, vectors[order], landmark_of[order], tuple(distinct))
+
+
+def match_probability(
+    evidence: NDArray[np.float64], coefficients: Sequence[float], intercept: float
+) -> NDArray[np.float64]:
+    """Return the probability that a photo was taken within a kilometre of its match, by logistic regression.
+
+    Args:
+        evidence: Similarity, margin and lead of matches, shape `(..., 3)`.
+        coefficients: Their weights.
+        intercept: Constant of the logit.
+    """
+    return np.asarray(expit(evidence @ np.array(coefficients) + intercept))
 
 
 def read_index(content: bytes, name: str) -> LandmarkIndex:

@@ -65,6 +65,10 @@ def test_photos_outside_the_folds_are_left_out(recipe: FrozenRecipe, photos: Pho
     table.loc[table["source"] == "s5", "fold"] = "test"
     rows = fold_rows(Manifest(table, manifest.root, ""), recipe)
     np.testing.assert_array_equal(rows, table["source"] != "s5")
+    # Marked in the column of the project, a photo is left out whatever the recipe's column says.
+    marked = manifest.table.assign(split_new_sources=np.where(manifest.table["source"] == "s4", "test", "0"))
+    rows = fold_rows(Manifest(marked, manifest.root, ""), recipe)
+    np.testing.assert_array_equal(rows, marked["source"] != "s4")
     table["fold"] = "test"
     with pytest.raises(ManifestError, match="fewer than three folds"):
         fold_rows(Manifest(table, manifest.root, ""), recipe)

@@ -122,17 +122,19 @@ def labelled_photos(predictions: ManifestPredictions, labels: tuple[str, ...], m
             f"has {int(known.sum())} readable photos of {countries} countries that the model knows",
             f"Give at least {MIN_PHOTOS} photos of {_MIN_COUNTRIES} or more of its countries",
         )
-    weight = np.ones(len(target))
-    if "source" in table:
-        weight = 1 / np.sqrt(table.groupby("source")["source"].transform("size").to_numpy(np.float64))
     return LabelledPhotos(
         probability=probability,
         target=target,
-        weight=weight,
+        weight=source_size_weight(table) if "source" in table else np.ones(len(target)),
         position_deg=table[["lat", "lon"]].to_numpy(np.float64),
         posteriors=tuple(prediction.posterior for prediction in predictions.predictions),
         labels=labels,
     )
+
+
+def source_size_weight(table: pd.DataFrame) -> Floats:
+    """1/√(photos of the same source) for each row of a table, so that no large source decides alone; shape `(n,)`."""
+    return np.asarray(1 / np.sqrt(table.groupby("source")["source"].transform("size").to_numpy(np.float64)))
 
 
 def cross_fit_halves(table: pd.DataFrame, known: Mask) -> tuple[str, Mask]:

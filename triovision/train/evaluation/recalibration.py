@@ -34,7 +34,6 @@ RADIUS_COVERAGES: Final = (0.5, COVERAGE)
 MIN_ANSWERED: Final = 20
 #: Smallest number of photos with a position for the radii.
 _MIN_LOCATED: Final = 20
-_MIN_RADIUS_FACTOR: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +191,7 @@ def _fit(
     if located.sum() >= _MIN_LOCATED:
         error_km, radius_km = photos.errors_and_radii(located, ratio, on_photo)
         pairs = zip(radius_km.T, RADIUS_COVERAGES, strict=True)
-        fitted = [fit_radius_factor(error_km, radius, share, photos.weight[located]) for radius, share in pairs]
-        factors = [max(_MIN_RADIUS_FACTOR, factor) for factor in fitted]  # photos placed at city centres have no error
+        factors = [fit_radius_factor(error_km, radius, share, photos.weight[located]) for radius, share in pairs]
     return Calibration(
         temperature=base.temperature * ratio,
         conformal_threshold=fit_conformal_threshold(probability[known], target, COVERAGE, weight),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from triovision.geo import CandidatePlaces, distance_km
@@ -24,10 +23,11 @@ from triovision.inference.calibration import (
 )
 from triovision.inference.card import Calibration
 from triovision.inference.landmark_engine import guess, mixed_countries
-from triovision.inference.landmarks import SAME_PLACE_KM
+from triovision.inference.landmarks import SAME_PLACE_KM, match_probability
 from triovision.inference.prediction import MAX_DISTANCE_KM, build_prediction_fields, rank_countries
 from triovision.results import Prediction
 from triovision.train.data.dataset import NO_LABEL
+from triovision.train.evaluation.labelled_photos import source_size_weight
 from triovision.train.frozen.cross_fit import PRECISE, FrozenData, OutOfSource
 
 Rows = NDArray[np.intp]
@@ -38,7 +38,6 @@ _COVERAGE = 0.9
 _TOWN_KM = 10.0
 #: Part of the sources for which temperature and country set hold.
 _HARD_SOURCES = 0.75
-_MIN_RADIUS_FACTOR = 0.001
 #: Quantiles over the sources for the factors of the 50 % and the 90 % radius.
 _RADIUS_QUANTILES = (0.45, 0.7)
 #: Photos of a source, and number of such sources, for a quantile over sources.
@@ -61,7 +60,7 @@ class LandmarkLogit:
 
     def probability(self, evidence: Floats) -> Floats:
         """Return the probability for evidence of shape `(n, 3)`."""
-        return np.asarray(expit(evidence @ np.array(self.coefficients) + self.intercept))
+        return match_probability(evidence, self.coefficients, self.intercept)
 
 
 def match_evidence(outputs: OutOfSource) -> Floats:
@@ -87,15 +86,9 @@ def fit_landmark_logit(data: FrozenData, outputs: OutOfSource, rows: Rows) -> La
     correct, known = match_correct(data, outputs)
     used = rows[known[rows]]
     model = LogisticRegression(C=1e3, max_iter=1000)
-    model.fit(match_evidence(outputs)[used], correct[used], sample_weight=source_size_weight(data)[used])
+    model.fit(match_evidence(outputs)[used], correct[used], sample_weight=source_size_weight(data.manifest.table)[used])
     similarity, margin, lead = model.coef_[0].tolist()
     return LandmarkLogit((similarity, margin, lead), float(model.intercept_[0]))
-
-
-def source_size_weight(data: FrozenData) -> Floats:
-    """Return 1/√(photos of the same source) for each photo, so that no large source decides alone, shape `(n,)`."""
-    source = data.manifest.table["source"]
-    return np.asarray(1 / np.sqrt(source.groupby(source).transform("size").to_numpy(np.float64)))
 
 
 def fit_head_temperature(data: FrozenData, outputs: OutOfSource, rows: Rows) -> float:
@@ -171,7 +164,7 @@ def fit_thresholds(data: FrozenData, mixed: Mixed, rows: Rows) -> Calibration:
     probability, known = mixed.mixed[rows], target != NO_LABEL
     unnamed = np.array([mixed.landmark[row].probability < MIN_LANDMARK_PROBABILITY for row in rows.tolist()])
     confidence, right = probability.max(axis=1), probability.argmax(axis=1) == target
-    weight = source_size_weight(data)[rows]
+    weight = source_size_weight(data.manifest.table)[rows]
     threshold = fit_abstention_threshold(
         confidence[unnamed], right[unnamed], accuracy, weight[unnamed], min_photos=_MIN_ANSWERS
     )
@@ -229,10 +222,9 @@ def fit_radius_factors(data: FrozenData, predictions: Sequence[Prediction], rows
 
     def factor(column: int, coverage: float, quantile: float) -> float:
         radius_km = place[:, column]
-        fitted = source_quantile(
+        return source_quantile(
             data, located, quantile, lambda chosen: fit_radius_factor(error_km[chosen], radius_km[chosen], coverage)
         )
-        return max(_MIN_RADIUS_FACTOR, fitted)  # photos at the centres of cities have no error
 
     return factor(2, 0.5, _RADIUS_QUANTILES[0]), factor(3, 0.9, _RADIUS_QUANTILES[1])
 

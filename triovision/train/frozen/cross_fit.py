@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from triovision.errors import ManifestError
-from triovision.inference.calibration import fit_temperature
-from triovision.inference.landmarks import Landmark, LandmarkIndex, Match, build_index
+from triovision.inference.calibration import fit_temperature, probabilities
+from triovision.inference.landmarks import Landmark, LandmarkIndex, Match, build_index, unit_rows
 from triovision.train.data.dataset import NO_LABEL, choose_labels, targets
 from triovision.train.data.manifest import Manifest
+from triovision.train.data.splits import rows_marked_test
 from triovision.train.evaluation.metrics import negative_log_likelihood
 from triovision.train.frozen.embedding import fit_projection
 from triovision.train.frozen.head import (
@@ -72,7 +73,7 @@ def fold_rows(manifest: Manifest, recipe: FrozenRecipe) -> NDArray[np.bool_]:
         ManifestError: If there are fewer than three folds.
     """
     column = manifest.table[recipe.fold_column]
-    inside = column.str.fullmatch(r"\d+").to_numpy(np.bool_)
+    inside = column.str.fullmatch(r"\d+").to_numpy(np.bool_) & ~rows_marked_test(manifest.table)
     if column[inside].nunique() < 3:
         reason = f"has fewer than three folds in the column {recipe.fold_column}"
         remedy = "Make folds of whole sources with `triovision train split --by source --folds 5`"
@@ -128,8 +129,7 @@ def fit_index(data: FrozenData, rows: Rows) -> LandmarkIndex:
     sources = pd.factorize(data.manifest.table["source"].iloc[shown])[0]
     features = data.features[shown]
     projection = fit_projection(features, data.axes, numbers, sources, data.recipe.embedding, data.recipe.seed)
-    empty = LandmarkIndex(projection, np.empty((0, projection.shape[1]), np.float32), np.empty(0, np.int32), ())
-    return build_index(projection, empty.embed(features), landmarks)
+    return build_index(projection, unit_rows(features @ projection), landmarks)
 
 
 def choose_penalty(data: FrozenData, folds: Sequence[str]) -> float:
@@ -151,10 +151,8 @@ def choose_penalty(data: FrozenData, folds: Sequence[str]) -> float:
 
 def _scaled_loss(logits: Features, target: NDArray[np.int64]) -> float:
     """Negative log-likelihood at the best temperature, which is fitted in any case."""
-    scaled = logits.astype(np.float64) / fit_temperature(logits, target)
-    scaled -= scaled.max(axis=1, keepdims=True)
-    log_probability = scaled[np.arange(len(target)), target] - np.log(np.exp(scaled).sum(axis=1))
-    return float(negative_log_likelihood(np.exp(log_probability), 1e-12) or 0.0)
+    probability = probabilities(logits, fit_temperature(logits, target))
+    return float(negative_log_likelihood(probability[np.arange(len(target)), target], 1e-12) or 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,13 +163,11 @@ class OutOfSource:
         logits: Country logits, shape `(n, n_labels)`.
         matches: Most similar landmark of each photo.
         in_index: Whether another fold shows the photo's landmark, shape `(n,)`.
-        penalties: Penalty of each fold's model, chosen on the other folds.
     """
 
     logits: Features
     matches: tuple[Match, ...]
     in_index: NDArray[np.bool_]
-    penalties: dict[str, float]
 
 
 def cross_fit(data: FrozenData, echo: Callable[[str], object]) -> OutOfSource:
@@ -179,19 +175,18 @@ def cross_fit(data: FrozenData, echo: Callable[[str], object]) -> OutOfSource:
     logits = np.empty((len(data.fold), len(data.labels)), np.float32)
     matches: list[Match | None] = [None] * len(data.fold)
     in_index = np.zeros(len(data.fold), np.bool_)
-    penalties = {}
     for fold in data.folds:
         others = [other for other in data.folds if other != fold]
         rows, held = np.flatnonzero(data.fold != fold), np.flatnonzero(data.fold == fold)
-        penalties[fold] = choose_penalty(data, others)
-        logits[held] = fit_country_head(data, rows, penalties[fold]).logits(data.features[held])
+        penalty = choose_penalty(data, others)
+        logits[held] = fit_country_head(data, rows, penalty).logits(data.features[held])
         index = fit_index(data, rows)
         names = {landmark.name for landmark in index.landmarks}
         for row, match in zip(held.tolist(), index.matches(index.embed(data.features[held])), strict=True):
             landmark = data.landmarks[row]
             matches[row], in_index[row] = match, landmark is not None and landmark.name in names
-        echo(f"fold {fold}: {len(held)} photos, penalty {penalties[fold]}, {len(index.landmarks)} landmarks elsewhere")
-    return OutOfSource(logits, tuple(match for match in matches if match is not None), in_index, penalties)
+        echo(f"fold {fold}: {len(held)} photos, penalty {penalty}, {len(index.landmarks)} landmarks elsewhere")
+    return OutOfSource(logits, tuple(match for match in matches if match is not None), in_index)
 
 
 def _landmarks(table: pd.DataFrame, labels: Sequence[str]) -> tuple[Landmark | None, ...]:

@@ -56,8 +56,8 @@ def frozen_features(
         RecipeError: If the folder cannot be written to.
     """
     store = feature_store(network, preprocessing, cache)
-    keys = np.array([_key(path) for path in manifest.paths], np.int64)
     device, paths = choose_device(None), manifest.paths
+    keys = np.array([_key(path) for path in paths], np.int64)
     pooled, precision = PooledBackbone(network).to(device), choose_precision(device)
     with store.writing() as appender, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         missing = np.flatnonzero(~store.has(keys))

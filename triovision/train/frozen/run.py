@@ -15,6 +15,7 @@ from torch import nn
 from triovision.files import atomic_write
 from triovision.inference.card import Calibration, Landmarks, ModelCard, Provenance
 from triovision.inference.landmarks import INDEX, LandmarkIndex
+from triovision.networks import head_of
 from triovision.train.data.manifest import Manifest
 from triovision.train.evaluation.predict import ManifestPredictions, evaluation_metrics
 from triovision.train.export.card import Description, knows, write_model
@@ -58,8 +59,7 @@ class FrozenModel:
         index: Landmark index.
         logit: Probability of a landmark.
         calibration: Calibration.
-        predictions: Calibrated predictions of the photos by models of the other folds.
-        metrics: Measurements of these predictions.
+        metrics: Measurements of calibrated predictions of the photos by models of the other folds.
     """
 
     data: FrozenData
@@ -69,7 +69,6 @@ class FrozenModel:
     index: LandmarkIndex
     logit: LandmarkLogit
     calibration: Calibration
-    predictions: ManifestPredictions
     metrics: Metrics
 
 
@@ -109,7 +108,6 @@ def fit_frozen_model(
         index=fit_index(data, every),
         logit=fit_landmark_logit(data, outputs, every),
         calibration=calibration,
-        predictions=measured,
         metrics=evaluation_metrics(measured, data.labels) | landmark_metrics(data, outputs, measured),
     )
 
@@ -165,9 +163,8 @@ def export_frozen_model(
         models: Parent of the folder.
         command: The command line, for the card.
     """
-    head = nn.Linear(model.data.features.shape[1], len(model.data.labels))
+    head = cast(nn.Linear, head_of(network))
     head.weight.data, head.bias.data = torch.from_numpy(model.head.weight), torch.from_numpy(model.head.bias)
-    _replace_head(network, head)
     content = model.index.to_bytes()
     atomic_write(models / model_id / INDEX, content)
     recipe, manifest = model.data.recipe, model.data.manifest
@@ -201,11 +198,6 @@ def export_frozen_model(
         licence=description.licence,
     )
     return write_model(network, models, card)
-
-
-def _replace_head(network: nn.Module, head: nn.Linear) -> None:
-    old = cast(Any, network).get_classifier()
-    old.weight.data, old.bias.data = head.weight.data, head.bias.data
 
 
 def _mean(values: np.ndarray[Any, np.dtype[np.bool_]]) -> float | None:
