@@ -33,6 +33,8 @@ _GROUND: Final[dict[Theme, dict[str, str]]] = {
 CAMERA_COLOUR: Final = "#c2571a"
 """Colour of the camera's position and of the line to it: distinct from the accent in both themes and for colour-blind
 readers."""
+LANDMARK_COLOUR: Final = "#7a3f9d"
+"""Colour of the pin of a recognised landmark: its white star is readable in both themes."""
 
 
 def english(msgid: str, /, **values: object) -> str:

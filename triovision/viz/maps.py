@@ -19,7 +19,7 @@ from triovision.viz.figures import percent
 from triovision.viz.map_controls import add_controls
 from triovision.viz.map_elements import FitUntilTouched, Outlines, SafePopup, ShadedCells, StyleSheet
 from triovision.viz.map_geometry import box_corners, density_cells, disc, disc_bounds, great_circle, near_lon_deg
-from triovision.viz.map_style import CAMERA_COLOUR, RULES, MapOptions, colours
+from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, RULES, MapOptions, colours
 
 MAX_ZOOM: Final = 18
 _DEFAULT_OPTIONS: Final = MapOptions()
@@ -203,7 +203,7 @@ def _add_landmark(plot: folium.Map, landmark: PlaceGuess, place: PlaceGuess, opt
     group.add_to(plot)
     _pin(
         (landmark.lat_deg, near_lon_deg(landmark.lon_deg, place.lon_deg)),
-        colour=colours(options.theme)["text"],
+        colour=LANDMARK_COLOUR,
         title=f"{title}: {landmark.name}, {country}",
         html=_popup_html(
             landmark.name, country, options.translate("Probability: {value}", value=probability), title=title

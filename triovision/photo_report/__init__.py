@@ -1,0 +1,1 @@
+"""Report of one photo as a self-contained page. Import its modules by name."""
