@@ -45,7 +45,7 @@ st.header(t("Map tiles"), anchor=False)
 st.write(
     t(
         "The layers “Streets”, “Satellite”, “Terrain” and “Ocean” are pictures from the servers of Esri, which see the "
-        "region that you look at and the address of your network. “Outlines only” asks nobody."
+        "region that you look at and the address of your network. Nothing is sent until you choose one of them."
     )
 )
 
