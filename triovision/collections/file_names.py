@@ -32,7 +32,8 @@ def relative_path(name: str) -> str:
     Args:
         name: Path with `/` or `\`.
     """
-    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
+    writable = name.encode("utf-8", "replace").decode().replace("\x00", "")  # what a ZIP archive can hold
+    parts = [part for part in re.split(r"[/\\]", writable) if part not in ("", ".", "..")]
     if parts and re.fullmatch(r"[A-Za-z]:", parts[0]):
         parts = parts[1:]
     return "/".join(parts) or "photo"
