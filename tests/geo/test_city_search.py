@@ -5,7 +5,12 @@ from triovision.geo.city_search import find_cities
 
 @pytest.mark.parametrize(
     ("name", "city", "country"),
-    [("Paris", "Paris", "FR"), ("  pékin ", "Beijing", "CN"), ("MOSKVA", "Moscow", "RU"), ("sao paul", "São Paulo", "BR")],
+    [
+        ("Paris", "Paris", "FR"),
+        ("  pékin ", "Beijing", "CN"),
+        ("MOSKVA", "Moscow", "RU"),
+        ("sao paul", "São Paulo", "BR"),
+    ],
 )
 def test_a_city_is_found_in_other_languages_without_accents_or_by_its_beginning(name, city, country):
     first = find_cities(name)[0]

@@ -47,7 +47,7 @@ def render_attention(result: PhotoResult, predictions: Sequence[Prediction], t: 
         for column, (model, explanation) in zip(st.columns(_COLUMNS), shown, strict=False):
             caption = f"{plain(model)} · {plain(explanation.method)}"
             image = overlay(result.photo, explanation, _OPACITY)
-            column.image(image, caption, output_format="JPEG", width="stretch", alt=caption)
+            column.image(image, caption, output_format="JPEG", width="stretch", alt=f"{model} · {explanation.method}")
     if len(explanations) > 1:
         _render_difference(result, explanations, t)
 
@@ -74,9 +74,9 @@ def _explanation(result: PhotoResult, model: str, country: str, asked: bool, t: 
 def _render_difference(result: PhotoResult, explanations: dict[str, Explanation], t: Translator) -> None:
     models = list(explanations)
     with st.container(horizontal=True):
-        first = st.selectbox(t("First model"), models, format_func=plain, key="compare-first", width=300)
+        first = st.selectbox(t("First model"), models, key="compare-first", width=300)
         others = [model for model in models if model != first]
-        second = st.selectbox(t("Second model"), others, format_func=plain, key="compare-second", width=300)
+        second = st.selectbox(t("Second model"), others, key="compare-second", width=300)
     image = attention_difference(result.photo, explanations[first], explanations[second])
     caption = t(
         "Orange counts more for {first}, blue for {second}; grey counts the same or was not seen by both.",
