@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -18,6 +19,7 @@ from triovision.viz.map_geometry import drawn_box
 from triovision.viz.map_style import MapOptions
 from triovision.viz.maps import prediction_map
 from triovision.viz.outlines import NO_OUTLINES, read_outlines
+from triovision.viz.places_map import MarkedPlace, chosen_pin, click_map, places_map
 
 _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
@@ -40,13 +42,7 @@ def render_map(
     Returns:
         The last drawing of the reader, if it is a rectangle.
     """
-    options = MapOptions(
-        language=t.language,
-        translate=t,
-        theme="dark" if st.context.theme.type == "dark" else "light",
-        source=_source(),
-        outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
-    )
+    options = map_options(t)
     # Rendering changes a Folium map, so a second rendering gives another script. A new map for each run gives the same
     # script, and streamlit-folium leaves the map in the browser as it is.
     plot = prediction_map(prediction, camera, options)
@@ -68,6 +64,58 @@ def render_map(
             )
         )
     return drawn_box(drawn.get("all_drawings"))
+
+
+def render_places(places: Sequence[MarkedPlace], t: Translator, key: str, lines_from: int | None = None) -> None:
+    """Draw several places with their legend, and great circles from one of them.
+
+    Args:
+        places: The places, at least one.
+        t: Language of the reader.
+        key: Widget key of the map.
+        lines_from: Number of the place where the great circles begin; None for no lines.
+    """
+    plot = places_map(places, map_options(t), lines_from)
+    st_folium(plot, key=key, height=480, use_container_width=True, returned_objects=[], render=False)
+
+
+def render_click_map(chosen: tuple[float, float] | None, t: Translator, key: str) -> None:
+    """Draw a map of the world whose clicks rerun the page; see `clicked_position`.
+
+    Args:
+        chosen: Position of the pin, `(lat_deg, lon_deg)`; None for none.
+        t: Language of the reader.
+        key: Widget key of the map. The map keeps its zoom while the key stays.
+    """
+    st_folium(
+        click_map(map_options(t)),
+        key=key,
+        height=440,
+        use_container_width=True,
+        returned_objects=["last_clicked"],
+        feature_group_to_add=None if chosen is None else chosen_pin(*chosen),
+        render=False,
+    )
+
+
+def clicked_position(key: str) -> tuple[float, float] | None:
+    """Last click on a `render_click_map`, before it is drawn in this run; longitude within ±180°."""
+    state = st.session_state.get(key)
+    click = state.get("last_clicked") if isinstance(state, dict) else None
+    if not click:
+        return None
+    return max(-90.0, min(90.0, float(click["lat"]))), (float(click["lng"]) + 180) % 360 - 180
+
+
+def map_options(t: Translator) -> MapOptions:
+    """Language, theme and script addresses of a map for this reader."""
+    return MapOptions(
+        language=t.language,
+        translate=t,
+        theme="dark" if st.context.theme.type == "dark" else "light",
+        source=_source(),
+        outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
+    )
 
 
 def _source() -> LeafletSource:

@@ -14,6 +14,8 @@ def navigate(t: Translator) -> StreamlitPage:
     return st.navigation(
         [
             st.Page("pages/locate.py", title=t("Locate a photo"), default=True),
+            st.Page("pages/compare.py", title=t("Compare models")),
+            st.Page("pages/play.py", title=t("Play")),
             st.Page("pages/models.py", title=t("Models")),
             st.Page("pages/about.py", title=t("About")),
         ],

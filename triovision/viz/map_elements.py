@@ -209,6 +209,35 @@ class DrawingTexts(_MapElement):
         self.texts = texts
 
 
+class Legend(_MapElement):
+    """A box with the name and the colour of each mark.
+
+    Args:
+        rows: Colour, sign and name of each mark; names may be untrusted.
+    """
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            var {{ this.get_name() }} = L.control({position: "topright"});
+            {{ this.get_name() }}.onAdd = function () {
+                var box = L.DomUtil.create("div", "legend");
+                {{ this.rows|tojson }}.forEach(function (row) {
+                    var line = L.DomUtil.create("div", "", box), sign = L.DomUtil.create("b", "", line);
+                    sign.textContent = row[1];
+                    sign.style.background = row[0];
+                    line.appendChild(document.createTextNode(row[2]));
+                });
+                return box;
+            };
+            {{ this.get_name() }}.addTo({{ this._parent.get_name() }});
+        {% endmacro %}
+    """)
+
+    def __init__(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        super().__init__("Legend")
+        self.rows = rows
+
+
 class StyleSheet(_MapElement):
     """Style rules in the head of the map's page.
 

@@ -81,6 +81,11 @@ RULES: Final = """
 .leaflet-marker-icon:focus-visible, .leaflet-interactive:focus-visible { outline: 3px solid var(--camera); }
 .distance span { position: absolute; transform: translate(-50%, -50%); white-space: nowrap; padding: 1px 7px;
   border-radius: 10px; background: var(--camera); color: #fff; font-weight: 600; }
+.legend { background: var(--panel); color: var(--text); padding: 6px 10px; border-radius: 4px; font-size: 12px;
+  max-width: 60vw; overflow-wrap: anywhere; box-shadow: 0 1px 3px rgb(0 0 0 / .4); }
+.legend div { margin: 2px 0; }
+.legend b { display: inline-block; min-width: 18px; margin-right: 6px; border-radius: 9px; color: #fff;
+  text-align: center; line-height: 18px; }
 .leaflet-popup-content { margin: 12px 16px; line-height: 1.45; overflow-wrap: anywhere; }
 .leaflet-popup-content-wrapper, .leaflet-popup-tip, .leaflet-container .leaflet-control-layers,
 .leaflet-container .leaflet-control-measure { background: var(--panel); color: var(--text); }

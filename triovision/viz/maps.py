@@ -69,25 +69,8 @@ def prediction_map(
         options: Language, colours and addresses of the scripts.
     """
     place = prediction.place
-    plot = folium.Map(
-        location=(place.lat_deg, place.lon_deg),
-        tiles=None,
-        zoom_start=5,
-        font_size="12px",
-        control_scale=True,
-        zoom_control=False,
-        minZoom=1,
-        maxZoom=MAX_ZOOM,  # the clusters need it, and without tiles no layer sets it
-        max_bounds=True,
-        min_lon=place.lon_deg - 270,
-        max_lon=place.lon_deg + 270,
-        maxBoundsViscosity=0.8,
-    )
-    ground = colours(options.theme)
-    StyleSheet(RULES, ground).add_to(plot)
-    outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
-    outlines.add_to(plot)
-    tiles = _add_base_layers(plot, options)
+    plot, outlines = ground_map(place.lat_deg, place.lon_deg, options)
+    tiles = add_base_layers(plot, options)
     _add_density(plot, prediction, options)
     _add_radius(plot, prediction, options)
     _add_alternatives(plot, prediction, options)
@@ -102,7 +85,31 @@ def prediction_map(
     return plot
 
 
-def _add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileLayer]:
+def ground_map(lat_deg: float, lon_deg: float, options: MapOptions, zoom: int = 5) -> tuple[folium.Map, Outlines]:
+    """A map of outlines around a centre, without tiles and controls."""
+    plot = folium.Map(
+        location=(lat_deg, lon_deg),
+        tiles=None,
+        zoom_start=zoom,
+        font_size="12px",
+        control_scale=True,
+        zoom_control=False,
+        minZoom=1,
+        maxZoom=MAX_ZOOM,  # the clusters need it, and without tiles no layer sets it
+        max_bounds=True,
+        min_lon=lon_deg - 270,
+        max_lon=lon_deg + 270,
+        maxBoundsViscosity=0.8,
+    )
+    ground = colours(options.theme)
+    StyleSheet(RULES, ground).add_to(plot)
+    outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
+    outlines.add_to(plot)
+    return plot, outlines
+
+
+def add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileLayer]:
+    """Add outlines, shown at first, and the layers of tiles, and return these."""
     # All from Esri: OpenStreetMap answers 403 to a page without a Referer, and Carto requires a key.
     layers = (
         (options.translate("Streets"), "Esri.WorldStreetMap", 18, "streets"),
@@ -163,7 +170,7 @@ def _add_alternatives(plot: folium.Map, prediction: Prediction, options: MapOpti
         title = f"{place.name}, {country}"
         if prediction.calibrated:
             title += f": {percent(place.probability, options.language)}"
-        html = _popup_html(place.name, country, *_probability_lines(place, prediction, options))
+        html = popup_html(place.name, country, *_probability_lines(place, prediction, options))
         rows.append((place.lat_deg, lon_deg, html, title, place.probability))
     cluster_icon = _CLUSTER if prediction.calibrated else _UNCALIBRATED_CLUSTER
     cluster = FastMarkerCluster(
@@ -183,15 +190,15 @@ def _add_place(plot: folium.Map, prediction: Prediction, options: MapOptions) ->
     title = options.translate("Best guess, not sure") if prediction.abstained else options.translate("Predicted place")
     lines = _probability_lines(place, prediction, options)
     if _has_circle(prediction) and prediction.calibrated:
-        distance = _km(prediction.radius_km, options)
+        distance = km_text(prediction.radius_km, options)
         lines.append(options.translate("Half of the probability lies within {distance}.", distance=distance))
     group = folium.FeatureGroup(options.translate("Predicted place"))
     group.add_to(plot)
-    _pin(
+    pin(
         (place.lat_deg, place.lon_deg),
         colour=colours(options.theme)["accent"],
         title=f"{title}: {place.name}, {country}",
-        html=_popup_html(place.name, country, *lines, title=title),
+        html=popup_html(place.name, country, *lines, title=title),
         class_name="unsure" if prediction.abstained else "sure",
     ).add_to(group)
 
@@ -201,11 +208,11 @@ def _add_landmark(plot: folium.Map, landmark: PlaceGuess, place: PlaceGuess, opt
     probability = percent(landmark.probability, options.language)
     group = folium.FeatureGroup(title)
     group.add_to(plot)
-    _pin(
+    pin(
         (landmark.lat_deg, near_lon_deg(landmark.lon_deg, place.lon_deg)),
         colour=LANDMARK_COLOUR,
         title=f"{title}: {landmark.name}, {country}",
-        html=_popup_html(
+        html=popup_html(
             landmark.name, country, options.translate("Probability: {value}", value=probability), title=title
         ),
         class_name="landmark",
@@ -214,7 +221,7 @@ def _add_landmark(plot: folium.Map, landmark: PlaceGuess, place: PlaceGuess, opt
 
 
 def _add_camera(plot: folium.Map, position: tuple[float, float], place: PlaceGuess, options: MapOptions) -> None:
-    distance = _km(float(distance_km(*position, place.lat_deg, place.lon_deg)), options)
+    distance = km_text(float(distance_km(*position, place.lat_deg, place.lon_deg)), options)
     title = options.translate("Position in the EXIF data")
     away = options.translate("{distance} from the predicted place", distance=distance)
     group = folium.FeatureGroup(title)
@@ -226,18 +233,28 @@ def _add_camera(plot: folium.Map, position: tuple[float, float], place: PlaceGue
     folium.Marker(
         line[len(line) // 2].tolist(), icon=label, interactive=False, keyboard=False, zIndexOffset=500
     ).add_to(group)
-    _pin(
+    pin(
         line[-1].tolist(),
         colour=CAMERA_COLOUR,
         title=title,
-        html=_popup_html(f"{position[0]:.5f}, {position[1]:.5f}", away, title=title),
+        html=popup_html(f"{position[0]:.5f}, {position[1]:.5f}", away, title=title),
         class_name="camera",
     ).add_to(group)
 
 
-def _pin(
+def pin(
     location: Sequence[float], *, colour: str, title: str, html: str, class_name: str, sign: str = _DISC
 ) -> folium.Marker:
+    """A pin with a pop-up.
+
+    Args:
+        location: Latitude and longitude in degrees.
+        colour: CSS colour.
+        title: Text of the tooltip and of screen readers.
+        html: Content of the pop-up, in which untrusted text is already escaped.
+        class_name: CSS class.
+        sign: SVG on the pin, within 34 by 46 px.
+    """
     icon = folium.DivIcon(
         _PIN.format(colour=colour, sign=sign),
         icon_size=(34, 46),
@@ -250,7 +267,8 @@ def _pin(
     return marker
 
 
-def _popup_html(name: str, *lines: str, title: str = "") -> str:
+def popup_html(name: str, *lines: str, title: str = "") -> str:
+    """Content of a pop-up: title, name in bold, lines. All are escaped."""
     head = f"{escape(title)}<br>" if title else ""
     return f"{head}<strong>{escape(name)}</strong>" + "".join(f"<br>{escape(line)}" for line in lines)
 
@@ -262,7 +280,8 @@ def _probability_lines(place: PlaceGuess, prediction: Prediction, options: MapOp
     return [options.translate("Probability: {value}", value=percent(place.probability, options.language))]
 
 
-def _km(distance: float, options: MapOptions) -> str:
+def km_text(distance: float, options: MapOptions) -> str:
+    """A distance with its unit in the language of the reader."""
     pattern = "#,##0.0 km" if distance < 10 else "#,##0 km"
     return str(format_decimal(distance, format=pattern, locale=options.language))
 

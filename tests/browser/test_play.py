@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+import triovision
+from triovision.errors import ModelError
+
+ROOT = Path(__file__).parents[2]
+SLOW_MS = 60_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model():
+    try:
+        triovision.load_model()
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+def tab_to(page, target, presses=60):
+    """Press Tab until an element has the focus."""
+    expect(target).to_be_visible(timeout=SLOW_MS)
+    for _ in range(presses):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail("the keyboard does not reach this element")
+
+
+def test_a_round_is_played_by_keyboard_alone(open_page, serve):
+    page = open_page(serve(ROOT / "app.py") + "/play", locale="en-GB", viewport={"width": 1280, "height": 900})
+    tab_to(page, page.get_by_role("button", name="Start: 1 round"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("textbox", name="City"))
+    page.keyboard.type("Beijing")
+    page.keyboard.press("Enter")
+    latitude = page.get_by_role("spinbutton", name="Latitude (°)")
+    expect(latitude).to_have_value("39.9075", timeout=SLOW_MS)
+    tab_to(page, page.get_by_role("button", name="Confirm"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("km off")).to_have_count(2, timeout=SLOW_MS)
+    expect(page.frame_locator("iframe").locator(".legend")).to_contain_text("True place", timeout=SLOW_MS)
+    tab_to(page, page.get_by_role("button", name="To the summary"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="You win")).to_be_visible(timeout=SLOW_MS)
+    assert not [line for line in page.problems if "ERR_INTERNET_DISCONNECTED" not in line]
