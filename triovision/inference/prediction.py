@@ -134,7 +134,7 @@ def _condition_landmark(
 
 def _fill_area(posterior: WeightedPlaces, evidence: Evidence) -> WeightedPlaces:
     """Return all cities instead of the posterior's places where too few of these lie in the named area."""
-    if evidence.box is None and evidence.near is None:
+    if evidence.box is None and evidence.near is None and evidence.shadow is None:
         return posterior
     if evidence.contains(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= _MIN_PLACES_IN_AREA:
         return posterior
