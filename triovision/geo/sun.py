@@ -184,4 +184,4 @@ def _bearing_deg(
     lat, to_lat, turn = np.radians(lat_deg), np.radians(to_lat_deg), np.radians(to_lon_deg - np.asarray(lon_deg))
     east = np.cos(to_lat) * np.sin(turn)
     north = np.cos(lat) * np.sin(to_lat) - np.sin(lat) * np.cos(to_lat) * np.cos(turn)
-    return np.degrees(np.arctan2(east, north))
+    return np.asarray(np.degrees(np.arctan2(east, north)))

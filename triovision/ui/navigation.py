@@ -14,6 +14,7 @@ def navigate(t: Translator) -> StreamlitPage:
     return st.navigation(
         [
             st.Page("pages/locate.py", title=t("Locate a photo"), default=True),
+            st.Page("pages/verify.py", title=t("Verify")),
             st.Page("pages/models.py", title=t("Models")),
             st.Page("pages/about.py", title=t("About")),
         ],
