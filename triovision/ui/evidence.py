@@ -125,7 +125,7 @@ def describe(evidence: Evidence, t: Translator) -> str:
 
 def _describe_shadow(band: ShadowBand, t: Translator) -> str:
     text = t(
-        "sun {height}° high (± {tolerance}°) on {time}",
+        "Sun {height}° high (± {tolerance}°) on {time}",
         height=t.number(band.sun_height_deg, 1),
         tolerance=t.number(band.tolerance_deg, 1),
         time=t.time(band.at),

@@ -62,7 +62,7 @@ def render_pieces(result: PhotoResult, model: GeoModel, claim: tuple[float, floa
                 st.write(f"**{plain(describe(piece, t), 200)}**")
                 st.caption(_effect_text(result, effect, t))
                 if claim is not None and not _agrees(piece, claim):
-                    st.caption(":red[" + t("The claimed place does not agree with this.") + "]")
+                    st.write("⚠️ " + t("The claimed place does not agree with this."))
             hint = t("Take this away: {piece}", piece=plain(describe(piece, t), 200))
             arguments = (result.key, piece, calibration, t)
             st.button(t("Remove"), key=f"remove-piece-{number}", help=hint, on_click=_remove_piece, args=arguments)
@@ -70,11 +70,8 @@ def render_pieces(result: PhotoResult, model: GeoModel, claim: tuple[float, floa
 
 def _effect_text(result: PhotoResult, effect: _Effect, t: Translator) -> str:
     known = len(unconditioned(result).countries)
-    texts = [
-        t.plural("Leaves {number} country", "Leaves {number} countries", effect.n_countries)
-        + " "
-        + t("of the {count} that the model knows.", count=t.number(known))
-    ]
+    left, all_of_them = t.number(effect.n_countries), t.number(known)
+    texts = [t("It leaves {number} of the {count} countries that the model knows.", number=left, count=all_of_them)]
     if result.prediction.calibrated:
         probability = percent(effect.probability, t.language)
         texts.append(t("The model alone gave this a probability of {probability}.", probability=probability))

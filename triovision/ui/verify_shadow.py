@@ -37,8 +37,8 @@ def render_shadow_form(
     """
     st.caption(
         t(
-            "Measure an upright object and its shadow on level ground, both in the same unit or in pixels at the same "
-            "distance from the camera. The sun was as high only along a ring around the Earth."
+            "Measure an upright object and its shadow on level ground, in the same unit. Pixels serve only where both lie "
+            "at the same distance from the camera. The sun was that high only along a ring around the Earth."
         )
     )
     left, right = st.columns(2, gap="medium")
@@ -81,9 +81,10 @@ def render_shadow_form(
 
 def _render_time(result: PhotoResult, claimed_at: datetime | None, t: Translator) -> datetime | None:
     utc = claimed_at and claimed_at.astimezone(UTC)
-    if utc:
-        st.session_state.setdefault(_key(result, "day"), utc.date())
-        st.session_state.setdefault(_key(result, "clock"), utc.time().replace(second=0, microsecond=0))
+    if utc:  # as long as the field is empty, also where the claim came later
+        for name, value in (("day", utc.date()), ("clock", utc.time().replace(second=0, microsecond=0))):
+            if st.session_state.get(_key(result, name)) is None:
+                st.session_state[_key(result, name)] = value
     day_column, clock_column = st.columns(2)
     day = day_column.date_input(
         t("Date in UTC"),

@@ -53,6 +53,7 @@ def render_verdict(prediction: Prediction, claim: tuple[float, float] | None, co
     else:
         st.info(sentence)
     st.caption(_numbers(verdict, prediction.calibrated, coverage, t))
+    st.caption(t("This compares the place with the model's own answer, without what you know."))
 
 
 def _sentence(verdict: Verdict, t: Translator) -> str:
