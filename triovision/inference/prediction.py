@@ -96,9 +96,9 @@ def build_prediction_fields(
 def condition(prediction: Prediction, evidence: Evidence, calibration: Calibration) -> Prediction:
     """Condition a prediction on evidence. The model does not run again.
 
-    A box or the surroundings of a city with fewer than ten of the model's places, and the band of a shadow with none, are
-    filled with all cities there; each country's probability is
-    divided among its cities by population. A landmark stays if it agrees with the evidence.
+    A box or the surroundings of a city with fewer than ten of the model's places, and the band of a shadow with none,
+    are filled with all cities there; each country's probability is divided among its cities by population. A landmark
+    stays if it agrees with the evidence.
 
     Args:
         prediction: The model's own prediction.

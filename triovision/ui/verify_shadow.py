@@ -37,8 +37,8 @@ def render_shadow_form(
     """
     st.caption(
         t(
-            "Measure an upright object and its shadow on level ground, in the same unit. Pixels serve only where both lie "
-            "at the same distance from the camera. The sun was that high only along a ring around the Earth."
+            "Measure an upright object and its shadow on level ground, in the same unit. Pixels serve only where both "
+            "lie at the same distance from the camera. The sun was that high only along a ring around the Earth."
         )
     )
     left, right = st.columns(2, gap="medium")
