@@ -22,12 +22,14 @@ class CameraFacts:
     Attributes:
         taken_at: Time of the shot; naive (local to the camera) unless the file gives its offset.
         camera: Maker and model, for display.
+        software: Software that wrote the file, such as an editor or the system of a phone.
         lat_deg: Latitude in degrees WGS 84, with `lon_deg` or not at all.
         lon_deg: Longitude in degrees WGS 84.
     """
 
     taken_at: datetime | None = None
     camera: str | None = None
+    software: str | None = None
     lat_deg: float | None = None
     lon_deg: float | None = None
 

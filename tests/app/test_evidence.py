@@ -21,7 +21,7 @@ def predicted(app, china, monkeypatch):
 
 def field(app, name):
     (result,) = app.session_state["triovision"].results.values()
-    boxes = {box.key: box for box in (*app.selectbox, *app.number_input)}
+    boxes = {box.key: box for box in (*app.selectbox, *app.multiselect, *app.number_input)}
     return boxes[f"known-{result.id}-{name}"]
 
 
@@ -77,6 +77,19 @@ def test_a_city_is_found_by_name_and_country(predicted):
     assert prediction(app).place.country == "IT"
     assert "within 50 km of Rome" in infos(app)[0]
     assert prediction(app).radius_90_km < 120
+
+
+def test_clues_restrict_the_prediction_and_the_fields_keep_them(predicted):
+    app = take(predicted, driving_side="left", language=["en"])
+    assert {guess.country for guess in prediction(app).countries} == {"GB", "IN", "TH", "ZA"}  # all of the model's
+    assert sum(guess.probability for guess in prediction(app).countries) == pytest.approx(1, abs=1e-12)
+    assert "Language on signs: English · Side of the road: cars drive on the left" in infos(app)[0]
+    app.switch_page("pages/about.py").run()
+    app.switch_page("pages/locate.py").run()
+    assert (field(app, "driving_side").value, field(app, "language").value) == ("left", ["en"])
+    app = take(app, script=["Cyrl"])
+    assert "no place that the model considers agrees with it" in app.error[0].value.replace("\\", "")
+    assert {guess.country for guess in prediction(app).countries} == {"GB", "IN", "TH", "ZA"}
 
 
 def cities(app):
@@ -139,8 +152,9 @@ def test_it_speaks_french(predicted):
 
 def test_clear_removes_the_evidence(predicted):
     app = take(predicted, country="IT")
-    names = [box.key for box in (*app.selectbox, *app.number_input) if str(box.key).startswith("known-")]
-    assert len(names) == 8
+    boxes = (*app.selectbox, *app.multiselect, *app.number_input)
+    names = [box.key for box in boxes if str(box.key).startswith("known-")]
+    assert len(names) == 14  # three places, a radius, four edges and six clues
     app.button(key="clear").click().run()
     assert not app.exception
     assert not [name for name in names if name in app.session_state]

@@ -1,10 +1,12 @@
+import json
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from triovision.errors import EvidenceError
-from triovision.geo import Box, Evidence, Near
+from triovision.geo import Box, Clue, Evidence, Near, ShadowBand
 
 
 def inside(box, *positions):
@@ -104,3 +106,49 @@ def test_what_is_said_as_plain_values_and_words():
         "near": {"name": "Suva", "lat_deg": -18.1, "lon_deg": 178.4, "radius_km": 50},
     }
     assert str(said) == "FJ · -20, 177, -15, -178.5 · Suva ±50 km"
+
+
+CYRILLIC, LEFT = Clue("script", "Cyrl"), Clue("driving_side", "left")
+NOON_AT_THE_DATE_LINE = ShadowBand(at=datetime(2024, 3, 20, 0, 7, tzinfo=UTC), sun_height_deg=45, tolerance_deg=20)
+
+
+@pytest.mark.parametrize(
+    ("said", "agrees"),
+    [
+        ({"clues": (LEFT,)}, [0, 0, 1, 0, 1]),
+        ({"clues": (LEFT, Clue("language", "en"))}, [0, 0, 1, 0, 0]),
+        ({"clues": (CYRILLIC,)}, [0, 0, 0, 0, 0]),
+        ({"clues": (LEFT,), "continent": "AS"}, [0, 0, 0, 0, 1]),
+        ({"shadow": NOON_AT_THE_DATE_LINE}, [0, 0, 0, 0, 1]),  # night in Europe, 9 o'clock in Tokyo
+        ({"shadow": NOON_AT_THE_DATE_LINE, "clues": (Clue("currency", "EUR"),)}, [0, 0, 0, 0, 0]),
+    ],
+)
+def test_clues_and_a_shadow_hold_together_with_the_rest(said, agrees):
+    assert Evidence(**said).contains(*PLACES).tolist() == [bool(yes) for yes in agrees]
+
+
+def test_evidence_is_cut_into_pieces_and_loses_one():
+    said = Evidence(continent="EU", clues=(LEFT, CYRILLIC), shadow=NOON_AT_THE_DATE_LINE)
+    pieces = said.pieces()
+    assert pieces == (
+        Evidence(continent="EU"),
+        Evidence(shadow=NOON_AT_THE_DATE_LINE),
+        Evidence(clues=(LEFT,)),
+        Evidence(clues=(CYRILLIC,)),
+    )
+    assert said.without(pieces[2]) == Evidence(continent="EU", clues=(CYRILLIC,), shadow=NOON_AT_THE_DATE_LINE)
+    assert said.without(pieces[1]) == Evidence(continent="EU", clues=(LEFT, CYRILLIC))
+    assert pieces[0].without(pieces[0]) is None
+    together = np.logical_and.reduce(
+        [piece.contains(*PLACES) for piece in Evidence(country="JP", clues=(LEFT,)).pieces()]
+    )
+    assert together.tolist() == Evidence(country="JP", clues=(LEFT,)).contains(*PLACES).tolist()
+
+
+def test_clues_and_a_shadow_as_plain_values_and_words():
+    said = Evidence(clues=(Clue("calling_code", "383"),), shadow=NOON_AT_THE_DATE_LINE)
+    assert json.loads(json.dumps(said.to_dict())) == {
+        "clues": [{"kind": "calling_code", "value": "383", "countries": ["XK"]}],
+        "shadow": {"at": "2024-03-20T00:07:00+00:00", "sun_height_deg": 45, "tolerance_deg": 20},
+    }
+    assert str(said) == "calling code 383 · sun 45.0° ±20° at 2024-03-20 00:07 UTC"

@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from math import pi
 
 import numpy as np
 import pytest
 
 from triovision.errors import EvidenceError
-from triovision.geo import Box, CandidatePlaces, Evidence, Near, distance_km
+from triovision.geo import Box, CandidatePlaces, Clue, Evidence, Near, ShadowBand, distance_km
 from triovision.guesses import Area, CountryGuess, PlaceGuess
 from triovision.inference import CountryEngine
 from triovision.inference.card import Calibration
@@ -178,9 +179,29 @@ def test_a_large_area_keeps_the_places_of_the_model(prediction: Prediction) -> N
     assert set(left.posterior.by_country()) == {"FR", "IT"}
 
 
+def test_clues_and_a_shadow_condition_exactly(prediction: Prediction) -> None:
+    left = condition(prediction, Evidence(clues=(Clue("driving_side", "left"),)), CALIBRATION)
+    assert [(guess.country, guess.probability) for guess in left.countries] == [("JP", pytest.approx(1))]
+    assert left.evidence_probability == pytest.approx(0.3)
+    euro = condition(prediction, Evidence(clues=(Clue("currency", "€"),)), CALIBRATION)
+    assert {guess.country: guess.probability for guess in euro.countries} == pytest.approx(
+        {"FR": 0.5 / 0.65, "IT": 0.15 / 0.65}
+    )
+    # Noon at 0° east in June: a sun above 60° stands over France and Italy, not over America or, at night, Japan.
+    noon = ShadowBand(at=datetime(2024, 6, 21, 12, 0, tzinfo=UTC), sun_height_deg=65, tolerance_deg=10)
+    lit = condition(prediction, Evidence(shadow=noon), CALIBRATION)
+    before = prediction.posterior
+    agrees = noon.contains(before.lat_deg, before.lon_deg)
+    assert lit.evidence_probability == pytest.approx(before.weight[agrees].sum())
+    assert lit.posterior.weight == pytest.approx(before.weight[agrees] / before.weight[agrees].sum())
+    assert {guess.country for guess in lit.countries} <= {"FR", "IT"}
+
+
 @pytest.mark.parametrize(
     "evidence",
     [
+        Evidence(clues=(Clue("script", "Cyrl"),)),
+        Evidence(shadow=ShadowBand(at=datetime(2024, 6, 21, 12, tzinfo=UTC), sun_height_deg=89, tolerance_deg=1)),
         Evidence(country="DE"),
         Evidence(continent="AF"),
         Evidence(continent="EU", country="JP"),

@@ -10,7 +10,7 @@ from triovision.photo import read_photo
 from triovision.photo.camera import camera_facts
 
 ASCII, SHORT, LONG, RATIONAL, DOUBLE = 2, 3, 4, 5, 12
-DATE_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL, MAKE, MODEL = 0x9003, 0x9011, 0x010F, 0x0110
+DATE_TIME_ORIGINAL, OFFSET_TIME_ORIGINAL, MAKE, MODEL, SOFTWARE = 0x9003, 0x9011, 0x010F, 0x0110, 0x0131
 LAT_REF, LAT, LON_REF, LON = 1, 2, 3, 4
 
 
@@ -160,6 +160,19 @@ def test_camera_name_is_bounded():
     assert len(camera) == 161
     assert camera.startswith("AAAA")
     assert camera.endswith("BBBB")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (text(b"Adobe Photoshop 25.0 (Windows)"), "Adobe Photoshop 25.0 (Windows)"),
+        (text(b"GIMP\r\n<b>2.10</b>\x1b[0m"), "GIMP<b>2.10</b>[0m"),  # no line break, no control character
+        (text(b" \0"), None),
+        ((LONG, 1, struct.pack("<L", 7)), None),
+    ],
+)
+def test_software(written, expected):
+    assert facts(main={SOFTWARE: written}).software == expected
 
 
 def test_camera_of_the_wrong_type_is_left_out():

@@ -1,12 +1,21 @@
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triovision.geo import Box, distance_km
-from triovision.viz.map_geometry import circle, disc, disc_bounds, drawn_box, great_circle, near_lon_deg
+from triovision.geo import Box, ShadowBand, distance_km, subsolar_point
+from triovision.viz.map_geometry import (
+    circle,
+    disc,
+    disc_bounds,
+    drawn_box,
+    great_circle,
+    near_lon_deg,
+    shadow_cells,
+)
 
 QUARTER_KM = 10007.557  # a quarter of a great circle of radius 6371.0088 km
 positions = st.tuples(st.floats(-89, 89), st.floats(-180, 180))
@@ -149,3 +158,16 @@ POINT = {"geometry": {"type": "Point", "coordinates": [3, 4]}}
 )
 def test_what_is_no_rectangle_is_no_box(drawings):
     assert drawn_box(drawings) is None
+
+
+@pytest.mark.parametrize("tolerance_deg", [0.5, 3, 15])
+def test_the_cells_of_a_shadow_form_a_ring_around_the_place_below_the_sun(tolerance_deg):
+    band = ShadowBand(at=datetime(2024, 6, 21, 0, 0, tzinfo=UTC), sun_height_deg=40, tolerance_deg=tolerance_deg)
+    rows = np.array(shadow_cells(band, lon_deg=175.0))
+    south, west, north, east, _ = rows.T
+    away_deg = np.degrees(distance_km(*subsolar_point(band.at), (south + north) / 2, (west + east) / 2) / 6371.0088)
+    assert np.abs(away_deg - 50).max() <= tolerance_deg + 0.01
+    assert np.abs((west + east) / 2 - 175).max() <= 180  # unbroken across the date line
+    covered = ((np.sin(np.radians(north)) - np.sin(np.radians(south))) * (east - west)).sum() / 720
+    ring = (math.sin(math.radians(40 + tolerance_deg)) - math.sin(math.radians(40 - tolerance_deg))) / 2
+    assert covered == pytest.approx(ring, rel=0.05)

@@ -1,13 +1,14 @@
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html import unescape
 
 import numpy as np
 import pytest
 from streamlit_folium import _get_map_string
 
-from triovision.geo import Box, Evidence, WeightedPlaces
+from triovision.geo import Box, Evidence, ShadowBand, WeightedPlaces
 from triovision.guesses import Area, CountryGuess, PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.leaflet import LeafletSource
@@ -274,3 +275,25 @@ def test_the_box_that_the_reader_named_is_drawn(west, east, drawn):
     corners = json.loads(re.search(r"L\.rectangle\(\s*(\[\[-?\d.*?\]\]),\s*\{", text).group(1))
     assert corners == [[-20, drawn[0]], [50, drawn[1]]]
     assert not re.search(r"L\.rectangle\(\s*\[\[-?\d", script())
+
+
+SHADOW = ShadowBand(at=datetime(2024, 6, 21, 9, 0, tzinfo=UTC), sun_height_deg=45)
+
+
+def test_a_shadow_is_drawn_as_evidence_or_before_it_is():
+    name = "Places where the shadow fits"
+    assert name not in script()
+    assert name in script(replace(PREDICTION, evidence=Evidence(shadow=SHADOW)))
+    plot = prediction_map(PREDICTION, None, ENGLISH, shadow=SHADOW)
+    plot.render()
+    assert name in _get_map_string(plot)
+
+
+def test_a_claimed_place_is_drawn_instead_of_the_position_of_the_camera():
+    camera = CameraFacts(lat_deg=45.0, lon_deg=5.0)
+    plot = prediction_map(PREDICTION, camera, ENGLISH, claim=(50.8503, 4.3517))
+    plot.render()
+    pin = popups(_get_map_string(plot))[-1]
+    assert pin.startswith("Claimed place<br><strong>50.85030, 4.35170</strong>")
+    assert "264 km from the predicted place" in pin
+    assert "Position in the EXIF data" not in _get_map_string(plot)

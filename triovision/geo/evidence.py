@@ -1,18 +1,20 @@
-"""Evidence about the place of a photo: continent, country, box or city, known to a person."""
+"""Evidence about the place of a photo, known to a person: continent, country, box, city, clues, shadow."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from triovision.errors import EvidenceError, Message
+from triovision.geo.clues import Clue
 from triovision.geo.continents import CONTINENTS, continent_code
 from triovision.geo.countries import is_country
 from triovision.geo.distances import distance_km
+from triovision.geo.sun import ShadowBand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +83,20 @@ class Near:
             )
 
 
+_FIELDS: Final = ("continent", "country", "box", "near", "shadow")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Evidence about a photo's place. All fields hold together; None is no evidence.
+    """Evidence about a photo's place. All fields and all clues hold together; None is no evidence.
 
     Attributes:
         continent: GeoNames code, a key of `CONTINENTS`.
         country: ISO 3166-1 alpha-2 code.
         box: Area between parallels and meridians.
         near: Area around a city.
+        clues: Things seen in the photo; a country must agree with each.
+        shadow: Height, and perhaps direction, of the sun at an instant.
 
     Raises:
         EvidenceError: If there is no such continent or country, or the evidence is empty.
@@ -99,6 +106,8 @@ class Evidence:
     country: str | None = None
     box: Box | None = None
     near: Near | None = None
+    clues: tuple[Clue, ...] = ()
+    shadow: ShadowBand | None = None
 
     def __post_init__(self) -> None:
         """Check the codes, and that at least one field is given."""
@@ -112,9 +121,9 @@ class Evidence:
             raise EvidenceError(
                 self.country, Message("is not a country"), Message("Give its code of two letters, such as FR")
             )
-        if all(field is None for field in (self.continent, self.country, self.box, self.near)):
+        if not self.clues and all(getattr(self, name) is None for name in _FIELDS):
             raise EvidenceError(
-                "evidence", Message("is empty"), Message("Name a continent, a country, a box or a city")
+                "evidence", Message("is empty"), Message("Name a continent, a country, a box, a city or a clue")
             )
 
     def contains(
@@ -131,14 +140,39 @@ class Evidence:
             agrees &= self.box.contains(lat_deg, lon_deg)
         if self.near is not None:
             agrees &= distance_km(self.near.lat_deg, self.near.lon_deg, lat_deg, lon_deg) <= self.near.radius_km
+        for clue in self.clues:
+            agrees &= np.isin(countries, sorted(clue.countries))
+        if self.shadow is not None:
+            agrees &= self.shadow.contains(lat_deg, lon_deg)
         return agrees
 
+    def pieces(self) -> tuple[Evidence, ...]:
+        """The evidence cut into pieces of one field or one clue, which hold together."""
+        given = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
+        fields = tuple(Evidence(**{name: value}) for name, value in given.items())
+        return fields + tuple(Evidence(clues=(clue,)) for clue in self.clues)
+
+    def without(self, piece: Evidence) -> Evidence | None:
+        """The evidence without the fields and clues that a piece gives, or None if nothing is left."""
+        fields = {name: getattr(self, name) for name in _FIELDS if getattr(piece, name) is None}
+        clues = tuple(clue for clue in self.clues if clue not in piece.clues)
+        if not clues and all(value is None for value in fields.values()):
+            return None
+        return Evidence(**fields, clues=clues)
+
     def to_dict(self) -> dict[str, Any]:
-        """The given fields as JSON values."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """The given fields as JSON values; each clue with its countries."""
+        fields = {name: value for name, value in asdict(self).items() if value is not None and name != "clues"}
+        if self.shadow is not None:
+            fields["shadow"] = self.shadow.to_dict()
+        if self.clues:
+            fields["clues"] = [asdict(clue) | {"countries": sorted(clue.countries)} for clue in self.clues]
+        return fields
 
     def __str__(self) -> str:
         """The given fields in codes and numbers."""
         box = self.box and str(self.box)
         near = self.near and f"{self.near.name} ±{self.near.radius_km:g} km"
-        return " · ".join(part for part in (self.continent, self.country, box, near) if part)
+        shadow = self.shadow and str(self.shadow)
+        parts = (self.continent, self.country, box, near, *map(str, self.clues), shadow)
+        return " · ".join(part for part in parts if part)

@@ -96,8 +96,9 @@ def build_prediction_fields(
 def condition(prediction: Prediction, evidence: Evidence, calibration: Calibration) -> Prediction:
     """Condition a prediction on evidence. The model does not run again.
 
-    An area with fewer than ten of the model's places is filled with all cities there; each country's probability is
-    divided among its cities by population. A landmark stays if it agrees with the evidence.
+    A box or the surroundings of a city with fewer than ten of the model's places, and the band of a shadow with none,
+    are filled with all cities there; each country's probability is divided among its cities by population. A landmark
+    stays if it agrees with the evidence.
 
     Args:
         prediction: The model's own prediction.
@@ -133,10 +134,14 @@ def _condition_landmark(
 
 
 def _fill_area(posterior: WeightedPlaces, evidence: Evidence) -> WeightedPlaces:
-    """Return all cities instead of the posterior's places where too few of these lie in the named area."""
-    if evidence.box is None and evidence.near is None:
+    """Return all cities instead of the posterior's places where too few of these lie in the named area.
+
+    The band of a shadow is large: a single place in it is enough to keep what the model says of its places.
+    """
+    if evidence.box is None and evidence.near is None and evidence.shadow is None:
         return posterior
-    if evidence.contains(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= _MIN_PLACES_IN_AREA:
+    least = 1 if evidence.box is None and evidence.near is None else _MIN_PLACES_IN_AREA
+    if evidence.contains(posterior.lat_deg, posterior.lon_deg, posterior.countries).sum() >= least:
         return posterior
     cities = city_places(posterior.by_country())
     return cities if cities.probability_of(evidence) > 0 else posterior

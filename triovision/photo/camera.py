@@ -1,4 +1,4 @@
-"""Camera facts read from untrusted EXIF: time, camera, position, orientation."""
+"""Camera facts read from untrusted EXIF: time, camera, software, position, orientation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_TEXT = 80
 
 
 def camera_facts(exif: Image.Exif) -> CameraFacts:
-    """Time, camera and position, each left out where the file gives none that makes sense.
+    """Time, camera, software and position, each left out where the file gives none that makes sense.
 
     Args:
         exif: EXIF as Pillow parsed it; any value may be missing, damaged or of the wrong type.
@@ -29,6 +29,7 @@ def camera_facts(exif: Image.Exif) -> CameraFacts:
     return CameraFacts(
         taken_at=_time(_text(detail, Base.DateTimeOriginal), _text(detail, Base.OffsetTimeOriginal)),
         camera=_camera(_text(exif, Base.Make), _text(exif, Base.Model)),
+        software=_text(exif, Base.Software) or None,
         lat_deg=position[0] if position else None,
         lon_deg=position[1] if position else None,
     )

@@ -1,4 +1,4 @@
-"""Evidence form: continent, country, city or box that restricts a prediction."""
+"""Evidence that restricts a prediction: its description, the form, and the buttons that apply and remove it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from triovision.errors import EvidenceError, Message
-from triovision.geo import Box, Evidence, Near, WeightedPlaces, continent_code, continent_name, country_name
-from triovision.results import Prediction
+from triovision.errors import EvidenceError
+from triovision.geo import Box, Evidence, ShadowBand, continent_name, country_name
+from triovision.ui.evidence_fields import (
+    EDGES,
+    clear_fields,
+    clue_label,
+    clue_text,
+    field_key,
+    read_evidence,
+    render_fields,
+)
 from triovision.ui.messages import report
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
@@ -18,9 +26,7 @@ from triovision.viz import percent
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
     from triovision.inference.card import Calibration
-
-_EDGES = {"south_deg": 90.0, "north_deg": 90.0, "west_deg": 180.0, "east_deg": 180.0}
-_NEAR_KM = 50.0
+    from triovision.results import Prediction
 
 
 def render_evidence(result: PhotoResult, t: Translator) -> None:
@@ -28,13 +34,13 @@ def render_evidence(result: PhotoResult, t: Translator) -> None:
     evidence = result.prediction.evidence
     if evidence is None:
         return
-    text = t("Restricted to what you know: {evidence}.", evidence=plain(_describe(evidence, t), 300))
+    text = t("Restricted to what you know: {evidence}.", evidence=plain(describe(evidence, t), 300))
     if result.prediction.calibrated:
         probability = percent(result.prediction.evidence_probability, t.language)
         text += " " + t("Without it, the model gives this a probability of {probability}.", probability=probability)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(text)
-        st.button(t("Remove the restriction"), key=f"remove-{result.key}", on_click=_remove, args=(result.key,))
+        st.button(t("Remove the restriction"), key=f"remove-{result.key}", on_click=remove, args=(result.key,))
 
 
 def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) -> None:
@@ -47,7 +53,7 @@ def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) ->
         st.expander(t("What do you know about this photo?"), key=f"{name}-open"),
         st.form(f"{name}-form", border=False),
     ):
-        _fields(_unconditioned(result).posterior, result, t)
+        render_fields(unconditioned(result).posterior, result.id, result.prediction.evidence, t)
         st.form_submit_button(t("Apply"), on_click=_apply_form, args=(result.key, model.card.calibration, t))
 
 
@@ -62,129 +68,44 @@ def render_box_button(result: PhotoResult, box: Box | None, model: GeoModel, t: 
         st.rerun()  # the whole page, not only this fragment
 
 
-def _fields(places: WeightedPlaces, result: PhotoResult, t: Translator) -> None:
-    _fill_in(result)
-    key, language = result.id, t.language
-    countries = sorted(places.by_country(), key=lambda code: country_name(code, language))
-    continents = sorted({continent_code(code) for code in countries}, key=lambda code: continent_name(code, language))
-    cities = sorted(range(len(places.names)), key=lambda i: places.names[i])
-    left, right = st.columns(2, gap="medium")
-    unknown = t("I do not know")
-    with left:
-        st.selectbox(
-            t("Continent"),
-            continents,
-            index=None,
-            format_func=lambda code: continent_name(code, language),
-            key=_field(key, "continent"),
-            placeholder=unknown,
-        )
-        st.selectbox(
-            t("Country"),
-            countries,
-            index=None,
-            format_func=lambda code: country_name(code, language),
-            key=_field(key, "country"),
-            placeholder=unknown,
-        )
-    with right:
-        st.selectbox(
-            t("Near the city"),
-            cities,
-            index=None,
-            format_func=lambda i: f"{places.names[i]}, {country_name(str(places.countries[i]), language)}",
-            key=_field(key, "city"),
-            placeholder=unknown,
-        )
-        st.number_input(t("Largest distance from it (km)"), 1.0, 20_000.0, key=_field(key, "radius_km"), step=10.0)
-    st.caption(t("Or inside a box, in degrees: fill it in here, or draw a rectangle on the map."))
-    labels = (t("South"), t("North"), t("West"), t("East"))
-    for column, label, (edge, most) in zip(st.columns(4), labels, _EDGES.items(), strict=True):
-        column.number_input(label, -most, most, value=None, key=_field(key, edge), step=1.0, format="%.2f")
+def apply(key: str, evidence: Evidence, calibration: Calibration, t: Translator) -> None:
+    """Condition the model's own prediction of a photo on evidence, or store the error if nothing is left.
 
-
-def _fill_in(result: PhotoResult) -> None:
-    """Fill the fields from the evidence of the prediction: a language switch or another page empties them."""
-    evidence = result.prediction.evidence
-    fields = dict.fromkeys(("continent", "country", "city", *_EDGES)) | {"radius_km": _NEAR_KM}
-    if evidence is not None:
-        fields |= {"continent": evidence.continent, "country": evidence.country}
-        if evidence.box is not None:
-            fields |= {edge: getattr(evidence.box, edge) for edge in _EDGES}
-        if evidence.near is not None:
-            places, near = _unconditioned(result).posterior, evidence.near
-            matches = (places.lat_deg == near.lat_deg) & (places.lon_deg == near.lon_deg)
-            fields |= {"city": int(matches.argmax()), "radius_km": near.radius_km}
-    for name, value in fields.items():
-        st.session_state.setdefault(_field(result.id, name), value)
-
-
-def _apply_box(key: str, box: Box, calibration: Calibration, t: Translator) -> None:
-    result = current().results[key]
-    for edge in _EDGES:
-        st.session_state[_field(result.id, edge)] = round(getattr(box, edge), 2)
-    _apply_form(key, calibration, t)
-
-
-def _apply_form(key: str, calibration: Calibration, t: Translator) -> None:
+    Args:
+        key: Key of the photo.
+        evidence: All of the evidence; it replaces the present one.
+        calibration: Calibration of the model.
+        t: Language of the reader.
+    """
     session = current()
     result = session.results[key]
-    unconditioned = _unconditioned(result)
     from triovision.inference.prediction import condition  # noqa: PLC0415 - imports PyTorch, which is loaded by now
 
-    subject = t("What you know")
     try:
-        evidence = _evidence_of_form(result.id, unconditioned.posterior)
-        subject = _describe(evidence, t)
-        prediction = condition(unconditioned, evidence, calibration)
+        prediction = condition(unconditioned(result), evidence, calibration)
     except EvidenceError as error:
-        session.evidence_errors[result.id] = EvidenceError(subject, error.reason, error.remedy)
+        session.evidence_errors[result.id] = EvidenceError(describe(evidence, t), error.reason, error.remedy)
     else:
         session.evidence_errors.pop(result.id, None)
-        session.results[key] = replace(result, prediction=prediction, unconditioned=unconditioned)
+        session.results[key] = replace(result, prediction=prediction, unconditioned=unconditioned(result))
 
 
-def _evidence_of_form(result_id: str, places: WeightedPlaces) -> Evidence:
-    """Read the evidence from the fields of the form."""
-    value = {
-        name: st.session_state.get(_field(result_id, name)) for name in ("continent", "country", "city", "radius_km")
-    }
-    edges = {edge: st.session_state.get(_field(result_id, edge)) for edge in _EDGES}
-    given_edges = {edge: float(degrees) for edge, degrees in edges.items() if degrees is not None}
-    if 0 < len(given_edges) < len(_EDGES):
-        reason = Message("a box has four edges")
-        raise EvidenceError("box", reason, Message("Fill in all four edges, or none"))
-    city = value["city"]
-    near = None
-    if city is not None:
-        near = Near(
-            name=places.names[city],
-            lat_deg=float(places.lat_deg[city]),
-            lon_deg=float(places.lon_deg[city]),
-            radius_km=float(value["radius_km"] or _NEAR_KM),
-        )
-    return Evidence(
-        continent=value["continent"],
-        country=value["country"],
-        box=Box(**given_edges) if given_edges else None,
-        near=near,
-    )
-
-
-def _remove(key: str) -> None:
+def remove(key: str) -> None:
+    """Remove all evidence from a photo."""
     session = current()
     result = session.results[key]
-    session.results[key] = replace(result, prediction=_unconditioned(result), unconditioned=None)
+    session.results[key] = replace(result, prediction=unconditioned(result), unconditioned=None)
     session.evidence_errors.pop(result.id, None)
-    for name in ("continent", "country", "city", "radius_km", *_EDGES):
-        st.session_state.pop(_field(result.id, name), None)
+    clear_fields(result.id)
 
 
-def _unconditioned(result: PhotoResult) -> Prediction:
+def unconditioned(result: PhotoResult) -> Prediction:
+    """The model's own prediction."""
     return result.unconditioned or result.prediction
 
 
-def _describe(evidence: Evidence, t: Translator) -> str:
+def describe(evidence: Evidence, t: Translator) -> str:
+    """All of the evidence in words of the reader's language."""
     parts: list[str] = []
     if evidence.continent is not None:
         parts.append(continent_name(evidence.continent, t.language))
@@ -194,10 +115,40 @@ def _describe(evidence: Evidence, t: Translator) -> str:
         radius = t.number(evidence.near.radius_km)
         parts.append(t("within {radius} km of {city}", radius=radius, city=evidence.near.name))
     if evidence.box is not None:
-        edges = {edge.removesuffix("_deg"): t.number(getattr(evidence.box, edge), 2) for edge in _EDGES}
+        edges = {edge.removesuffix("_deg"): t.number(getattr(evidence.box, edge), 2) for edge in EDGES}
         parts.append(t("between {south}° and {north}° north, {west}° and {east}° east", **edges))
+    parts += [t("{kind}: {value}", kind=clue_label(clue.kind, t), value=clue_text(clue, t)) for clue in evidence.clues]
+    if evidence.shadow is not None:
+        parts.append(_describe_shadow(evidence.shadow, t))
     return " · ".join(parts)
 
 
-def _field(result_id: str, name: str) -> str:
-    return f"known-{result_id}-{name}"
+def _describe_shadow(band: ShadowBand, t: Translator) -> str:
+    text = t(
+        "Sun {height}° high (± {tolerance}°) on {time}",
+        height=t.number(band.sun_height_deg, 1),
+        tolerance=t.number(band.tolerance_deg, 1),
+        time=t.time(band.at),
+    )
+    if band.shadow_direction_deg is None:
+        return text
+    direction, tolerance = t.number(band.shadow_direction_deg), t.number(band.direction_tolerance_deg)
+    return text + ", " + t("shadow towards {direction}° (± {tolerance}°)", direction=direction, tolerance=tolerance)
+
+
+def _apply_box(key: str, box: Box, calibration: Calibration, t: Translator) -> None:
+    result = current().results[key]
+    for edge in EDGES:
+        st.session_state[field_key(result.id, edge)] = round(getattr(box, edge), 2)
+    _apply_form(key, calibration, t)
+
+
+def _apply_form(key: str, calibration: Calibration, t: Translator) -> None:
+    session = current()
+    result = session.results[key]
+    try:
+        evidence = read_evidence(unconditioned(result).posterior, result.id, result.prediction.evidence)
+    except EvidenceError as error:
+        session.evidence_errors[result.id] = EvidenceError(t("What you know"), error.reason, error.remedy)
+    else:
+        apply(key, evidence, calibration, t)

@@ -11,7 +11,7 @@ from streamlit.components.v1 import declare_component
 from streamlit_folium import st_folium
 
 from triovision.bundle import NODE_MODULES
-from triovision.geo import Box
+from triovision.geo import Box, ShadowBand
 from triovision.results import CameraFacts, Prediction
 from triovision.ui.translation import Translator
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
@@ -25,7 +25,14 @@ _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
 
 def render_map(
-    prediction: Prediction, camera: CameraFacts | None, t: Translator, key: str, height_px: int = 520
+    prediction: Prediction,
+    camera: CameraFacts | None,
+    t: Translator,
+    key: str,
+    *,
+    height_px: int = 520,
+    claim: tuple[float, float] | None = None,
+    shadow: ShadowBand | None = None,
 ) -> Box | None:
     """Draw the map of a prediction.
 
@@ -38,6 +45,8 @@ def render_map(
         t: Language of the reader.
         key: Widget key of the map.
         height_px: Height on the page.
+        claim: Position that somebody claims, drawn instead of the camera's.
+        shadow: Band of a shadow that is not (yet) evidence.
 
     Returns:
         The last drawing of the reader, if it is a rectangle.
@@ -45,7 +54,7 @@ def render_map(
     options = map_options(t)
     # Rendering changes a Folium map, so a second rendering gives another script. A new map for each run gives the same
     # script, and streamlit-folium leaves the map in the browser as it is.
-    plot = prediction_map(prediction, camera, options)
+    plot = prediction_map(prediction, camera, options, claim=claim, shadow=shadow)
     # render=False skips an unused HTML page; the map itself is still rendered.
     drawn = st_folium(
         plot, key=key, height=height_px, use_container_width=True, returned_objects=["all_drawings"], render=False

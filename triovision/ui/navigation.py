@@ -15,6 +15,7 @@ def navigate(t: Translator) -> StreamlitPage:
         [
             st.Page("pages/locate.py", title=t("Locate a photo"), default=True),
             st.Page("pages/compare.py", title=t("Compare models")),
+            st.Page("pages/verify.py", title=t("Verify")),
             st.Page("pages/play.py", title=t("Play")),
             st.Page("pages/models.py", title=t("Models")),
             st.Page("pages/about.py", title=t("About")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gettext
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from io import BytesIO
 
@@ -67,8 +67,12 @@ class Translator:
         """Format the capture time on the clock of the camera; None without one."""
         if camera.taken_at is None:
             return None
-        pattern = "d MMMM y, HH:mm ZZZZ" if camera.taken_at.tzinfo else "d MMMM y, HH:mm"
-        return str(format_datetime(camera.taken_at, pattern, locale=self.language))
+        return self.time(camera.taken_at)
+
+    def time(self, at: datetime) -> str:
+        """Format a date and time, with its offset from UTC if it has one."""
+        pattern = "d MMMM y, HH:mm ZZZZ" if at.tzinfo else "d MMMM y, HH:mm"
+        return str(format_datetime(at, pattern, locale=self.language))
 
 
 def current_translator() -> Translator:

@@ -1,4 +1,4 @@
-"""Shapes of a flat map: geodesic circles and lines, boxes, density cells, and rectangles that a reader draws.
+"""Shapes of a flat map: geodesic circles and lines, boxes, cells of density or shadow, rectangles of a reader.
 
 Longitudes continue beyond ±180° where a shape crosses the date line, so that neighbouring points stay neighbours.
 """
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.errors import EvidenceError
-from triovision.geo import EARTH_RADIUS_KM, Box, Density
+from triovision.geo import EARTH_RADIUS_KM, Box, Density, ShadowBand
+from triovision.geo.equal_area import grid
 
 Points = NDArray[np.float64]
 """Shape `(n, 2)`: latitude and longitude in degrees."""
@@ -21,6 +22,8 @@ Points = NDArray[np.float64]
 _STEPS: Final = 361  # points of a circle; an odd number, so that one lies due south
 _SHADED: Final = 0.95  # probability of the shaded cells together
 _MAX_OPACITY: Final = 0.7
+_SHADOW_OPACITY: Final = 0.3
+_KM_PER_DEG: Final = EARTH_RADIUS_KM * np.pi / 180
 _FULL_TURN: Final = 360
 
 
@@ -117,6 +120,28 @@ def density_cells(density: Density, lon_deg: float) -> list[list[float]]:
     for (south, west, north, east), alpha in zip(density.bounds_deg[kept].tolist(), opacity.tolist(), strict=True):
         left = near_lon_deg((west + east) / 2, lon_deg) - (east - west) / 2
         rows.append([round(value, 3) for value in (south, left, north, left + east - west, alpha)])
+    return rows
+
+
+def shadow_cells(band: ShadowBand, lon_deg: float) -> list[list[float]]:
+    """The cells of equal area whose middle lies in a band; they are finer where the band is narrow.
+
+    Args:
+        band: The band.
+        lon_deg: Reference longitude; the centre of every cell lies within 180° of it.
+
+    Returns:
+        South, west, north and east edge in degrees and opacity of each cell, as from `density_cells`.
+    """
+    side_km = float(np.clip(50 * np.round(band.tolerance_deg * _KM_PER_DEG / 150), 50, 200))
+    bounds = grid(side_km).bounds_deg
+    south, west, north, east = bounds.T
+    inside = bounds[band.contains((south + north) / 2, (west + east) / 2)]
+    rows = []
+    for south_deg, west_deg, north_deg, east_deg in inside.tolist():
+        left = near_lon_deg((west_deg + east_deg) / 2, lon_deg) - (east_deg - west_deg) / 2
+        right = left + east_deg - west_deg
+        rows.append([*(round(value, 3) for value in (south_deg, left, north_deg, right)), _SHADOW_OPACITY])
     return rows
 
 

@@ -33,6 +33,8 @@ _GROUND: Final[dict[Theme, dict[str, str]]] = {
 CAMERA_COLOUR: Final = "#c2571a"
 """Colour of the camera's position and of the line to it: distinct from the accent in both themes and for colour-blind
 readers."""
+SHADOW_COLOUR: Final = "#c99700"
+"""Colour of the places where a shadow fits, that of sunlight."""
 LANDMARK_COLOUR: Final = "#7a3f9d"
 """Colour of the pin of a recognised landmark: its white star is readable in both themes."""
 

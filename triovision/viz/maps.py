@@ -12,14 +12,22 @@ import numpy as np
 from babel.numbers import format_decimal
 from folium.plugins import FastMarkerCluster
 
-from triovision.geo import country_name, distance_km
+from triovision.geo import ShadowBand, country_name, distance_km
 from triovision.guesses import PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.figures import percent
 from triovision.viz.map_controls import add_controls
 from triovision.viz.map_elements import FitUntilTouched, Outlines, SafePopup, ShadedCells, StyleSheet
-from triovision.viz.map_geometry import box_corners, density_cells, disc, disc_bounds, great_circle, near_lon_deg
-from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, RULES, MapOptions, colours
+from triovision.viz.map_geometry import (
+    box_corners,
+    density_cells,
+    disc,
+    disc_bounds,
+    great_circle,
+    near_lon_deg,
+    shadow_cells,
+)
+from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, RULES, SHADOW_COLOUR, MapOptions, colours
 
 MAX_ZOOM: Final = 18
 _DEFAULT_OPTIONS: Final = MapOptions()
@@ -53,7 +61,12 @@ _UNCALIBRATED_CLUSTER: Final = """function (cluster) {
 
 
 def prediction_map(
-    prediction: Prediction, camera: CameraFacts | None = None, options: MapOptions = _DEFAULT_OPTIONS
+    prediction: Prediction,
+    camera: CameraFacts | None = None,
+    options: MapOptions = _DEFAULT_OPTIONS,
+    *,
+    claim: tuple[float, float] | None = None,
+    shadow: ShadowBand | None = None,
 ) -> folium.Map:
     """Draw the probable places of a photo.
 
@@ -67,19 +80,26 @@ def prediction_map(
         prediction: The prediction.
         camera: Metadata of the camera; its position is drawn if it has one.
         options: Language, colours and addresses of the scripts.
+        claim: Position `(lat_deg, lon_deg)` that somebody claims, drawn instead of the camera's.
+        shadow: Band of a shadow; that of the prediction's evidence is drawn anyway.
     """
     place = prediction.place
     plot, outlines = ground_map(place.lat_deg, place.lon_deg, options)
     tiles = add_base_layers(plot, options)
     _add_density(plot, prediction, options)
+    shadow = shadow or (prediction.evidence.shadow if prediction.evidence else None)
+    if shadow:
+        group = folium.FeatureGroup(options.translate("Places where the shadow fits")).add_to(plot)
+        ShadedCells(shadow_cells(shadow, place.lon_deg), SHADOW_COLOUR).add_to(group)
     _add_radius(plot, prediction, options)
     _add_alternatives(plot, prediction, options)
     _add_place(plot, prediction, options)
     if prediction.landmark:
         _add_landmark(plot, prediction.landmark, place, options)
-    position = camera.position if camera else None
+    position = claim or (camera.position if camera else None)
     if position:
-        _add_camera(plot, position, place, options)
+        title = options.translate("Claimed place") if claim else options.translate("Position in the EXIF data")
+        _add_camera(plot, position, title, place, options)
     add_controls(plot, outlines, tiles, options)
     FitUntilTouched(_bounds(prediction, position), padding=(24, 24), max_zoom=11).add_to(plot)
     return plot
@@ -220,9 +240,10 @@ def _add_landmark(plot: folium.Map, landmark: PlaceGuess, place: PlaceGuess, opt
     ).add_to(group)
 
 
-def _add_camera(plot: folium.Map, position: tuple[float, float], place: PlaceGuess, options: MapOptions) -> None:
+def _add_camera(
+    plot: folium.Map, position: tuple[float, float], title: str, place: PlaceGuess, options: MapOptions
+) -> None:
     distance = km_text(float(distance_km(*position, place.lat_deg, place.lon_deg)), options)
-    title = options.translate("Position in the EXIF data")
     away = options.translate("{distance} from the predicted place", distance=distance)
     group = folium.FeatureGroup(title)
     group.add_to(plot)
