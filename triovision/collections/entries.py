@@ -13,7 +13,7 @@ from triovision.results import CameraFacts, Photo, Prediction
 
 PositionOrigin = Literal["model", "fused", "hand", "neighbour", "track"]
 
-_THUMBNAIL_PX: Final = 160
+_THUMBNAIL_PX: Final = 128
 
 
 @dataclass(frozen=True, slots=True)

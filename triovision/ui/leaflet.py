@@ -11,9 +11,14 @@ from streamlit.components.v1 import declare_component
 from streamlit_folium import st_folium
 
 from triovision.bundle import NODE_MODULES
+from triovision.collections.entries import CollectionEntry
+from triovision.collections.tables import is_unsure
+from triovision.collections.texts import position_lines
 from triovision.geo import Box, ShadowBand
+from triovision.photo.names import clean_text
 from triovision.results import CameraFacts, Prediction
 from triovision.ui.translation import Translator
+from triovision.viz.collection_map import MapPhoto, collection_map
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.map_geometry import drawn_box
 from triovision.viz.map_style import MapOptions
@@ -85,6 +90,29 @@ def render_places(places: Sequence[MarkedPlace], t: Translator, key: str, lines_
         lines_from: Number of the place where the great circles begin; None for no lines.
     """
     plot = places_map(places, map_options(t), lines_from)
+    st_folium(plot, key=key, height=480, use_container_width=True, returned_objects=[], render=False)
+
+
+def render_collection_map(entries: Sequence[CollectionEntry], t: Translator, key: str) -> None:
+    """Draw the photos of a collection in clusters; a click on one shows its photos.
+
+    Args:
+        entries: The photos, at least one.
+        t: Language of the reader.
+        key: Widget key of the map.
+    """
+    photos = [
+        MapPhoto(
+            lat_deg=entry.position[0],
+            lon_deg=entry.position[1],
+            name=clean_text(entry.name, 80),
+            line="; ".join(position_lines(entry, t)[:2]),
+            thumbnail_jpeg=entry.thumbnail_jpeg,
+            sure=not is_unsure(entry),
+        )
+        for entry in entries
+    ]
+    plot = collection_map(photos, map_options(t))
     st_folium(plot, key=key, height=480, use_container_width=True, returned_objects=[], render=False)
 
 

@@ -14,6 +14,7 @@ def navigate(t: Translator) -> StreamlitPage:
     return st.navigation(
         [
             st.Page("pages/locate.py", title=t("Locate a photo"), default=True),
+            st.Page("pages/collection.py", title=t("Many photos")),
             st.Page("pages/compare.py", title=t("Compare models")),
             st.Page("pages/verify.py", title=t("Verify")),
             st.Page("pages/play.py", title=t("Play")),

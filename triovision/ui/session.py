@@ -103,7 +103,7 @@ def empty_uploads() -> None:
     session = current()
     for name in (f"upload-{session.batch}", f"camera-{session.batch}"):
         files = st.session_state.get(name) or ()
-        _release(files if isinstance(files, list) else [files])
+        release_uploads(files if isinstance(files, list) else [files])
     session.batch += 1
 
 
@@ -118,7 +118,8 @@ def clear() -> None:
         del st.session_state[name]
 
 
-def _release(files: Iterable[object]) -> None:
+def release_uploads(files: Iterable[object]) -> None:
+    """Remove uploaded files from the memory of the server."""
     # Streamlit keeps an upload until the session ends, even when its widget is gone.
     context = get_script_run_ctx()
     if context is None or not isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):

@@ -173,6 +173,33 @@ class SafePopup(_MapElement):
         self.html = html
 
 
+class ClusterPhotos(_MapElement):
+    """Pop-up of a cluster with the photos in it, up to a number.
+
+    Args:
+        more: Text for photos that are left out, with `{count}`.
+        most: Largest number of photos shown.
+    """
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            {{ this._parent.get_name() }}.on("clusterclick", function (event) {
+                var photos = event.layer.getAllChildMarkers().map(function (marker) { return marker.options.photo; });
+                var more = photos.length - {{ this.most }};
+                var note = more > 0 ? "<p>" + {{ this.more|tojson }}.replace("{count}", more) + "</p>" : "";
+                var html = '<div class="photos">' + photos.slice(0, {{ this.most }}).join("") + "</div>" + note;
+                L.popup({maxWidth: 320}).setLatLng(event.layer.getLatLng()).setContent(html)
+                    .openOn(event.layer._map);
+            });
+        {% endmacro %}
+    """)
+
+    def __init__(self, more: str, most: int = 24) -> None:
+        super().__init__("ClusterPhotos")
+        self.more = more
+        self.most = most
+
+
 class ZoomButtons(_MapElement):
     """Leaflet's zoom buttons with titles in the reader's language."""
 

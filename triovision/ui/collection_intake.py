@@ -1,0 +1,173 @@
+"""Upload of many photos and archives, and their predictions with progress, time left and a stop button."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from triovision.collections.archives import ArchiveMember, iter_archive
+from triovision.collections.entries import make_entry
+from triovision.errors import Message, PhotoError
+from triovision.photo import read_photo
+from triovision.results import Photo
+from triovision.ui.collection_state import MAX_PHOTOS, clear_collection, collection
+from triovision.ui.messages import report
+from triovision.ui.session import release_uploads
+from triovision.ui.translation import Translator
+
+if TYPE_CHECKING:
+    from triovision.inference import GeoModel
+
+_BATCH: Final = 8
+_MAX_UPLOAD_MB: Final = 500
+_MAX_FAULTS_SHOWN: Final = 50
+_MIN_SECONDS: Final = 2.0  # before that, an estimate of the time left is a guess
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A photo that was read, or the error of a file, with the fraction of all bytes that were read so far."""
+
+    fraction: float
+    name: str
+    data: bytes = b""
+    error: PhotoError | None = None
+
+
+def render_intake(model: GeoModel, on_batch: Callable[[], None], t: Translator) -> None:
+    """Draw the upload field, predict what was uploaded, and list the files that could not be used.
+
+    Args:
+        model: The selected model.
+        on_batch: Called after each batch of predictions, to draw what is there.
+        t: Language of the reader.
+    """
+    found = collection()
+    uploads = st.file_uploader(
+        t("Drop photos or ZIP archives here"),
+        accept_multiple_files=True,
+        key=_upload_key(),
+        max_upload_size=_MAX_UPLOAD_MB,
+        help=t(
+            "At most {count} photos of 30 MB, and archives of {size} MB. A photo that occurs twice is predicted once.",
+            count=MAX_PHOTOS,
+            size=_MAX_UPLOAD_MB,
+        ),
+    )
+    if found.entries or found.faults:
+        hint = t("Removes all photos and results from memory.")
+        st.button(t("Clear"), key="collection-clear", on_click=_clear, help=hint)
+    if uploads:
+        found.faults.clear()
+        _predict_all(uploads, model, on_batch, t)
+        _empty_uploads()
+        st.rerun()
+    _render_faults(t)
+
+
+def _predict_all(uploads: Sequence[UploadedFile], model: GeoModel, on_batch: Callable[[], None], t: Translator) -> None:
+    found = collection()
+    progress, start = st.empty(), time.monotonic()
+    waiting: dict[str, tuple[Photo, bytes]] = {}
+    with progress:
+        _render_progress(0, start, t)
+    for item in _items(uploads):
+        error = item.error or _decode(item, waiting)
+        if error is not None:
+            found.faults.append(error)
+        if len(waiting) >= _BATCH:
+            _predict(waiting, model)
+            with progress:
+                _render_progress(item.fraction, start, t)
+            on_batch()
+    _predict(waiting, model)
+    progress.empty()
+
+
+def _items(uploads: Sequence[UploadedFile]) -> Iterator[_Item]:
+    total, done = max(1, sum(upload.size for upload in uploads)), 0
+    for upload in uploads:
+        upload.seek(0)
+        is_archive = upload.read(4) == b"PK\x03\x04"
+        upload.seek(0)
+        if not is_archive:
+            yield _Item((done + upload.size) / total, upload.name, upload.getvalue())
+        else:
+            try:
+                for member in iter_archive(upload, name=upload.name):
+                    fraction = (done + min(upload.tell(), upload.size)) / total
+                    if isinstance(member, ArchiveMember):
+                        yield _Item(fraction, member.name, member.data)
+                    else:
+                        yield _Item(fraction, upload.name, error=member)
+            except PhotoError as error:
+                yield _Item((done + upload.size) / total, upload.name, error=error)
+        done += upload.size
+
+
+def _decode(item: _Item, waiting: dict[str, tuple[Photo, bytes]]) -> PhotoError | None:
+    """Decode a new photo into `waiting`; return its error if it cannot be used."""
+    found, key = collection(), hashlib.sha256(item.data).hexdigest()
+    if key in found.entries or key in waiting:
+        return None
+    if len(found.entries) + len(waiting) >= MAX_PHOTOS:
+        reason = Message("the collection already holds {count} photos", count=MAX_PHOTOS)
+        return PhotoError(item.name, reason, Message("Press Clear to make room"))
+    try:
+        waiting[key] = read_photo(item.data, item.name), item.data
+    except PhotoError as error:
+        return error
+    return None
+
+
+def _predict(waiting: dict[str, tuple[Photo, bytes]], model: GeoModel) -> None:
+    if not waiting:
+        return
+    predictions = model.predict([photo for photo, _ in waiting.values()], top_k=len(model.card.labels))
+    for (key, (photo, data)), prediction in zip(waiting.items(), predictions, strict=True):
+        collection().add(make_entry(key, photo, prediction), data)
+    waiting.clear()
+
+
+def _render_progress(fraction: float, start: float, t: Translator) -> None:
+    seconds = time.monotonic() - start
+    text = t.plural("{number} photo so far", "{number} photos so far", len(collection().entries))
+    if fraction > 0 and seconds >= _MIN_SECONDS:
+        left = t.duration(seconds * (1 - fraction) / fraction)
+        text += " · " + t("{time} left", time=left)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(min(1.0, fraction), text)
+        # Any click ends the running script, and with it the loop over the photos; what is done stays.
+        st.button(t("Stop"), key=f"collection-stop-{fraction}", on_click=_empty_uploads)
+
+
+def _render_faults(t: Translator) -> None:
+    faults = collection().faults
+    if not faults:
+        return
+    title = t.plural("{number} file could not be used", "{number} files could not be used", len(faults))
+    with st.expander(title, icon=":material/warning:"):
+        for error in faults[:_MAX_FAULTS_SHOWN]:
+            st.write(report(error, t))
+        if len(faults) > _MAX_FAULTS_SHOWN:
+            st.caption(t("and {count} more", count=len(faults) - _MAX_FAULTS_SHOWN))
+
+
+def _clear() -> None:
+    _empty_uploads()
+    clear_collection()
+
+
+def _empty_uploads() -> None:
+    release_uploads(st.session_state.get(_upload_key()) or ())
+    collection().batch += 1
+
+
+def _upload_key() -> str:
+    return f"collection-upload-{collection().batch}"

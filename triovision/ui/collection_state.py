@@ -1,0 +1,91 @@
+"""State of the Collection page in one browser session: photos, their files, faults, corrections and undo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import streamlit as st
+
+from triovision.collections.entries import CollectionEntry, CorrectedPosition
+from triovision.errors import CollectionError, Message, TrioVisionError
+
+MAX_PHOTOS: Final = 500
+#: Bytes of original files that one session keeps, for copies with positions and sorted archives.
+MAX_FILE_BYTES: Final = 300_000_000
+_KEY: Final = "collection"
+
+Corrections = dict[str, CorrectedPosition | None]
+
+
+@dataclass(slots=True)
+class Collection:
+    """Photos of one browser session.
+
+    Attributes:
+        entries: The photos by key, in the order in which they came.
+        files: Original files by key, as many as fit.
+        faults: Errors of files that could not be used, the latest batch only.
+        undo: Corrected positions before each change, the latest last.
+        batch: Number of the present batch of uploads. The upload widget carries it in its key: a new one is empty.
+    """
+
+    entries: dict[str, CollectionEntry] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    faults: list[TrioVisionError] = field(default_factory=list)
+    undo: list[Corrections] = field(default_factory=list)
+    batch: int = 0
+
+    def add(self, entry: CollectionEntry, data: bytes) -> None:
+        """Add a photo, and keep its file where the budget allows."""
+        self.entries[entry.key] = entry
+        if sum(map(len, self.files.values())) + len(data) <= MAX_FILE_BYTES:
+            self.files[entry.key] = data
+
+    def read_file(self, entry: CollectionEntry) -> bytes:
+        """Return the original file.
+
+        Raises:
+            CollectionError: If it was not kept.
+        """
+        if entry.key not in self.files:
+            reason = Message("its file was not kept: a session keeps {size} MB", size=MAX_FILE_BYTES // 1_000_000)
+            raise CollectionError(entry.name, reason, Message("Drop fewer photos at once"))
+        return self.files[entry.key]
+
+    def correct(self, positions: Corrections) -> None:
+        """Set or remove corrected positions by key; `undo_last` takes them back."""
+        self.undo.append({key: self.entries[key].corrected for key in positions})
+        self._apply(positions)
+
+    def undo_last(self) -> None:
+        """Take the last correction back."""
+        if self.undo:
+            self._apply(self.undo.pop())
+
+    def replace_entries(self, entries: Iterable[CollectionEntry]) -> None:
+        """Replace entries by changed ones of the same keys."""
+        for entry in entries:
+            self.entries[entry.key] = entry
+
+    def _apply(self, positions: Corrections) -> None:
+        for key, position in positions.items():
+            self.entries[key] = replace(self.entries[key], corrected=position)
+
+
+def collection() -> Collection:
+    """Collection of the browser that the script runs for."""
+    found: Collection = st.session_state.setdefault(_KEY, Collection())
+    return found
+
+
+def clear_collection() -> None:
+    """Remove every photo and every file from memory."""
+    st.session_state[_KEY] = Collection(batch=collection().batch + 1)
+
+
+def entries_by_key(keys: Sequence[str]) -> list[CollectionEntry]:
+    """Entries in the order of the keys."""
+    entries = collection().entries
+    return [entries[key] for key in keys]
