@@ -1,7 +1,8 @@
-"""About page: purpose, prohibited uses, privacy, model card, sources and licences."""
+"""About page: purpose, how it works, responsible use, privacy, model card, sources and licences."""
 
 import streamlit as st
 
+from triovision.ui.about import render_pipeline
 from triovision.ui.details import render_card
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.service import model_or_error
@@ -20,7 +21,10 @@ st.write(
     )
 )
 
-st.header(t("Prohibited uses"), anchor=False)
+st.header(t("How it works"), anchor=False)
+render_pipeline(t)
+
+st.header(t("Responsible use"), anchor=False)
 st.write(
     t(
         "Do not use it to find out where private persons live, work or stay, to follow anybody, or as evidence. "
@@ -34,6 +38,14 @@ st.write(
         "Photos are read in the memory of the computer that runs this page. They are not written to disk and not sent "
         "on, and they leave memory when you press Clear or when your session ends. The position in a photo's file is "
         "shown to you and never to the model. Images that you download contain no camera data."
+    )
+)
+
+st.header(t("Map tiles"), anchor=False)
+st.write(
+    t(
+        "The layers “Streets”, “Satellite”, “Terrain” and “Ocean” are pictures from the servers of Esri, which see the "
+        "region that you look at and the address of your network. Nothing is sent until you choose one of them."
     )
 )
 

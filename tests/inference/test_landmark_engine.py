@@ -178,7 +178,7 @@ def test_landmarks_of_a_person_are_added_listed_recognised_and_removed(
     # Added twice, nothing is there twice but the photos.
     CliRunner().invoke(main, ["models", "index", "add", str(own_places), "--model", "landmarks.tiny"])
     assert len(LandmarkEngine(folder, CPU).index.landmarks) == 4
-    assert CliRunner().invoke(main, ["models", "index", "clear", "landmarks.tiny"]).exit_code == 0
+    assert CliRunner().invoke(main, ["models", "index", "clear", "--model", "landmarks.tiny"]).exit_code == 0
     assert len(LandmarkEngine(folder, CPU).index.landmarks) == 2
 
 

@@ -55,11 +55,14 @@ def list_(model_id: str | None) -> None:
 
 
 @index.command()
-@click.argument("model_id", metavar="MODEL")
-def clear(model_id: str) -> None:
-    """Remove all landmarks that were added to MODEL."""
+@_MODEL
+def clear(model_id: str | None) -> None:
+    """Remove all landmarks that were added."""
     from triovision.inference.landmark_additions import additions_file  # noqa: PLC0415 - `--help` must not wait
+    from triovision.inference.registry import default_model, model_folder  # noqa: PLC0415 - `--help` must not wait
 
+    # The model is not loaded: that fails where the landmarks were added to an older version of it.
+    model_id = model_folder(model_id or default_model()).name
     path = additions_file(model_id)
     click.echo(f"Removed {path}." if path.exists() else f"No landmark was added to {model_id}.")
     path.unlink(missing_ok=True)

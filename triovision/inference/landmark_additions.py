@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Table of positions in a folder of landmarks.
 POSITIONS: Final = "places.csv"
-_CLEAR: Final = Message("Remove the file, then add your landmarks again")
+_CLEAR: Final = Message("Run `triovision models index clear`, then add your landmarks again")
 
 
 @dataclass(slots=True)

@@ -54,6 +54,12 @@ def render_map(
     drawn = st_folium(
         plot, key=key, height=height_px, use_container_width=True, returned_objects=["all_drawings"], render=False
     )
+    st.caption(
+        t(
+            "The layers button of the map offers streets, satellite, terrain and ocean. They come from Esri's servers, "
+            "which see the region that you look at; until you choose one, nothing is sent."
+        )
+    )
     if options.source == PUBLIC_CDN:
         st.caption(
             t(

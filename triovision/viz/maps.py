@@ -110,16 +110,16 @@ def _add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileL
         (options.translate("Terrain"), "Esri.WorldTopoMap", 17, "terrain"),
         (options.translate("Ocean"), "Esri.OceanBasemap", 10, "ocean"),  # deeper zooms are empty over most seas
     )
+    # A request for tiles reveals the region to the server: none is sent until the reader chooses such a layer.
+    folium.FeatureGroup(options.translate("Outlines only"), overlay=False).add_to(plot)
     tiles = [
         folium.TileLayer(
-            provider, name=name, show=i == 0, max_zoom=MAX_ZOOM, max_native_zoom=sharpest, class_name=class_name
+            provider, name=name, show=False, max_zoom=MAX_ZOOM, max_native_zoom=sharpest, class_name=class_name
         )
-        for i, (name, provider, sharpest, class_name) in enumerate(layers)
+        for name, provider, sharpest, class_name in layers
     ]
     for layer in tiles:
         layer.add_to(plot)
-    # A request for tiles reveals the region to the server; this layer sends no request.
-    folium.FeatureGroup(options.translate("Outlines only"), overlay=False, show=False).add_to(plot)
     return tiles
 
 
