@@ -13,6 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from triovision.errors import EvidenceError, ModelError, PhotoError
 from triovision.results import Explanation, Photo, Prediction
+from triovision.ui.examples import Place
 
 MAX_PHOTOS = 30  # a decoded photo takes some 9 MB
 _MAX_EXPLANATIONS = 200  # small maps, but a session may be left open for days
@@ -29,6 +30,7 @@ class PhotoResult:
         prediction: Prediction with all countries of the model.
         decode_ms: Wall time of decoding the file.
         credit: Markdown with the photographer, if the licence requires it.
+        truth: Where the photo was taken, if that is known.
         unconditioned: The prediction without evidence, if `prediction` is conditioned on evidence.
     """
 
@@ -37,6 +39,7 @@ class PhotoResult:
     prediction: Prediction
     decode_ms: float
     credit: str = ""
+    truth: Place | None = None
     unconditioned: Prediction | None = None
 
     @property
@@ -57,6 +60,7 @@ class Session:
         rejected: Errors of rejected files by key.
         evidence_errors: Errors of the last evidence, by the id of the result.
         explanations: Least recently used first, by id of the result, country and method.
+        thumbnails: Small copy of each photo as a data URL, by key.
         batch: Number of the current batch of uploads. Upload widgets carry it in their key: a new one is empty.
     """
 
@@ -67,6 +71,7 @@ class Session:
     rejected: dict[str, PhotoError] = field(default_factory=dict)
     evidence_errors: dict[str, EvidenceError] = field(default_factory=dict)
     explanations: OrderedDict[tuple[str, str, str], Explanation] = field(default_factory=OrderedDict)
+    thumbnails: dict[str, str] = field(default_factory=dict)
     batch: int = 0
 
     def choose(self, model: str) -> None:
