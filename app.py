@@ -6,8 +6,10 @@ from triovision.bundle import ASSETS
 from triovision.ui.navigation import navigate
 from triovision.ui.theme import apply_style
 from triovision.ui.translation import current_translator, render_language_switch
+from triovision.ui.warm_start import warm_up_once
 
 st.set_page_config(page_title="TrioVision", page_icon=str(ASSETS / "icon.svg"), layout="wide")
+warm_up_once()
 t = current_translator()
 apply_style(t)
 page = navigate(t)

@@ -45,7 +45,7 @@ def render_map(
         translate=t,
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),
-        outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
+        outlines=country_outlines(),
     )
     # Rendering changes a Folium map, so a second rendering gives another script. A new map for each run gives the same
     # script, and streamlit-folium leaves the map in the browser as it is.
@@ -68,6 +68,11 @@ def render_map(
             )
         )
     return drawn_box(drawn.get("all_drawings"))
+
+
+def country_outlines() -> str:
+    """Countries as GeoJSON text, decoded once for the whole process; none if the npm package is not installed."""
+    return read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES
 
 
 def _source() -> LeafletSource:
