@@ -54,6 +54,7 @@ class Session:
 
     Attributes:
         model: Id of the selected model; None before the first use.
+        linked_model: Id that links carry, from an address or chosen by the reader; None for the default model.
         fault: Error of the model that the default model replaces.
         results: Shown result of each photo by key, in the order of upload.
         cached_results: Results of models selected earlier, by photo key and model.
@@ -66,6 +67,7 @@ class Session:
 
     model: str | None = None
     fault: ModelError | None = None
+    linked_model: str | None = None
     results: dict[str, PhotoResult] = field(default_factory=dict)
     cached_results: dict[tuple[str, str], PhotoResult] = field(default_factory=dict)
     rejected: dict[str, PhotoError] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class Session:
 
     def choose(self, model: str) -> None:
         """Select another model."""
-        self.model, self.fault = model, None
+        self.model, self.fault, self.linked_model = model, None, model
 
     def show(self, result: PhotoResult) -> None:
         """Show a result instead of another model's result for the same photo, which is cached."""
@@ -116,7 +118,7 @@ def clear() -> None:
     """Remove every photo and every result computed from it; the selected model stays."""
     empty_uploads()
     session = current()
-    st.session_state[_KEY] = Session(session.model, session.fault, batch=session.batch)
+    st.session_state[_KEY] = Session(session.model, session.fault, session.linked_model, batch=session.batch)
     for name in [
         str(name) for name in st.session_state if str(name).startswith(("country-", "known-", "shown", "tab"))
     ]:
