@@ -25,6 +25,8 @@ WALLS = {
     | {"transformers", "geoclip"},
     "triovision.explain": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui"},
     "triovision.viz": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
+    "triovision.collections": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
+    "triovision.photo_report": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.metrics": HEAVY | {"triovision.train", "triovision.viz", "triovision.ui"},
     "triovision.train": {"streamlit", "triovision.viz", "triovision.ui", "triovision.reporting"},
     "triovision.reporting": {"streamlit", "triovision.ui"},
@@ -32,7 +34,7 @@ WALLS = {
     "triovision.cli": HEAVY | {"timm", "lightning"},
 }
 #: Of these, every module is imported and not the package alone.
-WHOLE = {"triovision.metrics", "triovision.train", "triovision.reporting", "triovision.ui"}
+WHOLE = {"triovision.collections", "triovision.metrics", "triovision.train", "triovision.reporting", "triovision.ui"}
 
 
 def modules_of(package: str) -> list[str]:

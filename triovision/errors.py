@@ -80,6 +80,10 @@ class EvidenceError(TrioVisionError):
     """Evidence contradicts itself, or contradicts every place of a posterior."""
 
 
+class CollectionError(TrioVisionError):
+    """A photo or a GPX track cannot be used for what a collection is asked to do; `subject` is the file name."""
+
+
 class MissingPackageError(TrioVisionError):
     """A package that an optional part of the project needs is not installed."""
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from triovision.photo import read_photo
+from triovision.photo.cost import is_cheap_profile
 
 D50 = (0.9642, 1.0, 0.8249)
 # Primaries in XYZ, adapted to D50 (IEC 61966-2-1 and SMPTE EG 432-1 as ICC profiles hold them).
@@ -135,5 +136,22 @@ def test_cmyk_goes_through_its_profile(container, encode):
 )
 def test_damaged_or_foreign_profile_is_ignored_with_a_warning(damaged, encode):
     photo = read_photo(encode(Image.new("RGB", (4, 4), (234, 51, 35)), "PNG", icc_profile=damaged), "x")
+    assert photo.image_hwc[0, 0].tolist() == [234, 51, 35]
+    assert photo.warnings == ("The colour profile cannot be used and was ignored: colours may be off.",)
+
+
+def test_profiles_whose_cost_has_no_bound_are_refused():
+    plain = {b"wtpt": xyz(D50), b"rTRC": LINEAR_CURVE}
+    assert is_cheap_profile(profile(b"RGB ", b"XYZ ", plain))
+    assert is_cheap_profile(cmyk_profile())
+    for tag in (b"A2B0", b"D2B1", b"B2A0", b"gTRC"):
+        assert not is_cheap_profile(profile(b"RGB ", b"XYZ ", plain | {tag: b"mpet" + bytes(8)}))
+    assert not is_cheap_profile(profile(b"RGB ", b"XYZ ", {b"x%03d" % i: xyz(D50) for i in range(101)}))
+    assert not is_cheap_profile(matrix_profile(DISPLAY_P3) + bytes(4_000_000))
+
+
+def test_a_costly_profile_is_ignored_with_a_warning(encode):
+    costly = matrix_profile(DISPLAY_P3) + bytes(4_000_000)  # as it is, it would turn this red into another one
+    photo = read_photo(encode(Image.new("RGB", (4, 4), (234, 51, 35)), "TIFF", icc_profile=costly), "x")
     assert photo.image_hwc[0, 0].tolist() == [234, 51, 35]
     assert photo.warnings == ("The colour profile cannot be used and was ignored: colours may be off.",)

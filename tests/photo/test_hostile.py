@@ -11,7 +11,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from triovision.errors import PhotoError
 from triovision.photo import PhotoLimits, read_photo
-from triovision.photo.content import gif_frames, jpeg_scans
+from triovision.photo.cost import gif_frames, jpeg_scans
 
 
 def file_of(image, container, **options):
@@ -91,6 +91,27 @@ def scans(count):
     return PROGRESSIVE[:-2] + PROGRESSIVE[last:-2] * count + b"\xff\xd9"
 
 
+def sequential_scans(count):
+    """A baseline JPEG whose only scan comes again and again."""
+    first = JPEG.index(b"\xff\xda")
+    return JPEG[:-2] + JPEG[first:-2] * count + b"\xff\xd9"
+
+
+def shared_block(entries, block_bytes, tag=0x9286, below=False):
+    """EXIF data of many entries that all point at one block; `below` puts them into the directory of the camera."""
+    outer = struct.pack("<HHHLLL", 1, 0x8769, 4, 1, 26, 0) if below else b""
+    block = 8 + len(outer) + 2 + 12 * entries + 4
+    inner = struct.pack("<H", entries) + struct.pack("<HHLL", tag, 7, block_bytes, block) * entries + bytes(4)
+    return b"II*\0\x08\0\0\0" + outer + inner + bytes(block_bytes)
+
+
+def tiled_tiff(side, tile):
+    """A grey TIFF of one tile."""
+    tags = [(256, 4, 1, side), (257, 4, 1, side), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1)]
+    tags += [(322, 4, 1, tile), (323, 4, 1, tile), (324, 4, 1, 300), (325, 4, 1, tile * tile)]
+    return tiff(*tags).ljust(300, b"\0") + bytes(min(tile, 512) ** 2)
+
+
 STILL = file_of(Image.new("P", (2, 2)), "GIF")
 GIF_FRAME = STILL[STILL.index(b",") : -1]
 
@@ -147,6 +168,7 @@ MANY_PIXELS = "megapixels"
 BOMB = "more pixels than can be read safely"
 TOO_SMALL = "is too small"
 FRAMES = "animation of more than"
+METADATA = "metadata are damaged"
 
 REFUSED = {
     "empty": (b"", "empty"),
@@ -192,6 +214,31 @@ REFUSED = {
     "jpeg: no quantisation tables": (JPEG.replace(b"\xff\xdb", b"\xff\xe5"), DAMAGED),
     "jpeg: 1000 scans": (scans(1000), "scans"),
     "mpo: 1000 scans": (segment(0xE2, MPF, scans(1000)), "scans"),
+    "jpeg: 1000 scans, not progressive": (sequential_scans(1000), "scans"),
+    "jpeg: 2000 comments": (segment(0xFE, b"x", JPEG[:2] + b"\xff\xfe\0\x03y" * 2000 + JPEG[2:]), METADATA),
+    "jpeg: 20 MB of comments": (JPEG[:2] + (b"\xff\xfe\xff\xff" + bytes(65_533)) * 310 + JPEG[2:], METADATA),
+    "jpeg: 1500 EXIF entries": (segment(0xE1, b"Exif\0\0" + shared_block(1500, 4)), METADATA),
+    "png: EXIF entries that share a block": (
+        png(header(8, 8), chunk(b"eXIf", shared_block(900, 100_000)), pixels(8, 8), END),
+        METADATA,
+    ),
+    "png: entries below the first directory": (
+        png(header(8, 8), chunk(b"eXIf", shared_block(900, 100_000, below=True)), pixels(8, 8), END),
+        METADATA,
+    ),
+    "png: costly EXIF behind many harmless headers": (
+        png(header(8, 8), chunk(b"eXIf", b"II*\0" * 100 + shared_block(900, 100_000)), pixels(8, 8), END),
+        METADATA,
+    ),
+    "png: 2000 texts": (png(header(8, 8), chunk(b"tEXt", b"a\0b") * 2000, pixels(8, 8), END), METADATA),
+    "png: 20 MB of text": (png(header(8, 8), chunk(b"tEXt", b"a\0" + bytes(20_000_000)), END), METADATA),
+    "png: pixels in crumbs": (png(header(8, 8), chunk(b"IDAT", b"x") * 5000, END), METADATA),
+    "gif: 2 MB of comments": (
+        STILL[: STILL.index(b",")] + b"!\xfe" + (b"\xff" + bytes(255)) * 8000 + b"\0" + GIF_FRAME + b";",
+        METADATA,
+    ),
+    "tiff: a tile of 32768 x 32768": (tiled_tiff(64, 32_768), "tiles are far larger"),
+    "tiff: entries that share a block": (shared_block(900, 200_000, tag=270), METADATA),
     "jpeg: segments without end": (JPEG[:2] + b"\xff\xe5\xff\xff" * 10_000, DAMAGED),
     "png: signature only": (png(), NO_IMAGE),
     "png: no pixels": (png(header(8, 8), END), DAMAGED),
@@ -260,6 +307,9 @@ ACCEPTED = {
     "jpeg: junk behind the end": JPEG + b"\xff\xda\xff\xd9" * 2000,
     "jpeg: a film behind the end": JPEG + b"\0\0\0\x20ftypmp42" + np.random.default_rng(1).bytes(100_000),
     "jpeg: 30 scans": scans(20),
+    "jpeg: 200 comments": JPEG[:2] + b"\xff\xfe\0\x03y" * 200 + JPEG[2:],
+    "png: 900 texts": png(header(8, 8), chunk(b"tEXt", b"a\0b") * 900, pixels(8, 8), END),
+    "tiff: a tile larger than the image": tiled_tiff(64, 256),
     "jpeg: directory of images that is nonsense": segment(0xE2, b"MPF\0" + b"\xff" * 40),
     "jpeg: directory of images that loops": segment(
         0xE2, b"MPF\0II*\0\x08\0\0\0\1\0\1\xb0\4\0\1\0\0\0\xff\xff\xff\xff\x08\0\0\0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from triovision.errors import Message
+from triovision.photo.cost import is_cheap_profile
 
 _WHITE = (255, 255, 255)
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
@@ -67,13 +69,13 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tup
     Returns:
         The image in mode RGB, and warnings for the screen.
     """
-    if profile:
-        try:
+    if not profile:
+        return _plain_rgb(image), ()
+    # LittleCMS and Pillow promise no set of errors for a hostile profile.
+    with contextlib.suppress(Exception):
+        if is_cheap_profile(profile):
             return _through_profile(image, profile), ()
-        except Exception:  # LittleCMS and Pillow promise no set of errors for a hostile profile
-            warning = Message("The colour profile cannot be used and was ignored: colours may be off.")
-            return _plain_rgb(image), (warning,)
-    return _plain_rgb(image), ()
+    return _plain_rgb(image), (Message("The colour profile cannot be used and was ignored: colours may be off."),)
 
 
 def _plain_rgb(image: Image.Image) -> Image.Image:

@@ -1,9 +1,8 @@
-"""Kind of a file by its content, and the cost of decoding it, before a decoder runs."""
+"""Kind of a file by its content."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -40,8 +39,6 @@ _FOREIGN = (
 _SVG = re.compile(rb"\s*(<\?xml|<!--|<!doctype svg|<svg)", re.IGNORECASE)
 _HTML = re.compile(rb"\s*<(!doctype )?html", re.IGNORECASE)
 _DNG_VERSION, _NEW_SUBFILE_TYPE = 0xC612, 0x00FE
-# Not a segment: escaped data, TEM, restarts, start of image, padding.
-_JPEG_SEGMENT = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 
 
 def foreign_kind(data: bytes) -> Message | None:
@@ -63,45 +60,3 @@ def is_camera_raw(image: Image.Image) -> bool:
         return False
     subfile = image.tag_v2.get(_NEW_SUBFILE_TYPE)
     return _DNG_VERSION in image.tag_v2 or (isinstance(subfile, int) and bool(subfile & 1))
-
-
-def gif_frames(data: bytes, most: int) -> int:
-    """Count the frames of a GIF by hopping over its blocks, and stop one above `most`.
-
-    Pillow counts to the end of the file and so lets the file decide how long that takes.
-    """
-
-    def palette(flags: int) -> int:
-        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
-
-    frames = 0
-    with suppress(IndexError):  # cut short: the decoder will say what is missing
-        position = 13 + palette(data[10])
-        while frames <= most and data[position] != 0x3B:  # trailer
-            if data[position] == 0x2C:  # image: descriptor, palette, code size, data
-                position += 11 + palette(data[position + 9])
-                frames += 1
-            elif data[position] == 0x21:  # extension: label, data
-                position += 2
-            else:
-                position += 1
-                continue
-            while data[position]:
-                position += data[position] + 1
-            position += 1
-    return frames
-
-
-def jpeg_scans(data: bytes, most: int) -> int:
-    """Count the scans of a JPEG by hopping over its segments, and stop one above `most`.
-
-    Each scan of a progressive JPEG makes the decoder walk over the whole image, however few bytes the scan has.
-    """
-    scans, position = 0, 0
-    while scans <= most and (found := _JPEG_SEGMENT.search(data, position)):
-        marker = data[found.start() + 1]
-        if marker == 0xD9:  # end of image
-            break
-        scans += marker == 0xDA
-        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return scans

@@ -23,7 +23,8 @@ from PIL import (
 from triovision.errors import Message, PhotoError
 from triovision.photo.camera import camera_facts, orientation
 from triovision.photo.colour import to_eight_bits, to_srgb
-from triovision.photo.content import CAMERA_RAW, READABLE, foreign_kind, gif_frames, is_camera_raw, jpeg_scans
+from triovision.photo.content import CAMERA_RAW, READABLE, foreign_kind, is_camera_raw
+from triovision.photo.cost import excessive_part, excessive_tile, gif_frames
 from triovision.photo.limits import PhotoLimits
 from triovision.photo.names import clean_text
 from triovision.photo.silence import decoder_warnings_silenced
@@ -41,7 +42,6 @@ _TRANSPOSES = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_MAX_SCANS = 32  # encoders write about ten
 _BOMB_PIXELS, _BOMB_PIXELS_A_BYTE = 10_000_000, 1000  # even a blank JPEG or PNG in colour has fewer than 400 a byte
 _EXIF_REACH = 4096  # AVIF lists its parts at its beginning
 _MAX_MISSING = 0.5  # with more than half of its rows gone, a photo's middle, which models look at, is gone
@@ -141,6 +141,8 @@ def _check_bytes(data: bytes, limits: PhotoLimits) -> None:
         )
     if kind := foreign_kind(data):
         raise _RefusedError(Message("it is {kind}, which is not supported", kind=kind), _EXPORT)
+    if part := excessive_part(data):
+        raise _RefusedError(part, _AGAIN)
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile:
@@ -164,6 +166,8 @@ def _check_header(image: ImageFile.ImageFile, data: bytes, limits: PhotoLimits) 
         raise _RefusedError(reason, _AGAIN)
     if is_camera_raw(image):
         raise _RefusedError(Message("it is {kind}, which is not supported", kind=CAMERA_RAW), _EXPORT)
+    if excessive_tile(image):
+        raise _RefusedError(Message("its tiles are far larger than the image"), _AGAIN)
     if image.format == "GIF":
         frames = gif_frames(data, limits.max_frames)
     else:
@@ -194,9 +198,6 @@ def _decoded(
     if not _is_jpeg(image):
         image.load()
         return image, ()
-    if "progressive" in image.info and jpeg_scans(data, _MAX_SCANS) > _MAX_SCANS:
-        reason = Message("it is a JPEG of more than {scans} scans, which could block the computer", scans=_MAX_SCANS)
-        raise _RefusedError(reason, _AGAIN)
     try:
         _draft(image, limits)
         image.load()

@@ -1,0 +1,138 @@
+"""Table of a collection, one row per photo, and its CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from triovision.collections.entries import CollectionEntry
+from triovision.geo import distance_km
+from triovision.geo.reverse import country_at
+from triovision.photo.names import clean_text
+from triovision.wording import area_title
+
+#: Columns of `to_frame`, each with its type.
+COLUMNS: Final = {
+    "name": "string",
+    "taken_at": "string",
+    "country": "string",
+    "area_kind": "string",
+    "area_title": "string",
+    "landmark": "string",
+    "lat_deg": "float64",
+    "lon_deg": "float64",
+    "radius_km": "float64",
+    "radius_90_km": "float64",
+    "probability": "float64",
+    "abstained": "bool",
+    "calibrated": "bool",
+    "position_origin": "string",
+    "camera_lat_deg": "float64",
+    "camera_lon_deg": "float64",
+    "distance_camera_km": "float64",
+    "model": "string",
+}
+_MAX_NAME = 500
+_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - Excel takes the wide signs too
+
+
+def to_frame(entries: Sequence[CollectionEntry], language: str = "en") -> pd.DataFrame:
+    """Make the table that all exports share.
+
+    A corrected position replaces the model's answer: the area, landmark, probability and radii of its row are missing,
+    `country` is that of the position, and `abstained` is false. `calibrated` and `model` always speak of the model.
+
+    Args:
+        entries: Photos of a collection.
+        language: Language of `area_title`.
+
+    Returns:
+        One row per photo in the order of `entries`, with the columns of `COLUMNS`. `taken_at` is ISO 8601, without an
+        offset where the camera gave none. Degrees are WGS 84 with six decimals, `probability` is `certainty`.
+    """
+    rows = [_row(entry, language) for entry in entries]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def to_csv(entries: Sequence[CollectionEntry], language: str = "en") -> bytes:
+    """Write the table as CSV, separated by commas.
+
+    It is UTF-8 with a byte order mark: without one Excel reads the file in the code page of the computer, and "Córdoba"
+    becomes "CÃ³rdoba". A text that a spreadsheet would run as a formula gets an apostrophe in front.
+
+    Args:
+        entries: Photos of a collection.
+        language: Language of `area_title`.
+    """
+    frame = to_frame(entries, language)
+    for column in frame.select_dtypes("string"):
+        frame[column] = frame[column].map(_without_formula, na_action="ignore")
+    text: str = frame.to_csv(index=False, lineterminator="\r\n")
+    return text.encode("utf-8-sig")
+
+
+def is_unsure(entry: CollectionEntry) -> bool:
+    """Whether the model abstained and nobody corrected the position."""
+    return entry.corrected is None and entry.answer.abstained
+
+
+def certainty(entry: CollectionEntry) -> float | None:
+    """Probability of the landmark, or else of the most probable country; None for a corrected position.
+
+    It is a probability only if the model is calibrated.
+    """
+    if entry.corrected is not None:
+        return None
+    landmark = entry.answer.landmark
+    return landmark.probability if landmark is not None else entry.answer.countries[0].probability
+
+
+def country_of(entry: CollectionEntry) -> str | None:
+    """ISO 3166-1 alpha-2 code of the position: corrected, of the landmark, or else the most probable country.
+
+    Returns:
+        None for a corrected position on the high seas.
+    """
+    if entry.corrected is not None:
+        return country_at(entry.corrected.lat_deg, entry.corrected.lon_deg)
+    landmark = entry.answer.landmark
+    if landmark is not None and landmark.country:
+        return landmark.country
+    return entry.answer.countries[0].country
+
+
+def _row(entry: CollectionEntry, language: str) -> dict[str, Any]:
+    answer, camera = entry.answer, entry.camera
+    lat_deg, lon_deg = entry.position
+    distance = None if camera.position is None else distance_km(lat_deg, lon_deg, *camera.position)
+    row = {
+        "name": clean_text(entry.name, _MAX_NAME),
+        "taken_at": None if camera.taken_at is None else camera.taken_at.isoformat(),
+        "country": country_of(entry),
+        "lat_deg": round(lat_deg, 6),
+        "lon_deg": round(lon_deg, 6),
+        "abstained": is_unsure(entry),
+        "calibrated": answer.calibrated,
+        "position_origin": entry.position_origin,
+        "camera_lat_deg": camera.lat_deg,
+        "camera_lon_deg": camera.lon_deg,
+        "distance_camera_km": None if distance is None else round(float(distance), 3),
+        "model": answer.model,
+    }
+    probability = certainty(entry)
+    if probability is None:
+        return row
+    return row | {
+        "area_kind": answer.area.kind,
+        "area_title": str(area_title(answer.area, language)),
+        "landmark": None if answer.landmark is None else answer.landmark.name,
+        "radius_km": round(answer.radius_km, 3),
+        "radius_90_km": round(answer.radius_90_km, 3),
+        "probability": round(probability, 6),
+    }
+
+
+def _without_formula(text: str) -> str:
+    return "'" + text if text.lstrip(" ").startswith(_FORMULA_SIGNS) else text
