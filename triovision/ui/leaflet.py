@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
 
 import streamlit as st
 from streamlit.components.v1 import declare_component
@@ -17,9 +16,7 @@ from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.map_geometry import drawn_box
 from triovision.viz.map_style import MapOptions
 from triovision.viz.maps import prediction_map
-from triovision.viz.outlines import NO_OUTLINES, read_outlines
-
-_OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
+from triovision.viz.outlines import country_outlines
 
 
 def render_map(
@@ -68,11 +65,6 @@ def render_map(
             )
         )
     return drawn_box(drawn.get("all_drawings"))
-
-
-def country_outlines() -> str:
-    """Countries as GeoJSON text, decoded once for the whole process; none if the npm package is not installed."""
-    return read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES
 
 
 def _source() -> LeafletSource:

@@ -1,4 +1,8 @@
-"""Loading of the default model when the server starts, before the first reader needs it."""
+"""Loading of the default model when the server starts, before the first reader needs it.
+
+This module must not import one that declares a component: Streamlit serves no component that was declared before its
+server exists.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ from streamlit import runtime
 
 from triovision.errors import ModelError
 from triovision.results import Photo
-from triovision.ui.leaflet import country_outlines
 from triovision.ui.predictions import predict
 from triovision.ui.service import shared_model
+from triovision.viz.outlines import country_outlines
 
 _SIDE_PX = 448
 
