@@ -4,10 +4,10 @@ import streamlit as st
 
 from triovision.ui.about import render_pipeline
 from triovision.ui.details import render_card
+from triovision.ui.examples import EXAMPLE_CREDIT
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.service import model_or_error
 from triovision.ui.translation import current_translator
-from triovision.ui.upload import EXAMPLE_CREDIT
 
 require_app_frame()
 t = current_translator()

@@ -13,7 +13,7 @@ from triovision.ui.comparison import (
     render_run,
     render_shared_bars,
 )
-from triovision.ui.headline import render_photo_choice
+from triovision.ui.film_strip import render_photo_choice
 from triovision.ui.messages import report
 from triovision.ui.models import installed_models
 from triovision.ui.navigation import require_app_frame

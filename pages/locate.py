@@ -2,10 +2,12 @@
 
 import streamlit as st
 
+from triovision.ui.address import write_address
 from triovision.ui.details import render_details
 from triovision.ui.evidence import render_box_button, render_evidence, render_evidence_form
 from triovision.ui.explanation import render_explanation
-from triovision.ui.headline import render_headline, render_photo_choice
+from triovision.ui.film_strip import render_photo_choice
+from triovision.ui.headline import render_headline
 from triovision.ui.leaflet import render_map
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.predictions import refresh_predictions, render_remaining
@@ -27,6 +29,7 @@ def render_tabs(result: PhotoResult, t: Translator) -> None:
         st.session_state["tab"] = labels[st.session_state.get("tab-number", 0)]
     tabs = map_tab, charts_tab, explanation_tab, details_tab = st.tabs(labels, key="tab", on_change="rerun")
     st.session_state["tab-number"] = [bool(tab.open) for tab in tabs].index(True)
+    write_address()
     with map_tab:  # always drawn, so that the map keeps its zoom while another tab is open
         box = render_map(result.prediction, result.photo.camera, t, key=f"map-{result.id}")
         render_box_button(result, box, model, t)

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from triovision.ui.evidence import render_box_button, render_evidence_form, unconditioned
-from triovision.ui.headline import render_headline, render_photo_choice
+from triovision.ui.film_strip import render_photo_choice
+from triovision.ui.headline import render_headline
 from triovision.ui.leaflet import render_map
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.predictions import refresh_predictions

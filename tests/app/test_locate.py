@@ -163,6 +163,9 @@ def test_several_photos_are_shown_one_at_a_time(app, china, calls):
     drop(app.run(), ("red.jpg", jpeg("red")), ("china.jpg", china), ("red again.jpg", jpeg("red")))
     picker = next(group for group in app.button_group if group.key == "shown")
     assert picker.label == "2 photos"  # the same bytes are the same photo
+    for option, name in zip(picker.proto.options, (r"red\.jpg", r"china\.jpg"), strict=True):
+        assert option.content.startswith(f"![{name}](data:image/jpeg;base64,")
+        assert option.content.endswith(") 🇵🇪 Peru 90%")
     assert calls["predict"] == 2
     keys = list(app.session_state["triovision"].results)
     for key, name in zip(keys, ("red.jpg", "china.jpg"), strict=True):
@@ -191,7 +194,7 @@ def test_clear_forgets_everything(app, china):
     app.button(key="clear").click().run()
     assert not app.exception
     memory = app.session_state["triovision"]
-    assert (memory.results, memory.rejected, memory.explanations) == ({}, {}, {})
+    assert (memory.results, memory.rejected, memory.explanations, memory.thumbnails) == ({}, {}, {}, {})
     assert memory.batch > batch
     assert not app.header
     assert not app.warning
@@ -218,6 +221,7 @@ def test_the_example_needs_one_click_and_names_its_photographer(app, calls):
     assert not app.exception
     assert app.header[0].value.startswith("🇵🇪")
     assert "danielbuechele" in shown(app)
+    assert "True place: Summer Palace, Beijing. The best point is " in shown(app)
     assert calls["predict"] == 1
 
 

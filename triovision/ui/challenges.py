@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import streamlit as st
 
 from triovision.duel import Challenge
 from triovision.errors import PhotoError
 from triovision.photo import read_photo
+from triovision.ui.examples import EXAMPLE, EXAMPLE_CREDIT, EXAMPLE_PLACE
 from triovision.ui.messages import report
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
-from triovision.ui.upload import EXAMPLE, EXAMPLE_CREDIT
-
-#: Position of the bundled example, the Summer Palace near Beijing, in degrees WGS 84.
-EXAMPLE_POSITION: Final = (39.9988, 116.2746)
 
 
 def example_challenge() -> Challenge:
     """The bundled example."""
-    return Challenge.of(read_photo(EXAMPLE.read_bytes(), EXAMPLE.name), EXAMPLE_POSITION, EXAMPLE_CREDIT)
+    position = EXAMPLE_PLACE.lat_deg, EXAMPLE_PLACE.lon_deg
+    return Challenge.of(read_photo(EXAMPLE.read_bytes(), EXAMPLE.name), position, EXAMPLE_CREDIT)
 
 
 def session_challenges() -> list[Challenge]:

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from triovision.geo import country_flag, country_name
+from triovision.geo import country_flag, country_name, distance_km
 from triovision.guesses import CountryGuess
 from triovision.results import Prediction
+from triovision.ui.examples import Place
 from triovision.ui.messages import translate
-from triovision.ui.session import PhotoResult, current
+from triovision.ui.session import PhotoResult
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent, shown_photo
 from triovision.wording import area_sentence, area_title, confidence_level, confidence_name, title_probability
 
 _CANDIDATES = 5
-
-
-def render_photo_choice(t: Translator) -> PhotoResult:
-    """Draw the choice between several photos and return the chosen one. The session must hold at least one."""
-    results = current().results
-    if len(results) == 1:
-        return next(iter(results.values()))
-    if st.session_state.get("shown") not in results:
-        st.session_state["shown"] = next(reversed(results))
-    key = st.pills(
-        t.plural("{number} photo", "{number} photos", len(results)),
-        list(results),
-        format_func=lambda key: _short(results[key]),
-        key="shown",
-        required=True,
-        persist_state="session",
-    )
-    return results[key or next(iter(results))]
 
 
 def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
@@ -57,6 +40,8 @@ def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
             if prediction.area.kind == "country":
                 st.caption(t("The map shows the best point."))
             _render_country_set(prediction, t)
+        if result.truth:
+            _render_truth(result, result.truth, t)
         st.caption(t("Model: {model}", model=plain(prediction.model)))
 
 
@@ -111,5 +96,13 @@ def _render_country_set(prediction: Prediction, t: Translator) -> None:
     st.caption(t("It could also be: {names}.", names=names))
 
 
-def _short(result: PhotoResult) -> str:
-    return f"{country_flag(result.prediction.area.country)} {plain(result.photo.name, 24)}".strip()
+def _render_truth(result: PhotoResult, truth: Place, t: Translator) -> None:
+    place = result.prediction.place
+    distance = float(distance_km(truth.lat_deg, truth.lon_deg, place.lat_deg, place.lon_deg))
+    st.write(
+        t(
+            "True place: {place}. The best point is {distance} km away.",
+            place=t(truth.name.id),
+            distance=t.number(distance, 1 if distance < 10 else 0),
+        )
+    )

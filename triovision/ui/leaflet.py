@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Final
 
 import streamlit as st
 from streamlit.components.v1 import declare_component
@@ -23,10 +22,8 @@ from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.map_geometry import drawn_box
 from triovision.viz.map_style import MapOptions
 from triovision.viz.maps import prediction_map
-from triovision.viz.outlines import NO_OUTLINES, read_outlines
+from triovision.viz.outlines import country_outlines
 from triovision.viz.places_map import MarkedPlace, chosen_pin, click_map, places_map
-
-_OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
 
 def render_map(
@@ -151,7 +148,7 @@ def map_options(t: Translator) -> MapOptions:
         translate=t,
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),
-        outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
+        outlines=country_outlines(),
     )
 
 

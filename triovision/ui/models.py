@@ -13,6 +13,7 @@ import streamlit as st
 from triovision.errors import ModelError
 from triovision.ui.details import render_card, split_name
 from triovision.ui.messages import report
+from triovision.ui.service import take_linked_model
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
@@ -59,6 +60,7 @@ def selected_model_id() -> str:
     """Id of the model of this session, or of the default model before the first prediction."""
     from triovision.inference import default_model  # noqa: PLC0415 - imports PyTorch
 
+    take_linked_model()
     return current().model or default_model()
 
 

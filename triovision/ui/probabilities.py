@@ -26,12 +26,12 @@ from triovision.viz import (
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
 
-_MIN_COUNTRIES, _MAX_COUNTRIES = 5, 15
+MIN_COUNTRIES, MAX_COUNTRIES = 5, 15
 
 
 def countries_shown(labels: int) -> int:
     """Number of countries to show: the choice of the reader, at most the number of labels."""
-    return min(int(st.session_state.get("k", _MIN_COUNTRIES)), labels)
+    return min(int(st.session_state.get("k", MIN_COUNTRIES)), labels)
 
 
 def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) -> None:
@@ -40,9 +40,11 @@ def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) ->
     if not prediction.calibrated:
         st.caption(t("Uncalibrated: the percentages are scores of the model, not how often it is right."))
     known = len(prediction.countries)
-    if known > _MIN_COUNTRIES:
-        most = min(_MAX_COUNTRIES, known)
-        st.slider(t("Number of countries"), _MIN_COUNTRIES, most, key="k", persist_state="session", width=320)
+    if known > MIN_COUNTRIES:
+        most = min(MAX_COUNTRIES, known)
+        if "k" in st.session_state:  # chosen with another model, or by a link
+            st.session_state["k"] = min(most, st.session_state["k"])
+        st.slider(t("Number of countries"), MIN_COUNTRIES, most, key="k", persist_state="session", width=320)
     k = countries_shown(known)
     figures = _figures(prediction, k, model, t)
     gauges = {

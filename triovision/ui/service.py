@@ -39,6 +39,7 @@ def selected_model() -> GeoModel:
         ModelError: If it is missing or damaged.
     """
     session = current()
+    take_linked_model()
     if session.model is None:
         from triovision.inference import load_default  # noqa: PLC0415 - imports PyTorch
 
@@ -46,6 +47,19 @@ def selected_model() -> GeoModel:
         session.model = model.card.id
         return model
     return shared_model(session.model)
+
+
+def take_linked_model() -> None:
+    """Select the model that the address of the page names, unless it is not installed or another one is selected."""
+    session = current()
+    if session.model is not None or session.linked_model is None:
+        return
+    from triovision.inference.registry import found_models  # noqa: PLC0415 - imports PyTorch
+
+    if session.linked_model in found_models():
+        session.model = session.linked_model
+    else:
+        session.linked_model = None
 
 
 @contextmanager

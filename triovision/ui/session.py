@@ -13,6 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from triovision.errors import EvidenceError, ModelError, PhotoError
 from triovision.results import Explanation, Photo, Prediction
+from triovision.ui.examples import Place
 
 MAX_PHOTOS = 30  # a decoded photo takes some 9 MB
 _MAX_EXPLANATIONS = 200  # small maps, but a session may be left open for days
@@ -29,6 +30,7 @@ class PhotoResult:
         prediction: Prediction with all countries of the model.
         decode_ms: Wall time of decoding the file.
         credit: Markdown with the photographer, if the licence requires it.
+        truth: Where the photo was taken, if that is known.
         unconditioned: The prediction without evidence, if `prediction` is conditioned on evidence.
     """
 
@@ -37,6 +39,7 @@ class PhotoResult:
     prediction: Prediction
     decode_ms: float
     credit: str = ""
+    truth: Place | None = None
     unconditioned: Prediction | None = None
 
     @property
@@ -51,27 +54,31 @@ class Session:
 
     Attributes:
         model: Id of the selected model; None before the first use.
+        linked_model: Id that links carry, from an address or chosen by the reader; None for the default model.
         fault: Error of the model that the default model replaces.
         results: Shown result of each photo by key, in the order of upload.
         cached_results: Results of models selected earlier, by photo key and model.
         rejected: Errors of rejected files by key.
         evidence_errors: Errors of the last evidence, by the id of the result.
         explanations: Least recently used first, by id of the result, country and method.
+        thumbnails: Small copy of each photo as a data URL, by key.
         batch: Number of the current batch of uploads. Upload widgets carry it in their key: a new one is empty.
     """
 
     model: str | None = None
     fault: ModelError | None = None
+    linked_model: str | None = None
     results: dict[str, PhotoResult] = field(default_factory=dict)
     cached_results: dict[tuple[str, str], PhotoResult] = field(default_factory=dict)
     rejected: dict[str, PhotoError] = field(default_factory=dict)
     evidence_errors: dict[str, EvidenceError] = field(default_factory=dict)
     explanations: OrderedDict[tuple[str, str, str], Explanation] = field(default_factory=OrderedDict)
+    thumbnails: dict[str, str] = field(default_factory=dict)
     batch: int = 0
 
     def choose(self, model: str) -> None:
         """Select another model."""
-        self.model, self.fault = model, None
+        self.model, self.fault, self.linked_model = model, None, model
 
     def show(self, result: PhotoResult) -> None:
         """Show a result instead of another model's result for the same photo, which is cached."""
@@ -111,7 +118,7 @@ def clear() -> None:
     """Remove every photo and every result computed from it; the selected model stays."""
     empty_uploads()
     session = current()
-    st.session_state[_KEY] = Session(session.model, session.fault, batch=session.batch)
+    st.session_state[_KEY] = Session(session.model, session.fault, session.linked_model, batch=session.batch)
     for name in [
         str(name) for name in st.session_state if str(name).startswith(("country-", "known-", "shown", "tab"))
     ]:

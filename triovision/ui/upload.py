@@ -1,40 +1,27 @@
-"""Upload of photos by drop zone, camera or example, and their predictions."""
+"""Upload of photos by drop zone, camera, link or example, and their predictions."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
-from triovision.bundle import ASSETS
 from triovision.errors import Message, PhotoError
 from triovision.photo import read_photo
+from triovision.ui.examples import EXAMPLE, EXAMPLE_CREDIT, EXAMPLE_PLACE
 from triovision.ui.messages import report
+from triovision.ui.paste import render_paste
+from triovision.ui.photo_sources import PhotoFile, render_link, render_more_examples
 from triovision.ui.predictions import predict, render_progress
 from triovision.ui.service import model_or_error
 from triovision.ui.session import MAX_PHOTOS, PhotoResult, clear, current, empty_uploads
 from triovision.ui.translation import Translator
 
-#: Photo of the Summer Palace near Beijing.
-EXAMPLE = ASSETS / "examples" / "china.jpg"
-EXAMPLE_CREDIT = (
-    "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/), "
-    "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    name: str
-    data: bytes
-    credit: str = ""
-
 
 def render_upload(t: Translator) -> None:
-    """Draw drop zone, example button and camera, and predict the uploaded photos."""
+    """Draw the drop zone and the other ways to give photos, and predict the photos given."""
     session = current()
     uploads = st.file_uploader(
         t("Drop photos here"),
@@ -42,17 +29,20 @@ def render_upload(t: Translator) -> None:
         key=f"upload-{session.batch}",
         help=t("JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF, BMP or MPO; at most {count} photos.", count=MAX_PHOTOS),
     )
-    files = [_File(upload.name, upload.getvalue()) for upload in uploads]
+    files = [PhotoFile(upload.name, upload.getvalue()) for upload in uploads]
     with st.container(horizontal=True, vertical_alignment="center", key="upload-options"):
         if st.button(t("Try an example"), key="example"):
-            files.append(_File(EXAMPLE.name, EXAMPLE.read_bytes(), EXAMPLE_CREDIT))
+            files.append(PhotoFile(EXAMPLE.name, EXAMPLE.read_bytes(), EXAMPLE_CREDIT, EXAMPLE_PLACE))
+        render_paste(t)
+        files += render_more_examples(t)
+        files += render_link(t)
         camera = st.toggle(t("Use the camera"), key="camera")
         if session.results or session.rejected:
             hint = t("Removes all photos and results from memory.")
             st.button(t("Clear"), key="clear", on_click=clear, help=hint)
     if camera:
         shot = st.camera_input(t("Take a photo"), key=f"camera-{session.batch}")
-        files += [_File(t("Camera photo") + ".jpg", shot.getvalue())] if shot else []
+        files += [PhotoFile(t("Camera photo") + ".jpg", shot.getvalue())] if shot else []
     if files:
         _predict_all(files, t)
         empty_uploads()
@@ -60,7 +50,7 @@ def render_upload(t: Translator) -> None:
     _render_rejected(t)
 
 
-def _predict_all(files: Sequence[_File], t: Translator) -> None:
+def _predict_all(files: Sequence[PhotoFile], t: Translator) -> None:
     session = current()
     session.rejected.clear()
     placeholder = st.empty()
@@ -74,7 +64,7 @@ def _predict_all(files: Sequence[_File], t: Translator) -> None:
         st.session_state["shown"] = new[0]
 
 
-def _predict(file: _File, t: Translator) -> None:
+def _predict(file: PhotoFile, t: Translator) -> None:
     """Store the prediction for one file, or the error of a rejected file, in the session."""
     session = current()
     key = _key(file)
@@ -95,10 +85,10 @@ def _predict(file: _File, t: Translator) -> None:
             return
         with model_or_error(t) as model:
             prediction = predict(model, photo)
-        session.results[key] = PhotoResult(key, photo, prediction, decode_ms, file.credit)
+        session.results[key] = PhotoResult(key, photo, prediction, decode_ms, file.credit, truth=file.truth)
 
 
-def _key(file: _File) -> str:
+def _key(file: PhotoFile) -> str:
     return hashlib.sha256(file.data).hexdigest()
 
 

@@ -15,12 +15,21 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from triovision.bundle import NODE_MODULES
+
 TOLERANCE_DEG: Final = 0.05
 """Largest error of an outline: 5 km, one or two pixels at the zoom of a country."""
 
 NO_OUTLINES: Final = '{"type":"MultiPolygon","coordinates":[]}'
 
+_FILE: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
+
 _FloatArray = NDArray[np.float64]
+
+
+def country_outlines() -> str:
+    """Countries as GeoJSON text, decoded once for the whole process; none if the npm package is not installed."""
+    return read_outlines(_FILE) if _FILE.is_file() else NO_OUTLINES
 
 
 @cache

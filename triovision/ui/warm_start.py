@@ -1,0 +1,55 @@
+"""Loading of the default model when the server starts, before the first reader needs it.
+
+This module must not import one that declares a component: Streamlit serves no component that was declared before its
+server exists.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import numpy as np
+import streamlit as st
+from streamlit import runtime
+
+from triovision.errors import ModelError
+from triovision.results import Photo
+from triovision.ui.predictions import predict
+from triovision.ui.service import shared_model
+from triovision.viz.outlines import country_outlines
+
+_SIDE_PX = 448
+
+
+def warm_up_once() -> None:
+    """Start the loading, if this process is a server that has not begun yet; returns at once."""
+    if runtime.exists() and type(runtime.get_instance()) is runtime.Runtime:  # a page under test has a mock
+        start_thread()
+
+
+@st.cache_resource(show_spinner=False)
+def start_thread() -> threading.Thread:
+    """Thread that loads the default model, predicts an empty photo; one for the whole process."""
+    thread = threading.Thread(target=_warm_up, name="warm start", daemon=True)
+    thread.start()
+    return thread
+
+
+def _warm_up() -> None:
+    """Load what the first answer needs. A reader who comes meanwhile waits for the same loading, not for a second."""
+    from triovision.inference import load_default  # noqa: PLC0415 - imports PyTorch
+
+    with suppress(ModelError):  # the page shows it, with a remedy
+        model, _ = load_default(load=shared_model)
+        # The first forward pass and the outlines take longer than those that follow.
+        pixels = np.full((_SIDE_PX, _SIDE_PX, 3), 128, np.uint8)
+        photo = Photo(
+            name="warm start",
+            image_hwc=pixels,
+            original_width_px=_SIDE_PX,
+            original_height_px=_SIDE_PX,
+            format="JPEG",
+        )
+        predict(model, photo)
+        country_outlines()
