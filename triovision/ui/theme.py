@@ -19,10 +19,18 @@ def palette() -> Palette:
 def apply_style(t: Translator) -> None:
     """Add the style sheet to the page, with translated texts for Streamlit's drop zone."""
     choose, limit = t("Choose photos"), t("or drop them here, up to 30 MB each")
-    # Streamlit writes white on the primary colour, which is unreadable on the light one of the dark theme.
-    on_primary = "#12201f" if st.context.theme.type == "dark" else "#ffffff"
-    variables = f"--text-choose: '{choose}'; --text-limit: '{limit}'; --on-primary: {on_primary}"
-    st.html(f"<style>:root {{ {variables} }} {_style_sheet()}</style>")
+    colours = palette()
+    variables = {
+        "text-choose": f"'{choose}'",
+        "text-limit": f"'{limit}'",
+        # Streamlit writes white on the primary colour, which is unreadable on the light one of the dark theme.
+        "on-primary": colours.on_accent,
+        "accent": colours.accent,
+        "muted": colours.muted,
+        "shadow": colours.shadow,
+    }
+    root = "; ".join(f"--{name}: {value}" for name, value in variables.items())
+    st.html(f"<style>:root {{ {root} }} {_style_sheet()}</style>")
 
 
 @cache

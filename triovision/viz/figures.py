@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 from babel.numbers import format_decimal, format_percent
 from numpy.typing import NDArray
 
-from triovision.geo import country_flag, country_name
+from triovision.geo import country_name
 from triovision.guesses import CountryGuess
 from triovision.results import Prediction
+from triovision.viz.flags import flag_data_uri
 from triovision.viz.palette import Palette, base_layout
 
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
@@ -20,10 +21,9 @@ _LONGEST_NAME = 22  # characters; a longer name leaves no room for the bars on a
 
 
 def country_label(country: str, language: str = "en") -> str:
-    """Flag and name of a country, shortened so that it fits beside a chart on a phone."""
+    """Name of a country, shortened so that it fits beside a chart on a phone."""
     name = country_name(country, language)
-    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
-    return f"{country_flag(country)} {short}"
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
 def percent(fraction: float, language: str = "en") -> str:
@@ -56,8 +56,8 @@ def certainty_strip(
     rest = max(0.0, 1.0 - first.probability - others)
     parts = (
         (country_label(first.country, language), first.probability, palette.accent, ""),
-        (names[0], others, palette.muted, "/"),
-        (names[1], rest, palette.grid, ""),
+        (names[0], others, palette.surface, "/"),
+        (names[1], rest, palette.background, ""),
     )
     figure = go.Figure(
         [
@@ -66,12 +66,17 @@ def certainty_strip(
                 x=[width],
                 y=[""],
                 orientation="h",
-                marker={"color": color, "pattern": {"shape": shape, "size": 6, "solidity": 0.2}, "line": {"width": 0}},
+                marker={
+                    "color": color,
+                    # Faint lines: the number in front of them must stay readable.
+                    "pattern": {"shape": shape, "fgcolor": palette.grid, "bgcolor": color, "size": 8, "solidity": 0.3},
+                    "line": {"width": 1, "color": palette.muted},
+                },
                 text=percent(width, language) if width >= 0.08 else "",
                 textposition="inside",
                 insidetextanchor="start",
                 textangle=0,
-                insidetextfont={"color": palette.background if color == palette.accent else palette.text},
+                insidetextfont={"color": palette.on_accent if color == palette.accent else palette.text},
                 hovertemplate=f"{name} · {percent(width, language)}<extra></extra>",
             )
             for name, width, color, shape in parts
@@ -124,7 +129,13 @@ def probability_bars(
             "tickvals": _QUARTERS,
             "ticktext": [percent(value, language) for value in _QUARTERS],
         },
-        yaxis={"categoryorder": "array", "categoryarray": labels[::-1]},
+        yaxis={"categoryorder": "array", "categoryarray": labels[::-1], "ticklabelstandoff": 34},
+        images=[
+            {"x": -0.01, "xanchor": "right", "y": label, "yanchor": "middle", "sizex": 0.3, "sizey": 0.5, "source": flag}
+            | {"xref": "paper", "yref": "y", "sizing": "contain"}
+            for label, flag in zip(labels, (flag_data_uri(guess.country) for guess in guesses), strict=True)
+            if flag
+        ],
     )
     return figure
 
@@ -216,9 +227,8 @@ def similarity_heatmap(
         )
     )
     _finish(figure, palette, height_px=max(340, 120 + 30 * len(countries)))
-    flags = [f"{country_flag(country)}<br>{country}" for country in countries]
     figure.update_layout(
-        xaxis={"tickvals": labels, "ticktext": flags, "tickangle": 0, "side": "top"},
+        xaxis={"tickvals": labels, "ticktext": list(countries), "tickangle": 0, "side": "top"},
         yaxis={"autorange": "reversed"},
     )
     figure.update_xaxes(showgrid=False)
