@@ -37,7 +37,8 @@ def flag_markdown(country: str, t: Translator) -> str:
     address = flag_address(country)
     if address is None:
         return country_flag(country)
-    return f"![{plain(t('Flag: {country}', country=country_name(country, t.language)))}]({address})"
+    alternative = t("Flag: {country}", country=country_name(country, t.language))
+    return f"![{plain(alternative)}]({address})"
 
 
 def with_flag(country: str, text: str, t: Translator) -> str:

@@ -12,6 +12,7 @@ from streamlit_folium import st_folium
 from triovision.bundle import NODE_MODULES
 from triovision.geo import Box
 from triovision.results import CameraFacts, Prediction
+from triovision.ui.theme import font_faces
 from triovision.ui.translation import Translator
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.map_geometry import drawn_box
@@ -46,6 +47,7 @@ def render_map(
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),
         outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
+        font_faces=font_faces("../../"),  # from the folder of streamlit-folium's frame
     )
     # Rendering changes a Folium map, so a second rendering gives another script. A new map for each run gives the same
     # script, and streamlit-folium leaves the map in the browser as it is.

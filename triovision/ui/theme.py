@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
 
 import streamlit as st
 
-from triovision.bundle import STYLES
+from triovision.bundle import BUNDLE, STYLES
 from triovision.ui.translation import Translator
 from triovision.viz.palette import DARK, LIGHT, Palette
 
@@ -25,12 +26,29 @@ def apply_style(t: Translator) -> None:
         "text-limit": f"'{limit}'",
         # Streamlit writes white on the primary colour, which is unreadable on the light one of the dark theme.
         "on-primary": colours.on_accent,
+        "background": colours.background,
         "accent": colours.accent,
         "muted": colours.muted,
         "shadow": colours.shadow,
     }
     root = "; ".join(f"--{name}: {value}" for name, value in variables.items())
     st.html(f"<style>:root {{ {root} }} {_style_sheet()}</style>")
+
+
+@cache
+def font_faces(root: str) -> str:
+    """`@font-face` rules for a frame on the page, with the fonts that Streamlit's configuration names for the page.
+
+    Args:
+        root: Relative address of the root of the server, such as `../../`.
+    """
+    # From the file: Streamlit renames keys of the option when a session begins.
+    configuration = tomllib.loads((BUNDLE / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    return "".join(
+        f"@font-face {{ font-family: {face['family']}; font-weight: {face['weight']}; font-display: swap; "
+        f"src: url('{root}{face['url']}'); unicode-range: {face['unicodeRange']}; }}"
+        for face in configuration["theme"]["fontFaces"]
+    )
 
 
 @cache

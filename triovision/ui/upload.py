@@ -12,6 +12,7 @@ import streamlit as st
 from triovision.bundle import ASSETS
 from triovision.errors import Message, PhotoError
 from triovision.photo import read_photo
+from triovision.ui.animations import render_animation
 from triovision.ui.messages import report
 from triovision.ui.predictions import predict, render_progress
 from triovision.ui.service import model_or_error
@@ -57,6 +58,8 @@ def render_upload(t: Translator) -> None:
         _predict_all(files, t)
         empty_uploads()
         st.rerun()
+    if st.session_state.pop("finished", False):  # beside the results, which wait for no animation
+        render_animation("success", "success")
     _render_rejected(t)
 
 
@@ -72,6 +75,7 @@ def _predict_all(files: Sequence[_File], t: Translator) -> None:
     new = [key for key in (_key(file) for file in files) if key in session.results]
     if new:
         st.session_state["shown"] = new[0]
+        st.session_state["finished"] = True
 
 
 def _predict(file: _File, t: Translator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -86,7 +87,7 @@ def certainty_strip(
     figure.update_layout(
         barmode="stack",
         legend={"orientation": "h", "y": -0.1, "yanchor": "top", "x": 0, "traceorder": "normal", "maxheight": 80},
-        xaxis={"range": [0, 1], "visible": False},
+        xaxis={"range": [-0.002, 1.002], "visible": False},  # room for the outer lines
         yaxis={"visible": False},
     )
     return figure
@@ -130,12 +131,7 @@ def probability_bars(
             "ticktext": [percent(value, language) for value in _QUARTERS],
         },
         yaxis={"categoryorder": "array", "categoryarray": labels[::-1], "ticklabelstandoff": 34},
-        images=[
-            {"x": -0.01, "xanchor": "right", "y": label, "yanchor": "middle", "sizex": 0.3, "sizey": 0.5, "source": flag}
-            | {"xref": "paper", "yref": "y", "sizing": "contain"}
-            for label, flag in zip(labels, (flag_data_uri(guess.country) for guess in guesses), strict=True)
-            if flag
-        ],
+        images=[_flag_at(label, guess.country) for label, guess in zip(labels, guesses, strict=True)],
     )
     return figure
 
@@ -204,7 +200,8 @@ def similarity_heatmap(
     if similarity_kk.shape != (len(countries), len(countries)):
         raise ValueError(f"`similarity_kk` must be {(len(countries),) * 2} here, got {similarity_kk.shape}")
     labels = [country_label(country, language) for country in countries]
-    texts = [[str(format_decimal(float(v), format="0.00", locale=language)) for v in row] for row in similarity_kk]
+    rounded_kk = similarity_kk.round(2) + 0.0  # no "-0.00"
+    texts = [[str(format_decimal(float(v), format="0.00", locale=language)) for v in row] for row in rounded_kk]
     figure = go.Figure(
         go.Heatmap(
             z=similarity_kk,
@@ -281,6 +278,22 @@ def figures_page(figures: Mapping[str, go.Figure], title: str) -> str:
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     head = f"{meta}<title>{escape(title)}</title>{style}"
     return f"<!doctype html><html><head>{head}</head><body><h1>{escape(title)}</h1>{''.join(parts)}</body></html>"
+
+
+def _flag_at(label: str, country: str) -> dict[str, Any]:
+    """Flag between the name of a bar and the bar, as an image of the layout."""
+    return {
+        "source": flag_data_uri(country),
+        "xref": "paper",
+        "x": -0.01,
+        "xanchor": "right",
+        "sizex": 0.3,  # more than the flag needs: its height decides
+        "yref": "y",
+        "y": label,
+        "yanchor": "middle",
+        "sizey": 0.5,
+        "sizing": "contain",
+    }
 
 
 def _bars(guesses: Sequence[CountryGuess], name: str, color: str, shape: str, language: str) -> go.Bar:

@@ -38,4 +38,8 @@ def flag_data_uri(country: str) -> str | None:
         The address, or None if there is no drawing.
     """
     path = flag_file(country)
-    return None if path is None else f"data:image/svg+xml;base64,{b64encode(path.read_bytes()).decode('ascii')}"
+    if path is None:
+        return None
+    # The drawings name no size; without one a figure cannot align them.
+    svg = path.read_bytes().replace(b"<svg ", b'<svg width="640" height="480" ', 1)
+    return f"data:image/svg+xml;base64,{b64encode(svg).decode('ascii')}"

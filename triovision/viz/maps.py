@@ -17,7 +17,7 @@ from triovision.guesses import PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.figures import percent
 from triovision.viz.map_controls import add_controls
-from triovision.viz.map_elements import FitUntilTouched, Outlines, SafePopup, ShadedCells, StyleSheet
+from triovision.viz.map_elements import FitUntilTouched, OneWorld, Outlines, SafePopup, ShadedCells, StyleSheet
 from triovision.viz.map_geometry import box_corners, density_cells, disc, disc_bounds, great_circle, near_lon_deg
 from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, RULES, MapOptions, colours
 
@@ -79,12 +79,13 @@ def prediction_map(
         minZoom=1,
         maxZoom=MAX_ZOOM,  # the clusters need it, and without tiles no layer sets it
         max_bounds=True,
-        min_lon=place.lon_deg - 270,
-        max_lon=place.lon_deg + 270,
-        maxBoundsViscosity=0.8,
+        min_lon=place.lon_deg - 180,
+        max_lon=place.lon_deg + 180,
+        maxBoundsViscosity=1,
+        zoomSnap=0.25,  # so that the smallest zoom fills the frame with the world, whatever its width
     )
     ground = colours(options.theme)
-    StyleSheet(RULES, ground).add_to(plot)
+    StyleSheet(options.font_faces + RULES, ground).add_to(plot)
     outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
     outlines.add_to(plot)
     tiles = _add_base_layers(plot, options)
@@ -98,6 +99,7 @@ def prediction_map(
     if position:
         _add_camera(plot, position, place, options)
     add_controls(plot, outlines, tiles, options)
+    OneWorld(place.lon_deg).add_to(plot)
     FitUntilTouched(_bounds(prediction, position), padding=(24, 24), max_zoom=11).add_to(plot)
     return plot
 
@@ -112,15 +114,26 @@ def _add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileL
     )
     tiles = [
         folium.TileLayer(
-            provider, name=name, show=i == 0, max_zoom=MAX_ZOOM, max_native_zoom=sharpest, class_name=class_name
+            provider,
+            name=_with_preview(name, class_name),
+            show=i == 0,
+            max_zoom=MAX_ZOOM,
+            max_native_zoom=sharpest,
+            class_name=class_name,
         )
         for i, (name, provider, sharpest, class_name) in enumerate(layers)
     ]
     for layer in tiles:
         layer.add_to(plot)
     # A request for tiles reveals the region to the server; this layer sends no request.
-    folium.FeatureGroup(options.translate("Outlines only"), overlay=False, show=False).add_to(plot)
+    outlines_only = _with_preview(options.translate("Outlines only"), "outlines")
+    folium.FeatureGroup(outlines_only, overlay=False, show=False).add_to(plot)
     return tiles
+
+
+def _with_preview(name: str, layer: str) -> str:
+    """Name of a layer with a small drawing of it; the style rules hold the drawings."""
+    return f'<i class="preview preview-{layer}"></i>{escape(name)}'
 
 
 def _add_density(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:

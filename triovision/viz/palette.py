@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-
 #: Face of the page, the figures and the map; a reader without it sees the face of the system.
 FONT_FAMILY: Final = "Poppins, system-ui, sans-serif"
 
