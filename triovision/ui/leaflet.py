@@ -47,7 +47,7 @@ def render_map(
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),
         outlines=read_outlines(_OUTLINES) if _OUTLINES.is_file() else NO_OUTLINES,
-        font_faces=font_faces("../../"),  # from the folder of streamlit-folium's frame
+        font_faces=font_faces(),
     )
     # Rendering changes a Folium map, so a second rendering gives another script. A new map for each run gives the same
     # script, and streamlit-folium leaves the map in the browser as it is.

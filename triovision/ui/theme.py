@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
+from pathlib import PurePosixPath
 
 import streamlit as st
+from streamlit.components.v1 import declare_component
 
 from triovision.bundle import BUNDLE, STYLES
 from triovision.ui.translation import Translator
@@ -28,6 +30,7 @@ def apply_style(t: Translator) -> None:
         "on-primary": colours.on_accent,
         "background": colours.background,
         "accent": colours.accent,
+        "text": colours.text,
         "muted": colours.muted,
         "shadow": colours.shadow,
     }
@@ -35,18 +38,15 @@ def apply_style(t: Translator) -> None:
     st.html(f"<style>:root {{ {root} }} {_style_sheet()}</style>")
 
 
-@cache
-def font_faces(root: str) -> str:
-    """`@font-face` rules for a frame on the page, with the fonts that Streamlit's configuration names for the page.
-
-    Args:
-        root: Relative address of the root of the server, such as `../../`.
-    """
-    # From the file: Streamlit renames keys of the option when a session begins.
+def font_faces() -> str:
+    """`@font-face` rules of the page's fonts for the frame of a component."""
+    # The folder as a component lies beside that frame, whatever script Streamlit runs.
+    component = declare_component("fonts", path=str(BUNDLE / "static" / "fonts"))
+    # The file, not the option: Streamlit renames keys of the option when a session begins.
     configuration = tomllib.loads((BUNDLE / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     return "".join(
         f"@font-face {{ font-family: {face['family']}; font-weight: {face['weight']}; font-display: swap; "
-        f"src: url('{root}{face['url']}'); unicode-range: {face['unicodeRange']}; }}"
+        f"src: url('../{component.name}/{PurePosixPath(face['url']).name}'); unicode-range: {face['unicodeRange']}; }}"
         for face in configuration["theme"]["fontFaces"]
     )
 
