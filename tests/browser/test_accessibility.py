@@ -14,7 +14,7 @@ SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
 RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
     "resultTypes": ["violations"],
-    "iframes": False,
+    "iframes": False,  # axe would wait for an answer of each frame
 }
 
 pytestmark = [

@@ -49,7 +49,7 @@ def open_map(open_page, serve):
 
 
 def problems(page):
-    """Errors of the console, except for the blocked tiles and the fonts, which lie beside the script of the real page."""
+    """Errors of the console, except for blocked tiles and for the fonts, which lie beside `app.py`."""
     return [line for line in page.problems if TILES not in line and "/app/static/fonts/" not in line]
 
 
