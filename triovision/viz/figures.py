@@ -287,7 +287,7 @@ def _flag_at(label: str, country: str) -> dict[str, Any]:
         "xref": "paper",
         "x": -0.01,
         "xanchor": "right",
-        "sizex": 0.3,  # more than the flag needs: its height decides
+        "sizex": 0.12,  # more than the flag needs: its height decides
         "yref": "y",
         "y": label,
         "yanchor": "middle",

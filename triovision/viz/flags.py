@@ -40,6 +40,6 @@ def flag_data_uri(country: str) -> str | None:
     path = flag_file(country)
     if path is None:
         return None
-    # The drawings name no size; without one a figure cannot align them.
-    svg = path.read_bytes().replace(b"<svg ", b'<svg width="640" height="480" ', 1)
+    # A figure gives an image more room than it fills; Chromium then follows the drawing's own alignment.
+    svg = path.read_bytes().replace(b"<svg ", b'<svg preserveAspectRatio="xMaxYMid" ', 1)
     return f"data:image/svg+xml;base64,{b64encode(svg).decode('ascii')}"
