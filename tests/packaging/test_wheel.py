@@ -87,6 +87,8 @@ def test_it_carries_the_scripts_of_the_map(installed: Path) -> None:
     packages = installed / "triovision" / "_bundle" / "node_modules"
     assert missing_files(packages) == []
     assert (packages / "world-atlas" / "countries-50m.json").is_file()
+    assert (packages / "flag-icons" / "flags" / "4x3" / "fr.svg").is_file()
+    assert (packages / "flag-icons" / "LICENSE").is_file()
     for style in packages.rglob("*.css"):
         for address in re.findall(r"url\(['\"]?([^'\")#?]+)", style.read_text(encoding="utf-8")):
             assert address.startswith("data:") or (style.parent / address).is_file(), f"{style}: {address}"

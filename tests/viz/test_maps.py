@@ -143,7 +143,7 @@ def test_texts_and_numbers_are_in_the_readers_language():
     montreal = CameraFacts(lat_deg=MONTREAL.lat_deg, lon_deg=MONTREAL.lon_deg)
     text = script(camera=montreal, options=MapOptions(language="fr", translate=translate))
     assert "Probabilité : 15\u202f%" in alternatives(text)[1][2]
-    assert '"Plan" : tile_layer' in text
+    assert '\\u003c/i\\u003ePlan" : tile_layer' in text
     assert "5\u202f50" in popups(text)[1]
     assert 'toLocaleString("fr"' in text
 
@@ -188,7 +188,7 @@ def test_base_layers_credit_their_makers_and_one_asks_no_server():
     text = script()
     assert text.count("Tiles \\u0026copy; Esri") == 4
     for name in ("Streets", "Satellite", "Terrain", "Ocean", "Outlines only"):
-        assert f'"{name}" : ' in text
+        assert f'\\u003c/i\\u003e{name}" : ' in text
 
 
 def test_outlines_are_in_the_map_and_its_overview():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from triovision.geo import country_flag, country_name, distance_km
+from triovision.geo import country_name, distance_km
 from triovision.guesses import CountryGuess
 from triovision.results import Prediction
 from triovision.ui.examples import Place
+from triovision.ui.flags import with_flag
 from triovision.ui.messages import translate
 from triovision.ui.session import PhotoResult
 from triovision.ui.translation import Translator, plain
@@ -46,18 +47,17 @@ def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
 
 
 def guess_label(guess: CountryGuess, calibrated: bool, t: Translator) -> str:
-    """A country with its flag, its name and, of a calibrated model, its probability."""
-    label = f"{country_flag(guess.country)} {country_name(guess.country, t.language)}"
+    """A country with its name and, of a calibrated model, its probability: for lists that show no images."""
+    label = country_name(guess.country, t.language)
     return f"{label} ({percent(guess.probability, t.language)})" if calibrated else label
 
 
 def _render_title(prediction: Prediction, fitted_on: str, t: Translator) -> None:
     level, probability = confidence_level(prediction), title_probability(prediction)
-    flag = country_flag(prediction.area.country)
     name = plain(translate(area_title(prediction.area, t.language), t), 160)
     label = translate(confidence_name(prediction), t)
     with st.container(horizontal=True, vertical_alignment="center", key="headline-line"):
-        st.header(f"{flag} {name}".strip(), anchor=False, width="content")
+        st.header(with_flag(prediction.area.country, name, t), anchor=False, width="content")
         st.badge(
             label if probability is None else f"{label} · {percent(probability, t.language)}",
             color="primary" if level in ("very", "fairly") else "gray",
@@ -82,7 +82,8 @@ def _confidence_help(prediction: Prediction, fitted_on: str, t: Translator) -> s
 
 def _render_candidates(prediction: Prediction, t: Translator) -> None:
     for guess in prediction.countries[:_CANDIDATES]:
-        st.progress(min(1.0, guess.probability), plain(guess_label(guess, prediction.calibrated, t)))
+        label = plain(guess_label(guess, prediction.calibrated, t))
+        st.progress(min(1.0, guess.probability), with_flag(guess.country, label, t))
     form = t("What do you know about this photo?")
     st.write(t("Do you know the continent or the country? Add it under “{form}”.", form=form))
 

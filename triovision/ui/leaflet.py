@@ -16,6 +16,7 @@ from triovision.collections.texts import position_lines
 from triovision.geo import Box, ShadowBand
 from triovision.photo.names import clean_text
 from triovision.results import CameraFacts, Prediction
+from triovision.ui.theme import font_faces
 from triovision.ui.translation import Translator
 from triovision.viz.collection_map import MapPhoto, collection_map
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
@@ -149,6 +150,7 @@ def map_options(t: Translator) -> MapOptions:
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),
         outlines=country_outlines(),
+        font_faces=font_faces(),
     )
 
 

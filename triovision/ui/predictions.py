@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from triovision.results import Photo, Prediction
+from triovision.ui.animations import render_animation
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 
@@ -49,8 +50,9 @@ def render_remaining(model: GeoModel, t: Translator) -> None:
 def render_progress(
     number: int, count: int, name: str, t: Translator, on_stop: Callable[[], None] | None = None
 ) -> None:
-    """Draw the number of the present photo, and a button that stops before the next one."""
+    """Draw an animation, the number of the present photo, and a button that stops before the next one."""
     with st.container(horizontal=True, vertical_alignment="center"):
+        render_animation("analysing", f"analysing-{number}")
         text = t("Photo {number} of {count}: {name}", number=number, count=count, name=plain(name, 40))
         st.progress((number - 1) / count, text)
         if count > 1:  # any click ends the running script, and with it the loop over the photos

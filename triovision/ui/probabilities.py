@@ -57,6 +57,8 @@ def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) ->
     left, right = st.columns(2, gap="large")
     with left:
         _plot(bars, figures[bars], stem)
+        if prediction.calibrated:
+            st.caption(_set_sentence(model.card.calibration.conformal_coverage, t))
         _plot(radar, figures[radar], stem)
     with right:
         _plot(similarity, figures[similarity], stem)
@@ -89,6 +91,15 @@ def _figures(prediction: Prediction, k: int, model: GeoModel, t: Translator) -> 
             countries, model.country_similarity(countries), colors, language
         ),
     }
+
+
+def _set_sentence(coverage: float, t: Translator) -> str:
+    return t(
+        "“In the {coverage} set”: for each photo the model lists countries, few when it is sure, many when it is not. "
+        "For {coverage} of photos like those it was calibrated on, the right country is on the list. "
+        "The hatched countries are not on it: less probable, but possible.",
+        coverage=percent(coverage, t.language),
+    )
 
 
 def _plot(name: str, figure: go.Figure, stem: str) -> None:

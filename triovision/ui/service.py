@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from triovision.errors import ModelError
+from triovision.ui.animations import render_animation
 from triovision.ui.messages import report
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator
@@ -82,9 +83,22 @@ def model_of_result(result: PhotoResult, t: Translator) -> GeoModel:
 
 
 @contextmanager
+def _loading_animation() -> Iterator[None]:
+    """Animation during the first use of a model in a session; later ones find it in memory."""
+    placeholder = st.empty()
+    if current().model is None:
+        with placeholder:
+            render_animation("loading", "loading")
+    try:
+        yield
+    finally:
+        placeholder.empty()
+
+
+@contextmanager
 def _error_page(t: Translator) -> Iterator[None]:
     try:
-        with st.spinner(t("Loading the model…")):
+        with st.spinner(t("Loading the model…")), _loading_animation():
             yield
     except ModelError as error:
         st.error(t("The model cannot be used.") + "\n\n" + report(error, t))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
+from pathlib import PurePosixPath
 
 import streamlit as st
+from streamlit.components.v1 import declare_component
 
-from triovision.bundle import STYLES
+from triovision.bundle import BUNDLE, STYLES
 from triovision.ui.translation import Translator
 from triovision.viz.palette import DARK, LIGHT, Palette
 
@@ -19,10 +22,33 @@ def palette() -> Palette:
 def apply_style(t: Translator) -> None:
     """Add the style sheet to the page, with translated texts for Streamlit's drop zone."""
     choose, limit = t("Choose photos"), t("or drop them here, up to 30 MB each")
-    # Streamlit writes white on the primary colour, which is unreadable on the light one of the dark theme.
-    on_primary = "#12201f" if st.context.theme.type == "dark" else "#ffffff"
-    variables = f"--text-choose: '{choose}'; --text-limit: '{limit}'; --on-primary: {on_primary}"
-    st.html(f"<style>:root {{ {variables} }} {_style_sheet()}</style>")
+    colours = palette()
+    variables = {
+        "text-choose": f"'{choose}'",
+        "text-limit": f"'{limit}'",
+        # Streamlit writes white on the primary colour, which is unreadable on the light one of the dark theme.
+        "on-primary": colours.on_accent,
+        "background": colours.background,
+        "accent": colours.accent,
+        "text": colours.text,
+        "muted": colours.muted,
+        "shadow": colours.shadow,
+    }
+    root = "; ".join(f"--{name}: {value}" for name, value in variables.items())
+    st.html(f"<style>:root {{ {root} }} {_style_sheet()}</style>")
+
+
+def font_faces() -> str:
+    """`@font-face` rules of the page's fonts for the frame of a component."""
+    # The folder as a component lies beside that frame, whatever script Streamlit runs.
+    component = declare_component("fonts", path=str(BUNDLE / "static" / "fonts"))
+    # The file, not the option: Streamlit renames keys of the option when a session begins.
+    configuration = tomllib.loads((BUNDLE / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    return "".join(
+        f"@font-face {{ font-family: {face['family']}; font-weight: {face['weight']}; font-display: swap; "
+        f"src: url('../{component.name}/{PurePosixPath(face['url']).name}'); unicode-range: {face['unicodeRange']}; }}"
+        for face in configuration["theme"]["fontFaces"]
+    )
 
 
 @cache

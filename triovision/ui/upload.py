@@ -10,6 +10,7 @@ import streamlit as st
 
 from triovision.errors import Message, PhotoError
 from triovision.photo import read_photo
+from triovision.ui.animations import render_animation
 from triovision.ui.examples import EXAMPLE, EXAMPLE_CREDIT, EXAMPLE_PLACE
 from triovision.ui.messages import report
 from triovision.ui.paste import render_paste
@@ -47,6 +48,8 @@ def render_upload(t: Translator) -> None:
         _predict_all(files, t)
         empty_uploads()
         st.rerun()
+    if st.session_state.pop("finished", False):  # beside the results, which wait for no animation
+        render_animation("success", "success")
     _render_rejected(t)
 
 
@@ -62,6 +65,7 @@ def _predict_all(files: Sequence[PhotoFile], t: Translator) -> None:
     new = [key for key in (_key(file) for file in files) if key in session.results]
     if new:
         st.session_state["shown"] = new[0]
+        st.session_state["finished"] = True
 
 
 def _predict(file: PhotoFile, t: Translator) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from babel.numbers import format_decimal, format_percent
 from numpy.typing import NDArray
 
-from triovision.geo import country_flag, country_name
+from triovision.geo import country_name
 from triovision.guesses import CountryGuess
 from triovision.results import Prediction
+from triovision.viz.flags import flag_data_uri
 from triovision.viz.palette import Palette, base_layout
 
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
@@ -20,10 +22,9 @@ _LONGEST_NAME = 22  # characters; a longer name leaves no room for the bars on a
 
 
 def country_label(country: str, language: str = "en") -> str:
-    """Flag and name of a country, shortened so that it fits beside a chart on a phone."""
+    """Name of a country, shortened so that it fits beside a chart on a phone."""
     name = country_name(country, language)
-    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
-    return f"{country_flag(country)} {short}"
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
 def percent(fraction: float, language: str = "en") -> str:
@@ -56,8 +57,8 @@ def certainty_strip(
     rest = max(0.0, 1.0 - first.probability - others)
     parts = (
         (country_label(first.country, language), first.probability, palette.accent, ""),
-        (names[0], others, palette.muted, "/"),
-        (names[1], rest, palette.grid, ""),
+        (names[0], others, palette.surface, "/"),
+        (names[1], rest, palette.background, ""),
     )
     figure = go.Figure(
         [
@@ -66,12 +67,17 @@ def certainty_strip(
                 x=[width],
                 y=[""],
                 orientation="h",
-                marker={"color": color, "pattern": {"shape": shape, "size": 6, "solidity": 0.2}, "line": {"width": 0}},
+                marker={
+                    "color": color,
+                    # Faint lines: the number in front of them must stay readable.
+                    "pattern": {"shape": shape, "fgcolor": palette.grid, "bgcolor": color, "size": 8, "solidity": 0.3},
+                    "line": {"width": 1, "color": palette.muted},
+                },
                 text=percent(width, language) if width >= 0.08 else "",
                 textposition="inside",
                 insidetextanchor="start",
                 textangle=0,
-                insidetextfont={"color": palette.background if color == palette.accent else palette.text},
+                insidetextfont={"color": palette.on_accent if color == palette.accent else palette.text},
                 hovertemplate=f"{name} · {percent(width, language)}<extra></extra>",
             )
             for name, width, color, shape in parts
@@ -81,7 +87,7 @@ def certainty_strip(
     figure.update_layout(
         barmode="stack",
         legend={"orientation": "h", "y": -0.1, "yanchor": "top", "x": 0, "traceorder": "normal", "maxheight": 80},
-        xaxis={"range": [0, 1], "visible": False},
+        xaxis={"range": [-0.002, 1.002], "visible": False},  # room for the outer lines
         yaxis={"visible": False},
     )
     return figure
@@ -124,7 +130,8 @@ def probability_bars(
             "tickvals": _QUARTERS,
             "ticktext": [percent(value, language) for value in _QUARTERS],
         },
-        yaxis={"categoryorder": "array", "categoryarray": labels[::-1]},
+        yaxis={"categoryorder": "array", "categoryarray": labels[::-1], "ticklabelstandoff": 34},
+        images=[_flag_at(label, guess.country) for label, guess in zip(labels, guesses, strict=True)],
     )
     return figure
 
@@ -193,7 +200,8 @@ def similarity_heatmap(
     if similarity_kk.shape != (len(countries), len(countries)):
         raise ValueError(f"`similarity_kk` must be {(len(countries),) * 2} here, got {similarity_kk.shape}")
     labels = [country_label(country, language) for country in countries]
-    texts = [[str(format_decimal(float(v), format="0.00", locale=language)) for v in row] for row in similarity_kk]
+    rounded_kk = similarity_kk.round(2) + 0.0  # no "-0.00"
+    texts = [[str(format_decimal(float(v), format="0.00", locale=language)) for v in row] for row in rounded_kk]
     figure = go.Figure(
         go.Heatmap(
             z=similarity_kk,
@@ -216,9 +224,8 @@ def similarity_heatmap(
         )
     )
     _finish(figure, palette, height_px=max(340, 120 + 30 * len(countries)))
-    flags = [f"{country_flag(country)}<br>{country}" for country in countries]
     figure.update_layout(
-        xaxis={"tickvals": labels, "ticktext": flags, "tickangle": 0, "side": "top"},
+        xaxis={"tickvals": labels, "ticktext": list(countries), "tickangle": 0, "side": "top"},
         yaxis={"autorange": "reversed"},
     )
     figure.update_xaxes(showgrid=False)
@@ -271,6 +278,22 @@ def figures_page(figures: Mapping[str, go.Figure], title: str) -> str:
     meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     head = f"{meta}<title>{escape(title)}</title>{style}"
     return f"<!doctype html><html><head>{head}</head><body><h1>{escape(title)}</h1>{''.join(parts)}</body></html>"
+
+
+def _flag_at(label: str, country: str) -> dict[str, Any]:
+    """Flag between the name of a bar and the bar, as an image of the layout."""
+    return {
+        "source": flag_data_uri(country),
+        "xref": "paper",
+        "x": -0.01,
+        "xanchor": "right",
+        "sizex": 0.12,  # more than the flag needs: its height decides
+        "yref": "y",
+        "y": label,
+        "yanchor": "middle",
+        "sizey": 0.5,
+        "sizing": "contain",
+    }
 
 
 def _bars(guesses: Sequence[CountryGuess], name: str, color: str, shape: str, language: str) -> go.Bar:

@@ -152,6 +152,33 @@ class TileNotice(_MapElement):
         self.text = text
 
 
+class OneWorld(_MapElement):
+    """A smallest zoom at which one world fills the frame, so that no place is seen twice.
+
+    Args:
+        lon_deg: Longitude in the middle of the world.
+    """
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            (function (map) {
+                var world = L.latLngBounds([[-85.0511, {{ this.west }}], [85.0511, {{ this.west + 360 }}]]);
+                var bound = function () {
+                    if (!map.getSize().x) { return; }  // in a hidden tab
+                    map.options.minZoom = 0;
+                    map.setMinZoom(map.getBoundsZoom(world, true));
+                };
+                map.on("resize", bound);
+                bound();
+            })({{ this._parent.get_name() }});
+        {% endmacro %}
+    """)
+
+    def __init__(self, lon_deg: float) -> None:
+        super().__init__("OneWorld")
+        self.west = lon_deg - 180
+
+
 class SafePopup(_MapElement):
     """A pop-up whose text is passed to the script as JSON.
 

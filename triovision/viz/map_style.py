@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource
 from triovision.viz.outlines import NO_OUTLINES
-from triovision.viz.palette import DARK, LIGHT, Palette
+from triovision.viz.palette import DARK, FONT_FAMILY, LIGHT, Palette
 
 Theme = Literal["light", "dark"]
 
@@ -30,7 +30,7 @@ _GROUND: Final[dict[Theme, dict[str, str]]] = {
         "streets": "invert(1) hue-rotate(180deg) brightness(.85) contrast(.9)",  # the street map has no dark version
     },
 }
-CAMERA_COLOUR: Final = "#c2571a"
+CAMERA_COLOUR: Final = "#bd5519"
 """Colour of the camera's position and of the line to it: distinct from the accent in both themes and for colour-blind
 readers."""
 SHADOW_COLOUR: Final = "#c99700"
@@ -54,6 +54,7 @@ class MapOptions:
         theme: Colours of the page around the map.
         source: Addresses that the browser loads Leaflet from.
         outlines: Countries as GeoJSON text, from `read_outlines`.
+        font_faces: `@font-face` rules with addresses relative to the map's frame; without them, the face of the system.
     """
 
     language: str = "en"
@@ -61,16 +62,23 @@ class MapOptions:
     theme: Theme = "light"
     source: LeafletSource = PUBLIC_CDN
     outlines: str = NO_OUTLINES
+    font_faces: str = ""
 
 
 def colours(theme: Theme) -> dict[str, str]:
     """Colours by their variable name in the style rules."""
     palette: Palette = DARK if theme == "dark" else LIGHT
-    return {**_GROUND[theme], "text": palette.text, "accent": palette.accent, "camera": CAMERA_COLOUR}
+    return {
+        **_GROUND[theme],
+        "text": palette.text,
+        "accent": palette.accent,
+        "camera": CAMERA_COLOUR,
+        "font": FONT_FAMILY,
+    }
 
 
 RULES: Final = """
-.leaflet-container { background: var(--sea); font-family: system-ui, sans-serif; color: var(--text); }
+.leaflet-container { background: var(--sea); font-family: var(--font); color: var(--text); }
 .leaflet-container .leaflet-control-attribution a { color: var(--accent); }
 .streets { filter: var(--streets); }
 .pin { filter: drop-shadow(0 1px 2px rgb(0 0 0 / .5)); }
@@ -99,5 +107,27 @@ RULES: Final = """
 .leaflet-control-scale-line { border-color: var(--text); }
 .tile-notice:not(:empty) { background: var(--panel); padding: 4px 8px; border-radius: 4px; }
 .leaflet-container .leaflet-control-minimap { border: 2px solid var(--border); background: var(--sea); }
+.leaflet-container .leaflet-control-layers { border-radius: 10px; }
+.leaflet-control-layers label > span { display: flex; align-items: center; gap: 6px; }
+.leaflet-popup-content-wrapper { border-radius: 10px; }
+.preview { display: inline-block; width: 26px; height: 18px; margin-right: 2px; border-radius: 4px;
+  vertical-align: -4px; box-shadow: 0 0 0 1px var(--border); }
+.preview-streets { background: linear-gradient(62deg, transparent 44%, #fff 44% 54%, transparent 54%),
+  linear-gradient(-20deg, transparent 46%, #f6c667 46% 56%, transparent 56%), #e4e0d3; }
+.preview-satellite { background: radial-gradient(circle at 25% 35%, #5d7a45 0 28%, transparent 30%),
+  radial-gradient(circle at 75% 70%, #7b7a52 0 24%, transparent 26%), #1f3d52; }
+.preview-terrain { background: linear-gradient(125deg, transparent 50%, #8a7a5c 50%) 0 100%/14px 12px no-repeat,
+  linear-gradient(235deg, transparent 50%, #a89875 50%) 14px 100%/12px 12px no-repeat, #cfe0c3; }
+.preview-ocean { background: linear-gradient(160deg, #bfe3ee 10%, #5fa8c9 45%, #174a74 90%); }
+.preview-outlines { background: radial-gradient(ellipse at 45% 60%, var(--land) 0 45%, var(--border) 46% 52%,
+  transparent 54%), var(--sea); }
+.sure::after, .unsure::after, .landmark::after { content: ""; position: absolute; left: 17px; top: 45px; width: 44px;
+  height: 44px; margin: -22px; border: 2px solid var(--accent); border-radius: 50%; opacity: 0; pointer-events: none; }
+@media (prefers-reduced-motion: no-preference) {
+  .sure .pin, .unsure .pin, .landmark .pin { animation: drop .5s cubic-bezier(.3, 1.4, .6, 1) both; }
+  .sure::after, .unsure::after, .landmark::after { animation: pulse 1.4s .4s ease-out 3; }
+}
+@keyframes drop { from { transform: translateY(-48px); opacity: 0; } }
+@keyframes pulse { from { transform: scale(.2); opacity: .9; } to { transform: scale(1.4); opacity: 0; } }
 @media (max-width: 600px) { .leaflet-bottom.leaflet-left { margin-bottom: 36px; } }
 """

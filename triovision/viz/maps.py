@@ -17,7 +17,7 @@ from triovision.guesses import PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.figures import percent
 from triovision.viz.map_controls import add_controls
-from triovision.viz.map_elements import FitUntilTouched, Outlines, SafePopup, ShadedCells, StyleSheet
+from triovision.viz.map_elements import FitUntilTouched, OneWorld, Outlines, SafePopup, ShadedCells, StyleSheet
 from triovision.viz.map_geometry import (
     box_corners,
     density_cells,
@@ -117,14 +117,16 @@ def ground_map(lat_deg: float, lon_deg: float, options: MapOptions, zoom: int = 
         minZoom=1,
         maxZoom=MAX_ZOOM,  # the clusters need it, and without tiles no layer sets it
         max_bounds=True,
-        min_lon=lon_deg - 270,
-        max_lon=lon_deg + 270,
-        maxBoundsViscosity=0.8,
+        min_lon=lon_deg - 180,
+        max_lon=lon_deg + 180,
+        maxBoundsViscosity=1,
+        zoomSnap=0.25,  # so that the smallest zoom fills the frame with the world, whatever its width
     )
     ground = colours(options.theme)
-    StyleSheet(RULES, ground).add_to(plot)
+    StyleSheet(options.font_faces + RULES, ground).add_to(plot)
     outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
     outlines.add_to(plot)
+    OneWorld(lon_deg).add_to(plot)
     return plot, outlines
 
 
@@ -138,16 +140,27 @@ def add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileLa
         (options.translate("Ocean"), "Esri.OceanBasemap", 10, "ocean"),  # deeper zooms are empty over most seas
     )
     # A request for tiles reveals the region to the server: none is sent until the reader chooses such a layer.
-    folium.FeatureGroup(options.translate("Outlines only"), overlay=False).add_to(plot)
+    outlines_only = _with_preview(options.translate("Outlines only"), "outlines")
+    folium.FeatureGroup(outlines_only, overlay=False).add_to(plot)
     tiles = [
         folium.TileLayer(
-            provider, name=name, show=False, max_zoom=MAX_ZOOM, max_native_zoom=sharpest, class_name=class_name
+            provider,
+            name=_with_preview(name, class_name),
+            show=False,
+            max_zoom=MAX_ZOOM,
+            max_native_zoom=sharpest,
+            class_name=class_name,
         )
         for name, provider, sharpest, class_name in layers
     ]
     for layer in tiles:
         layer.add_to(plot)
     return tiles
+
+
+def _with_preview(name: str, layer: str) -> str:
+    """Name of a layer with a small drawing of it; the style rules hold the drawings."""
+    return f'<i class="preview preview-{layer}"></i>{escape(name)}'
 
 
 def _add_density(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:

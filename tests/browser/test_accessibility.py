@@ -1,0 +1,70 @@
+"""Automatic accessibility check (axe-core) of every page of the menu, in both themes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from triovision.bundle import NODE_MODULES
+
+ROOT = Path(__file__).parents[2]
+AXE = NODE_MODULES / "axe-core" / "axe.min.js"
+SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    "resultTypes": ["violations"],
+    "iframes": False,  # axe would wait for an answer of each frame
+}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not AXE.is_file(), reason="needs the npm packages of development: npm ci"),
+]
+
+
+def violations(page):
+    """Serious and critical violations as `rule: element`."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(f"axe.run({json.dumps(RULES)})")["violations"]
+    return [
+        f"{violation['id']}: {node['html'][:300]} {node['failureSummary'][:200]}"
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def settle(page):
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW_MS)
+    page.wait_for_timeout(500)  # Streamlit fades new elements in
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_of_the_menu_has_a_barrier(open_page, serve, scheme):
+    page = open_page(serve(ROOT / "app.py"), viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    settle(page)
+    names = page.get_by_test_id("stTopNavLink").all_inner_texts()
+    assert len(names) >= 3
+    found = {}
+    for name in names:
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_test_id("stTopNavLink").filter(has_text=name)).to_have_attribute("aria-current", "page")
+        settle(page)
+        found[name] = violations(page)
+    assert found == {name: [] for name in names}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_result_has_no_barrier(open_page, serve, scheme):
+    page = open_page(serve(ROOT / "app.py"), viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    settle(page)
+    page.get_by_role("button", name="Try an example").click()
+    expect(page.get_by_role("heading", level=2).first).to_be_visible(timeout=SLOW_MS)
+    found = {}
+    for tab in ("Map", "Probabilities", "Why", "Details"):
+        page.get_by_role("tab", name=tab).click()
+        settle(page)
+        found[tab] = violations(page)
+    assert found == {tab: [] for tab in found}

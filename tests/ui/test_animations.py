@@ -1,0 +1,22 @@
+import json
+
+import pytest
+
+from triovision.bundle import ASSETS
+
+DRAWINGS = sorted((ASSETS / "animations").glob("*.json"))
+
+
+def test_there_is_a_drawing_for_each_step():
+    assert [path.stem for path in DRAWINGS] == ["analysing", "loading", "success"]
+
+
+@pytest.mark.parametrize("path", DRAWINGS, ids=lambda path: path.stem)
+def test_a_drawing_is_small_and_loads_nothing(path):
+    text = path.read_text(encoding="utf-8")
+    drawing = json.loads(text)
+    assert len(text) < 5000
+    assert drawing["assets"] == []  # no images, no fonts
+    assert "http" not in text
+    assert 0.5 <= (drawing["op"] - drawing["ip"]) / drawing["fr"] <= 3  # seconds
+    assert all(layer["ty"] == 4 and layer["shapes"] for layer in drawing["layers"])  # shapes only: no expressions

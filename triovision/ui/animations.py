@@ -1,0 +1,34 @@
+"""Small Lottie animations of the page: loading, analysing, success."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any, Literal
+
+import streamlit as st
+from streamlit_lottie import st_lottie
+
+from triovision.bundle import ASSETS
+
+Animation = Literal["loading", "analysing", "success"]
+
+
+def render_animation(name: Animation, key: str, size_px: int = 64) -> None:
+    """Draw an animation beside the text that says the same.
+
+    The style sheet hides it from readers who prefer reduced motion.
+
+    Args:
+        name: The animation; "success" plays once, the others play until their container is emptied.
+        key: Widget key.
+        size_px: Width and height.
+    """
+    with st.container(key=f"animation-{key}", width=size_px, height=size_px, border=False):
+        st_lottie(_drawing(name), loop=name != "success", height=size_px, width=size_px, key=key)
+
+
+@cache
+def _drawing(name: Animation) -> dict[str, Any]:
+    drawing: dict[str, Any] = json.loads((ASSETS / "animations" / f"{name}.json").read_text(encoding="utf-8"))
+    return drawing
