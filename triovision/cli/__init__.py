@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from triovision.cli.app import app
 from triovision.cli.calibrate import calibrate
+from triovision.cli.model_figures import figures
 from triovision.cli.models import models
 from triovision.cli.train import train
 from triovision.cli.train.options import DEVICE, WHERE, photos_where
@@ -42,6 +43,7 @@ def main() -> None:
 
 
 models.add_command(calibrate)
+models.add_command(figures)
 main.add_command(app)
 main.add_command(models)
 main.add_command(train)
