@@ -80,6 +80,10 @@ class EvidenceError(TrioVisionError):
     """Evidence contradicts itself, or contradicts every place of a posterior."""
 
 
+class ReportError(TrioVisionError):
+    """The report of a photo cannot be written."""
+
+
 class MissingPackageError(TrioVisionError):
     """A package that an optional part of the project needs is not installed."""
 

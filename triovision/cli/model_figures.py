@@ -52,7 +52,9 @@ def figures(
     with tqdm(total=len(photos), desc="predictions", unit="photo", disable=None) as bar:
         predictions = predict_manifest(model, photos, bar.update)
     if predictions.unreadable:
-        click.echo(f"{len(predictions.unreadable)} of {len(photos)} photos could not be read and are left out.", err=True)
+        click.echo(
+            f"{len(predictions.unreadable)} of {len(photos)} photos could not be read and are left out.", err=True
+        )
     answers, column = f.cross_fit_answers(predictions, model.card, manifest.name)
     halves = f"each half, divided by {column}, with the temperature fitted on the other half"
     measured = f.measure_figures(answers, model.card, f"manifest {manifest.name}; {halves}", command_line())

@@ -134,7 +134,9 @@ def read_figures(folder: Path, model_id: str, weights_sha256: str | None) -> Mod
     try:
         figures = ModelFigures.model_validate_json(content)
     except ValidationError as exc:
-        raise ModelError(str(path), Message("has no figures of this version ({faults})", faults=faults(exc)), _REMEDY) from exc
+        raise ModelError(
+            str(path), Message("has no figures of this version ({faults})", faults=faults(exc)), _REMEDY
+        ) from exc
     if (figures.model, figures.weights_sha256) != (model_id, weights_sha256):
         raise ModelError(str(path), Message("was measured with other weights"), _REMEDY)
     return figures
