@@ -21,7 +21,7 @@ from triovision.viz.outlines import read_outlines
 
 WIDTH, HEIGHT = 720, 440
 _OUTLINES: Final = NODE_MODULES / "world-atlas" / "countries-50m.json"
-_LEAST_SPAN_DEG: Final = 6.0  # a smaller window shows no outline that a reader could recognise
+_LEAST_SPAN_DEG: Final = 10.0  # a smaller window shows no outline that a reader could recognise
 _STEPS_DEG: Final = (1, 2, 5, 10, 15, 30, 45)
 _EARTH_CIRCUMFERENCE_KM: Final = 40_030.0
 
@@ -81,6 +81,11 @@ def window_around(points: _Floats) -> Window:
     return Window(lat_deg=lat, lon_deg=lon, px_a_degree=scale)
 
 
+def shows_density(prediction: Prediction) -> bool:
+    """Whether the map shades the density: not where the area is far smaller than its cells, which are 200 km wide."""
+    return prediction.area.kind not in ("landmark", "place")
+
+
 def map_picture(
     prediction: Prediction, camera: tuple[float, float] | None, labels: tuple[str, str], description: str
 ) -> Markup:
@@ -102,7 +107,7 @@ def map_picture(
         f'<rect class="sea" width="{WIDTH}" height="{HEIGHT}"/>',
         _land(window),
         _graticule(window),
-        "".join(_density(prediction, window)),
+        "".join(_density(prediction, window)) if shows_density(prediction) else "",
         *(_disc(place.lat_deg, place.lon_deg, radius, window) for radius in radii),
         *(_dot(other.lat_deg, other.lon_deg, window) for other in prediction.places[1:6]),
         "" if camera is None else _mark(*camera, labels[1], "camera", window),
@@ -247,4 +252,5 @@ def _scale_bar(window: Window) -> str:
         return ""
     length = next(step for step in (5000, 2000, 1000, 500, 200, 100, 50, 20, 10) if step / km_a_px <= 160)
     x, y, width = 16, HEIGHT - 16, length / km_a_px
-    return f'<path class="scale" d="M{x} {y - 6}V{y}H{x + width:.1f}V{y - 6}"/><text x="{x}" y="{y - 10}">{length} km</text>'
+    bar = f'<path class="scale" d="M{x} {y - 6}V{y}H{x + width:.1f}V{y - 6}"/>'
+    return f'{bar}<text x="{x}" y="{y - 10}">{length} km</text>'

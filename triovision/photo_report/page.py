@@ -19,7 +19,7 @@ import triovision
 from triovision.geo import country_flag, country_name
 from triovision.languages import Translator, translate
 from triovision.photo.names import clean_text
-from triovision.photo_report.map_picture import map_picture
+from triovision.photo_report.map_picture import map_picture, shows_density
 from triovision.results import Explanation, Photo, Prediction
 from triovision.viz import overlay, percent, png_bytes
 from triovision.wording import area_sentence, area_title, confidence_name, title_probability
@@ -27,6 +27,7 @@ from triovision.wording import area_sentence, area_title, confidence_name, title
 MAX_SIDE_PX: Final = 1600
 
 _BARS: Final = 10
+_LEAST_BAR: Final = 0.005
 _CANDIDATES: Final = 5
 
 Fact = Literal["taken", "camera", "position"]
@@ -89,15 +90,7 @@ def report_page(report: Report, t: Translator, today: date) -> str:
                 t("Map of the predicted place: {place}", place=place.name),
             ),
             map_captions=_map_captions(prediction, camera, t),
-            bars=[
-                (
-                    country_flag(guess.country),
-                    country_name(guess.country, t.language),
-                    guess.probability,
-                    percent(guess.probability, t.language),
-                )
-                for guess in prediction.countries[:_BARS]
-            ],
+            bars=_bars(prediction, t),
             explanation=_explanation(report, t),
             facts=_facts(report, t),
             model=_model(report, t),
@@ -135,15 +128,33 @@ def _candidate(country: str, probability: float, prediction: Prediction, t: Tran
     return f"{name} ({percent(probability, t.language)})" if prediction.calibrated else name
 
 
+def _bars(prediction: Prediction, t: Translator) -> list[tuple[str, str, float, str]]:
+    """Flag, name, probability and its words of the first countries: at least three, and those of half a per cent."""
+    shown = [guess for i, guess in enumerate(prediction.countries[:_BARS]) if i < 3 or guess.probability >= _LEAST_BAR]
+    return [
+        (
+            country_flag(guess.country),
+            country_name(guess.country, t.language),
+            guess.probability,
+            # The percentages of an uncalibrated model are no shares of right answers.
+            percent(guess.probability, t.language) if prediction.calibrated else "",
+        )
+        for guess in shown
+    ]
+
+
 def _map_captions(prediction: Prediction, camera: tuple[float, float] | None, t: Translator) -> Sequence[str]:
     place = prediction.landmark or prediction.place
     captions = [
         t("Best place") + f": {place.name} ({place.lat_deg:.3f}°, {place.lon_deg:.3f}°)",
         t("Radius with half of the probability") + f": {t.number(prediction.radius_km)} km",
         t("Radius with 90 % of the probability") + f": {t.number(prediction.radius_90_km)} km",
-        t("Darker cells are more probable; together they hold 95 % of the probability."),
     ]
-    return captions if camera is None else [*captions, t("The square is the position in the photo's file.")]
+    if shows_density(prediction):
+        captions.append(t("Darker cells are more probable; together they hold 95 % of the probability."))
+    if camera is not None:
+        captions.append(t("The square is the position in the photo's file."))
+    return captions
 
 
 def _explanation(report: Report, t: Translator) -> dict[str, str] | None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from triovision.photo.names import file_stem
 from triovision.ui.messages import translate
+from triovision.ui.report import render_report
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
@@ -28,6 +29,8 @@ def render_details(result: PhotoResult, model: GeoModel, t: Translator) -> None:
         st.subheader(t("This prediction"), anchor=False)
         _render_rows(_prediction_rows(result, t))
         _downloads(result, t)
+        st.subheader(t("Report"), anchor=False)
+        render_report(result, model.card.calibration.fitted_on, t)
     with right:
         st.subheader(t("Model"), anchor=False)
         render_card(model.card, t)
