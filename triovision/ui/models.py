@@ -123,7 +123,7 @@ def _render_key_metrics(card: ModelCard, t: Translator) -> None:
 
 def _metric(name: str, value: float | None, t: Translator) -> str:
     if value is None:
-        return "-"
+        return plain("-")  # a dash alone would be a list in Markdown
     return t.number(value) if name.endswith("_km") else percent(value, t.language)
 
 
