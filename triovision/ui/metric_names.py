@@ -5,8 +5,10 @@ from __future__ import annotations
 from triovision.ui.translation import Translator
 from triovision.viz import percent
 
-_COUNTS = ("photos", "photos_known_country", "photos_with_position", "places", "sources", "unreadable")
-_COUNTS += ("landmarks_known", "landmarks_named")
+_COUNTS = (
+    *("photos", "photos_known_country", "photos_with_position", "places", "sources", "unreadable"),
+    *("landmarks_known", "landmarks_named"),
+)
 _NUMBERS = ("country_set_size", "negative_log_likelihood_known")
 
 
