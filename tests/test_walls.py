@@ -27,6 +27,7 @@ WALLS = {
     "triovision.viz": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.metrics": HEAVY | {"triovision.train", "triovision.viz", "triovision.ui"},
     "triovision.train": {"streamlit", "triovision.viz", "triovision.ui", "triovision.reporting"},
+    "triovision.collections": HEAVY | {"triovision.train", "triovision.ui"},
     "triovision.photo_report": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.reporting": {"streamlit", "triovision.ui"},
     "triovision.ui": {"torch", "timm", "lightning", "triovision.train", "triovision.reporting"},
