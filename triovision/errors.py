@@ -84,6 +84,10 @@ class CollectionError(TrioVisionError):
     """A photo or a GPX track cannot be used for what a collection is asked to do; `subject` is the file name."""
 
 
+class ReportError(TrioVisionError):
+    """The report of a photo cannot be written."""
+
+
 class MissingPackageError(TrioVisionError):
     """A package that an optional part of the project needs is not installed."""
 

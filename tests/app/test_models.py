@@ -111,7 +111,7 @@ def test_every_model_is_there_with_its_metrics_its_size_and_its_card(two, tmp_pa
     megabytes = sum(path.stat().st_size for path in (tmp_path / EMBEDDED_MODEL).iterdir()) / 1e6
     assert f"{megabytes:.1f} MB on disk" in text
     (table,) = [one.value for one in app.table if "Median distance (km)" in one.value.columns]
-    assert table.to_numpy().tolist() == [["known places", "25%", "-", "-"]]
+    assert table.to_numpy().tolist() == [["known places", "25%", r"\-", r"\-"]]
     assert "Its card has no metrics for new or known places." in text  # the other one
     assert json.loads(written[f"{NOISE}.json"])["summary"] == "Random weights"
 

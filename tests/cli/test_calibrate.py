@@ -112,3 +112,15 @@ def test_ctrl_c_stores_nothing(run: Run, manifest: Path, monkeypatch: pytest.Mon
 def test_wrong_usage_is_refused(run: Run, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRIOVISION_MANIFEST", raising=False)
     assert run("calibrate", *arguments).exit_code == 2
+
+
+def test_figures_are_measured_without_photos_marked_test(run: Run, manifest: Path, tmp_path: Path) -> None:
+    result = run("figures", "test_efficientnet", "--manifest", manifest, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "1 of 56 photos could not be read" in result.stderr
+    written = json.loads((tmp_path / "models" / NAME / "figures.json").read_text("utf-8"))
+    assert (written["model"], written["photos"], written["sources"]) == (NAME, 55, 3)
+    assert {one["country"]: one["photos"] for one in written["countries"]} == {"FR": 28, "US": 27}
+    nothing = run("figures", NAME, "--manifest", manifest, "--where", "split_new_sources=test")
+    assert nothing.exit_code == 2
+    assert "marked `test`" in nothing.stderr

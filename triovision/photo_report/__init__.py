@@ -1,1 +1,6 @@
-"""Report of one photo as a self-contained page. Import its modules by name."""
+"""Report of one photo and its prediction as a self-contained HTML page, or as a PDF."""
+
+from triovision.photo_report.page import FACTS, Fact, Report, report_page
+from triovision.photo_report.printing import write_pdf
+
+__all__ = ["FACTS", "Fact", "Report", "report_page", "write_pdf"]

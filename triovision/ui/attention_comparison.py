@@ -9,14 +9,14 @@ import streamlit as st
 
 from triovision.agreement import top_countries
 from triovision.errors import TrioVisionError
-from triovision.geo import country_flag, country_name
+from triovision.geo import country_name
 from triovision.results import Explanation, Prediction
 from triovision.ui.messages import report
 from triovision.ui.service import shared_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import overlay
-from triovision.viz.model_figures import attention_difference
+from triovision.viz.agreement_figures import attention_difference
 
 if TYPE_CHECKING:
     from triovision.explain import ExplainableModel
@@ -33,7 +33,7 @@ def render_attention(result: PhotoResult, predictions: Sequence[Prediction], t: 
         country = st.selectbox(
             t("Country"),
             top_countries(predictions, _COUNTRIES),
-            format_func=lambda code: f"{country_flag(code)} {country_name(code, t.language)}",
+            format_func=lambda code: country_name(code, t.language),
             key=f"compare-country-{result.key}",
             width=300,
         )

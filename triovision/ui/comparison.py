@@ -15,9 +15,10 @@ from triovision.agreement import (
     top_countries,
 )
 from triovision.errors import TrioVisionError
-from triovision.geo import country_flag, country_name
+from triovision.geo import country_name
 from triovision.photo.names import file_stem
 from triovision.results import Prediction
+from triovision.ui.flags import with_flag
 from triovision.ui.leaflet import render_places
 from triovision.ui.messages import report, translate
 from triovision.ui.predictions import predict
@@ -26,7 +27,7 @@ from triovision.ui.session import PhotoResult, current
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
-from triovision.viz.model_figures import country_bars
+from triovision.viz.agreement_figures import country_bars
 from triovision.viz.places_map import PIN_COLOURS, MarkedPlace
 from triovision.wording import area_title, confidence_name, title_probability
 
@@ -104,7 +105,7 @@ def render_model_headlines(predictions: Sequence[Prediction], models: Collection
 def _render_headline(number: int, prediction: Prediction, t: Translator) -> None:
     st.caption(f"{number} · {plain(prediction.model)}")
     title = plain(translate(area_title(prediction.area, t.language), t), 160)
-    st.subheader(f"{country_flag(prediction.area.country)} {title}".strip(), anchor=False)
+    st.subheader(with_flag(prediction.area.country, title, t), anchor=False)
     probability, label = title_probability(prediction), translate(confidence_name(prediction), t)
     certainty = label if probability is None else f"{label} · {percent(probability, t.language)}"
     st.badge(certainty, color="gray" if prediction.abstained else "primary")

@@ -9,6 +9,8 @@ import streamlit as st
 
 from triovision.photo.names import file_stem
 from triovision.ui.messages import translate
+from triovision.ui.metric_names import metric_name, metric_value
+from triovision.ui.report import render_report
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import percent
@@ -28,6 +30,8 @@ def render_details(result: PhotoResult, model: GeoModel, t: Translator) -> None:
         st.subheader(t("This prediction"), anchor=False)
         _render_rows(_prediction_rows(result, t))
         _downloads(result, t)
+        st.subheader(t("Report"), anchor=False)
+        render_report(result, model.card.calibration.fitted_on, t)
     with right:
         st.subheader(t("Model"), anchor=False)
         render_card(model.card, t)
@@ -53,7 +57,7 @@ def render_card(card: ModelCard, t: Translator) -> None:
     )
     for photos, metrics in card.metrics.items():
         with st.expander(t("Measured on: {photos}", photos=plain(split_name(photos, t)))):
-            _render_rows({name.replace("_", " "): _metric(value, t) for name, value in metrics.items()})
+            _render_rows({metric_name(name, t): metric_value(name, value, t) for name, value in metrics.items()})
 
 
 def split_name(name: str, t: Translator) -> str:
@@ -123,9 +127,3 @@ def _downloads(result: PhotoResult, t: Translator) -> None:
 
 def _render_rows(rows: dict[str, str]) -> None:
     st.table({plain(name): plain(value, 200) for name, value in rows.items()}, border="horizontal")
-
-
-def _metric(value: float | None, t: Translator) -> str:
-    if value is None:
-        return "-"
-    return t.number(value, 0 if float(value).is_integer() else 3)

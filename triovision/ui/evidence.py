@@ -31,16 +31,23 @@ if TYPE_CHECKING:
 
 def render_evidence(result: PhotoResult, t: Translator) -> None:
     """Draw the evidence that the prediction is restricted to, and a button that removes it."""
-    evidence = result.prediction.evidence
-    if evidence is None:
+    if result.prediction.evidence is None:
         return
-    text = t("Restricted to what you know: {evidence}.", evidence=plain(describe(evidence, t), 300))
-    if result.prediction.calibrated:
-        probability = percent(result.prediction.evidence_probability, t.language)
-        text += " " + t("Without it, the model gives this a probability of {probability}.", probability=probability)
+    text = plain(evidence_text(result.prediction, t), 500)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(text)
         st.button(t("Remove the restriction"), key=f"remove-{result.key}", on_click=remove, args=(result.key,))
+
+
+def evidence_text(prediction: Prediction, t: Translator) -> str:
+    """Sentences about the evidence that a prediction is conditioned on; empty without any."""
+    if prediction.evidence is None:
+        return ""
+    text = t("Restricted to what you know: {evidence}.", evidence=describe(prediction.evidence, t))
+    if prediction.calibrated:
+        probability = percent(prediction.evidence_probability, t.language)
+        text += " " + t("Without it, the model gives this a probability of {probability}.", probability=probability)
+    return text
 
 
 def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) -> None:

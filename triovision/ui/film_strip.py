@@ -8,8 +8,9 @@ import io
 import streamlit as st
 from PIL import Image
 
-from triovision.geo import country_flag, country_name
+from triovision.geo import country_name
 from triovision.results import Photo
+from triovision.ui.flags import with_flag
 from triovision.ui.messages import translate
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
@@ -45,9 +46,9 @@ def _label(result: PhotoResult, t: Translator) -> str:
     prediction = result.prediction
     country, probability = prediction.area.country, title_probability(prediction)
     certainty = translate(confidence_name(prediction), t) if probability is None else percent(probability, t.language)
-    words = (country_flag(country), country_name(country, t.language) if country else "", certainty)
+    words = (country_name(country, t.language) if country else "", certainty)
     image = f"![{plain(result.photo.name, 40)}]({_thumbnail(result)})"
-    return " ".join((image, *(plain(word) for word in words if word)))
+    return f"{image} " + with_flag(country, " ".join(plain(word) for word in words if word), t)
 
 
 def _thumbnail(result: PhotoResult) -> str:

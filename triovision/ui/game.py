@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from triovision.duel import ROUNDS, Answer, Duel, Position, duel_csv, duel_json, shuffled
-from triovision.geo import country_flag, country_name
+from triovision.geo import country_name
 from triovision.geo.city_search import FoundCity, city_index, find_cities
 from triovision.ui.challenges import example_challenge, session_challenges, uploaded_challenges
 from triovision.ui.leaflet import clicked_position, render_click_map, render_places
@@ -115,7 +115,7 @@ def _render_city_search(t: Translator) -> None:
 
 
 def _city_label(city: FoundCity, t: Translator) -> str:
-    return f"{country_flag(city.country)} {city.name}, {country_name(city.country, t.language)}"
+    return f"{city.name}, {country_name(city.country, t.language)}"
 
 
 def _take_first_city() -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 from triovision.errors import ModelError
 from triovision.ui.details import render_card, split_name
 from triovision.ui.messages import report
+from triovision.ui.model_figures import render_figures
 from triovision.ui.service import take_linked_model
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
@@ -21,7 +22,7 @@ from triovision.viz import percent
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
 
-_KEY_SPLITS = ("new_places", "known_places")
+_KEY_SPLITS = ("new_sources", "new_places", "known_places")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def render_model(model: Model, t: Translator) -> None:
         size = [t("{size} on disk", size=t.size(model.size_bytes))] * (card.ensemble is None)
         st.caption(" · ".join([countries, *size, plain(card.licence)]))
         _render_key_metrics(card, t)
+        render_figures(model.folder, card.id, card.weights_sha256, t)
         with st.expander(t("What it knows, its limits, its licence and all metrics")):
             render_card(card, t)
         _render_actions(model, t)
@@ -123,7 +125,7 @@ def _render_key_metrics(card: ModelCard, t: Translator) -> None:
 
 def _metric(name: str, value: float | None, t: Translator) -> str:
     if value is None:
-        return "-"
+        return plain("-")  # a dash alone would be a list in Markdown
     return t.number(value) if name.endswith("_km") else percent(value, t.language)
 
 

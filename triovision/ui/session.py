@@ -120,7 +120,9 @@ def clear() -> None:
     session = current()
     st.session_state[_KEY] = Session(session.model, session.fault, session.linked_model, batch=session.batch)
     for name in [
-        str(name) for name in st.session_state if str(name).startswith(("country-", "known-", "shown", "tab"))
+        str(name)
+        for name in st.session_state
+        if str(name).startswith(("country-", "known-", "report-", "shown", "tab"))
     ]:
         del st.session_state[name]
 

@@ -1,108 +1,205 @@
-"""Country probabilities of several models in one chart, and the difference of their heat maps."""
+"""Plotly figures of a model card: reliability, risk and coverage, recall by country, confusion of continents."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
-from PIL import Image
 
-from triovision.results import Explanation, Photo, Prediction
-from triovision.viz.figures import country_label, percent
-from triovision.viz.overlays import shown_photo
-from triovision.viz.palette import Palette, base_layout
-from triovision.viz.run_style import colours, safe_name
+from triovision.geo import continent_name, country_name
+from triovision.metrics.model_figures import CountryRecall, ModelFigures
+from triovision.viz.figures import percent
+from triovision.viz.palette import Palette
+from triovision.viz.run_style import apply_style, colours, mix
 
-_QUARTERS: Final = (0, 0.25, 0.5, 0.75, 1)
-_SHAPES: Final = ("", "/", "x", ".", "\\", "-")
-_FIRST_RGB, _SECOND_RGB = (
-    np.array([230, 145, 30], np.float32),
-    np.array([40, 130, 235], np.float32),
-)  # orange and blue: distinct for colour-blind readers
+Translate = Callable[..., str]
+Outlines = Mapping[str, list[list[list[float]]]]
+
+_TICKS: Final = (0, 0.25, 0.5, 0.75, 1)
 
 
-def country_bars(
-    predictions: Sequence[Prediction], countries: Sequence[str], palette: Palette, language: str = "en"
-) -> go.Figure:
-    """Grouped horizontal bars: one group per country, one colour and pattern per model.
+def reliability_figure(figures: ModelFigures, palette: Palette, t: Translate, language: str) -> go.Figure:
+    """Accuracy against probability in bins; the area of a dot grows with its photos, and the diagonal is calibrated.
 
     Args:
-        predictions: One prediction per model, of the same photo, with all countries of the model.
-        countries: Countries to show, the first on top. A country that a model does not know has no bar.
+        figures: Figures of the card.
         palette: Colours.
-        language: Language of names and numbers.
+        t: Translates an English text.
+        language: Language of numbers.
     """
-    labels = [country_label(country, language) for country in countries]
-    inks = colours(palette)
-    figure = go.Figure()
-    for number, prediction in enumerate(predictions):
-        known = {guess.country: guess.probability for guess in prediction.countries}
-        values = [known.get(country) for country in countries]
-        texts = ["" if value is None else percent(value, language) for value in values]
-        shape = _SHAPES[number % len(_SHAPES)]
-        figure.add_bar(
-            name=f"{number + 1} · {safe_name(prediction.model)}",
-            x=values,
-            y=labels,
-            orientation="h",
-            marker={"color": inks[number % len(inks)], "pattern": {"shape": shape, "size": 6, "solidity": 0.2}},
-            text=texts,
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{y} · %{text}<extra>" + safe_name(prediction.model) + "</extra>",
-        )
-    figure.update_layout(
-        **base_layout(palette, 14),
-        barmode="group",
-        bargap=0.3,
-        height=110 + len(countries) * (18 + 18 * len(predictions)),
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        dragmode=False,
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
-        xaxis={
-            "range": [0, 1.12],
-            "tickvals": _QUARTERS,
-            "ticktext": [percent(value, language) for value in _QUARTERS],
-            "gridcolor": palette.grid,
-            "zeroline": False,
-            "fixedrange": True,
-            "automargin": True,
-        },
-        yaxis={"autorange": "reversed", "automargin": True, "fixedrange": True},
+    bins = figures.reliability
+    figure = go.Figure(
+        [
+            go.Scatter(
+                name=t("perfect calibration"),
+                x=[0, 1],
+                y=[0, 1],
+                mode="lines",
+                line={"color": palette.muted, "dash": "dot"},
+                hoverinfo="skip",
+            ),
+            go.Scatter(
+                name=t("this model"),
+                x=[one.probability for one in bins],
+                y=[one.accuracy for one in bins],
+                mode="lines+markers",
+                line={"color": palette.accent},
+                marker={"size": [6 + 34 * (one.photos / figures.photos) ** 0.5 for one in bins], "opacity": 0.8},
+                cliponaxis=False,
+                text=[
+                    t(
+                        "probability {probability}, right {accuracy}, {photos} photos",
+                        probability=percent(one.probability, language),
+                        accuracy=percent(one.accuracy, language),
+                        photos=one.photos,
+                    )
+                    for one in bins
+                ],
+                hovertemplate="%{text}<extra></extra>",
+            ),
+        ]
     )
+    apply_style(figure, palette, 380)
+    return _fractions(figure, t("probability of the answer"), t("right answers"), language)
+
+
+def risk_coverage_figure(figures: ModelFigures, palette: Palette, t: Translate, language: str) -> go.Figure:
+    """Fraction of wrong answers against the fraction of photos answered, the most certain first."""
+    points = [point for point in figures.risk_coverage if point.risk is not None]
+    figure = go.Figure(
+        go.Scatter(
+            name=t("this model"),
+            x=[point.coverage for point in points],
+            y=[point.risk for point in points],
+            mode="lines",
+            line={"color": palette.accent, "width": 2},
+            text=[
+                t(
+                    "answered {coverage}, of these wrong {risk}",
+                    coverage=percent(point.coverage, language),
+                    risk=percent(point.risk or 0, language),
+                )
+                for point in points
+            ],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    chosen = figures.at_threshold
+    if chosen.risk is not None:
+        figure.add_scatter(
+            name=t("where it says “not sure”"),
+            x=[chosen.coverage],
+            y=[chosen.risk],
+            mode="markers",
+            marker={"size": 12, "symbol": "diamond", "color": colours(palette)[1]},
+            cliponaxis=False,
+            hoverinfo="name",
+        )
+    apply_style(figure, palette, 380)
+    return _fractions(figure, t("photos answered"), t("wrong answers"), language)
+
+
+def recall_map(figures: ModelFigures, outlines: Outlines, palette: Palette, t: Translate, language: str) -> go.Figure:
+    """World map of the recall by country; countries without photos have the colour of the ground.
+
+    Args:
+        figures: Figures of the card.
+        outlines: Rings by country, from `read_country_outlines`.
+        palette: Colours.
+        t: Translates an English text.
+        language: Language of names and numbers.
+
+    Returns:
+        One filled trace for each country of the outlines; the smallest countries are not among these.
+    """
+    scale = [[0, mix(palette.background, palette.accent, 0.12)], [1, palette.accent]]
+    recalls = {one.country: one for one in figures.countries}
+    figure = go.Figure()
+    for country, rings in outlines.items():
+        one = recalls.get(country)
+        figure.add_scatter(
+            x=[value for ring in rings for value in (*(point[0] for point in ring), None)],
+            y=[value for ring in rings for value in (*(point[1] for point in ring), None)],
+            mode="lines",
+            fill="toself",
+            fillcolor=palette.background if one is None else _colour(one.recall, palette),
+            line={"color": palette.muted, "width": 0.6},
+            hoveron="fills",
+            name="" if one is None else recall_text(one, t, language),
+            hoverinfo="skip" if one is None else "name",
+            hoverlabel={"namelength": -1},
+            showlegend=False,
+        )
+    # The colour bar belongs to a marker that is never seen.
+    bar = {"thickness": 10, "outlinewidth": 0, "orientation": "h", "y": -0.02, "yanchor": "top", "len": 0.6}
+    ticks = {"tickvals": _TICKS, "ticktext": [percent(value, language) for value in _TICKS]}
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={"color": [0], "cmin": 0, "cmax": 1, "colorscale": scale, "colorbar": bar | ticks, "showscale": True},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    apply_style(figure, palette, 430)
+    figure.update_xaxes(visible=False, range=[-180, 180], constrain="domain")
+    figure.update_yaxes(visible=False, range=[-58, 84], scaleanchor="x", scaleratio=1.15, constrain="domain")
     return figure
 
 
-def attention_difference(photo: Photo, first: Explanation, second: Explanation) -> Image.Image:
-    """Parts of a photo that count more for one of two models, over the photo in grey.
-
-    Args:
-        photo: The photo of both.
-        first: Heat map of the first model; orange where it is higher.
-        second: Heat map of the second model; blue where it is higher.
-
-    Returns:
-        RGB image with the aspect ratio of the photo. It is grey where both are equal, and outside of either input.
-    """
-    shown = shown_photo(photo)
-    maps = [_on_photo(explanation, shown.size) for explanation in (first, second)]
-    difference_hw = np.nan_to_num(maps[0] - maps[1])
-    grey_hw = np.asarray(shown.convert("L"), np.float32) * 0.7
-    ink_hwc = np.where(difference_hw[..., None] > 0, _FIRST_RGB, _SECOND_RGB)
-    weight_hw1 = np.abs(difference_hw)[..., None].clip(0, 1)
-    mixed_hwc = grey_hw[..., None] * (1 - weight_hw1) + ink_hwc * weight_hw1
-    return Image.fromarray(np.rint(mixed_hwc).clip(0, 255).astype(np.uint8))
-
-
-def _on_photo(explanation: Explanation, size: tuple[int, int]) -> NDArray[np.float32]:
-    """The heat map resized to its part of the photo, `(height, width)`; NaN outside of it."""
-    left, top, right, bottom = (round(edge * side) for edge, side in zip(explanation.box, (*size, *size), strict=True))
-    result = np.full((size[1], size[0]), np.nan, np.float32)
-    heat = Image.fromarray(explanation.heatmap_hw).resize(
-        (max(1, right - left), max(1, bottom - top)), Image.Resampling.BICUBIC
+def recall_text(one: CountryRecall, t: Translate, language: str) -> str:
+    """Words of the recall of one country, with its photos."""
+    return t(
+        "{country}: {recall} of {photos} photos",
+        country=country_name(one.country, language),
+        recall=percent(one.recall, language),
+        photos=one.photos,
     )
-    result[top:bottom, left:right] = np.asarray(heat).clip(0, 1)[: bottom - top, : right - left]
-    return result
+
+
+def continent_confusion(figures: ModelFigures, palette: Palette, t: Translate, language: str) -> go.Figure:
+    """Fraction of the photos of each continent (row) that were placed in each continent (column)."""
+    rows = sorted({cell.truth for cell in figures.continents})
+    columns = sorted({cell.truth for cell in figures.continents} | {cell.answer for cell in figures.continents})
+    counts = np.zeros((len(rows), len(columns)))
+    for cell in figures.continents:
+        counts[rows.index(cell.truth), columns.index(cell.answer)] = cell.photos
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    names = [continent_name(code, language) for code in columns]
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=names,
+            y=[continent_name(code, language) for code in rows],
+            text=[[percent(float(share), language) for share in row] for row in shares],
+            texttemplate="%{text}",
+            customdata=counts,
+            hovertemplate=t(
+                "{truth} placed in {answer}: {photos} photos", truth="%{y}", answer="%{x}", photos="%{customdata}"
+            )
+            + "<extra></extra>",
+            zmin=0,
+            zmax=1,
+            colorscale=[[0, palette.background], [1, palette.accent]],
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    )
+    apply_style(figure, palette, 380)
+    figure.update_xaxes(side="top", tickangle=-35, title=t("predicted continent"), showgrid=False)
+    figure.update_yaxes(autorange="reversed", title=t("true continent"), showgrid=False)
+    return figure
+
+
+def _colour(share: float, palette: Palette) -> str:
+    return mix(palette.background, palette.accent, 0.12 + 0.88 * share)
+
+
+def _fractions(figure: go.Figure, x_title: str, y_title: str, language: str) -> go.Figure:
+    ticks = {"tickvals": _TICKS, "ticktext": [percent(value, language) for value in _TICKS], "range": [0, 1.04]}
+    figure.update_xaxes(title=x_title, **ticks)
+    figure.update_yaxes(title=y_title, **ticks)
+    return figure

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.bundle import NODE_MODULES
+from triovision.geo.countries import country_of_number
 
 TOLERANCE_DEG: Final = 0.05
 """Largest error of an outline: 5 km, one or two pixels at the zoom of a country."""
@@ -58,6 +59,35 @@ def read_outlines(path: Path) -> str:
         raise ValueError(f"{path}: not a quantised TopoJSON file of countries ({error!r})") from error
     coordinates = [[np.round(ring, 2).tolist() for ring in polygon] for polygon in polygons]
     return json.dumps({"type": "MultiPolygon", "coordinates": coordinates}, separators=(",", ":"))
+
+
+@cache
+def read_country_outlines(path: Path) -> dict[str, list[list[list[float]]]]:
+    """Decode the outer ring of each polygon of each country, for a map of the whole Earth.
+
+    Args:
+        path: `world-atlas/countries-110m.json` or its like.
+
+    Returns:
+        Rings of `[lon, lat]` in degrees by ISO 3166-1 alpha-2 code; areas without a code have the key `""`.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is another kind of file.
+    """
+    topology = json.loads(path.read_bytes())
+    outlines: dict[str, list[list[list[float]]]] = {}
+    try:
+        arcs = [_simplify(arc) for arc in _decode_arcs(topology)]
+        for geometry in topology["objects"]["countries"]["geometries"]:
+            polygons = geometry["arcs"] if geometry["type"] == "MultiPolygon" else [geometry["arcs"]]
+            rings = [np.round(_ring(arcs, polygon[0]), 2).tolist() for polygon in polygons]
+            named_kosovo = geometry.get("properties", {}).get("name") == "Kosovo"  # which has no number in ISO 3166-1
+            code = "XK" if named_kosovo else country_of_number(str(geometry.get("id", "")))
+            outlines.setdefault(code, []).extend(rings)
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"{path}: not a quantised TopoJSON file of countries ({error!r})") from error
+    return outlines
 
 
 def _decode_arcs(topology: dict[str, Any]) -> list[_FloatArray]:

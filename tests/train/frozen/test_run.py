@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tests.train.frozen.conftest import FEATURES, Photos
 from triovision.errors import ManifestError
 from triovision.inference.landmark_engine import LandmarkEngine
+from triovision.metrics.model_figures import read_figures
 from triovision.networks import build_classifier
 from triovision.train.data.manifest import Manifest
 from triovision.train.export.card import Description
@@ -104,6 +105,11 @@ def test_the_exported_model_is_the_fitted_one(model: FrozenModel, tmp_path: Path
     np.testing.assert_allclose(engine.network.get_classifier().weight.numpy(), wide, atol=1e-2, rtol=1e-2)  # type: ignore[attr-defined]
     assert engine.index.landmarks == model.index.landmarks
     assert "new_sources" in next(iter(engine.card.metrics))
+    figures = read_figures(folder, "tiny.noise", engine.card.weights_sha256)
+    assert figures is not None
+    assert figures.photos == model.metrics["photos"]
+    assert figures.top1 == model.metrics["country_top1"]
+    assert figures.expected_calibration_error == model.metrics["expected_calibration_error"]
 
 
 def test_the_recipe_of_the_embedded_model_is_valid() -> None:

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from triovision.files import atomic_write
-from triovision.inference.card import Calibration, Landmarks, ModelCard, Provenance
+from triovision.inference.card import Calibration, Landmarks, ModelCard, Provenance, read_card
 from triovision.inference.landmarks import INDEX, LandmarkIndex
 from triovision.networks import head_of
 from triovision.train.data.manifest import Manifest
+from triovision.train.evaluation.model_figures import TopAnswers, measure_figures, top_answers, write_figures
 from triovision.train.evaluation.predict import ManifestPredictions, evaluation_metrics
 from triovision.train.export.card import Description, knows, write_model
 from triovision.train.frozen.calibrate import (
@@ -60,6 +61,7 @@ class FrozenModel:
         logit: Probability of a landmark.
         calibration: Calibration.
         metrics: Measurements of calibrated predictions of the photos by models of the other folds.
+        answers: Most probable countries of these predictions, for the figures of the card.
     """
 
     data: FrozenData
@@ -70,6 +72,7 @@ class FrozenModel:
     logit: LandmarkLogit
     calibration: Calibration
     metrics: Metrics
+    answers: TopAnswers
 
 
 def fit_frozen_model(
@@ -109,6 +112,7 @@ def fit_frozen_model(
         logit=fit_landmark_logit(data, outputs, every),
         calibration=calibration,
         metrics=evaluation_metrics(measured, data.labels) | landmark_metrics(data, outputs, measured),
+        answers=top_answers(measured),
     )
 
 
@@ -153,7 +157,7 @@ def landmark_metrics(data: FrozenData, outputs: OutOfSource, measured: ManifestP
 def export_frozen_model(
     model: FrozenModel, network: nn.Module, description: Description, model_id: str, models: Path, command: str
 ) -> Path:
-    """Write the model folder: weights, landmark index, and the card last.
+    """Write the model folder: weights, landmark index, card, and the figures of the card.
 
     Args:
         model: The model.
@@ -197,7 +201,10 @@ def export_frozen_model(
         limits=description.limits,
         licence=description.licence,
     )
-    return write_model(network, models, card)
+    folder = write_model(network, models, card)
+    measured_on = "each photo is predicted by a model that saw no photo of its source"
+    write_figures(folder, measure_figures(model.answers, read_card(folder), measured_on, command))
+    return folder
 
 
 def _mean(values: np.ndarray[Any, np.dtype[np.bool_]]) -> float | None:

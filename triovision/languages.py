@@ -1,0 +1,96 @@
+"""Translations: English in the code, gettext catalogues for other languages; numbers and times of each language."""
+
+from __future__ import annotations
+
+import gettext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from io import BytesIO
+
+from babel import Locale
+from babel.dates import format_datetime, format_timedelta
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from babel.units import format_unit
+
+from triovision.bundle import ASSETS
+from triovision.errors import Message
+from triovision.results import CameraFacts
+
+_CATALOGUES = ASSETS / "translations"
+#: Native name of each language by ISO 639-1 code: English, and one for each catalogue.
+LANGUAGES = {
+    code: str(Locale.parse(code).get_display_name(code)).capitalize()
+    for code in ("en", *sorted(path.stem for path in _CATALOGUES.glob("*.po")))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """Translates texts, numbers, sizes and times into one language.
+
+    Attributes:
+        language: ISO 639-1 code, one of `LANGUAGES`.
+        catalogue: Translations into that language.
+    """
+
+    language: str
+    catalogue: gettext.NullTranslations
+
+    def __call__(self, msgid: str, /, **values: object) -> str:
+        """Translate an English text, with each `{name}` replaced by its value."""
+        return self.catalogue.gettext(msgid).format(**values)
+
+    def plural(self, one: str, many: str, /, number: int) -> str:
+        """Translate a text in the singular or plural form of `number`, which replaces `{number}`."""
+        return self.catalogue.ngettext(one, many, number).format(number=number)
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """Format a number with the separators of the language."""
+        pattern = "#,##0" + ("." + "0" * digits if digits else "")
+        return str(format_decimal(value, format=pattern, locale=self.language))
+
+    def size(self, n_bytes: float) -> str:
+        """Format a number of bytes, such as `1.71 GB`."""
+        unit, scale, pattern = ("gigabyte", 1e9, "#,##0.00") if n_bytes >= 1e9 else ("megabyte", 1e6, "#,##0.0")
+        return str(format_unit(n_bytes / scale, f"digital-{unit}", "short", pattern, self.language))
+
+    def duration(self, seconds: float) -> str:
+        """Format an approximate duration, such as `3 minutes`."""
+        return str(format_timedelta(timedelta(seconds=seconds), threshold=1.5, locale=self.language))
+
+    def taken_at(self, camera: CameraFacts) -> str | None:
+        """Format the capture time on the clock of the camera; None without one."""
+        return None if camera.taken_at is None else self.time(camera.taken_at)
+
+    def time(self, at: datetime) -> str:
+        """Format a date and time, with its offset from UTC if it has one."""
+        pattern = "d MMMM y, HH:mm ZZZZ" if at.tzinfo else "d MMMM y, HH:mm"
+        return str(format_datetime(at, pattern, locale=self.language))
+
+
+@cache
+def get_translator(language: str) -> Translator:
+    """Translator of one language; its catalogue is compiled in memory.
+
+    Raises:
+        FileNotFoundError: If there is no catalogue for that language.
+    """
+    if language == "en":
+        return Translator(language, gettext.NullTranslations())
+    with (_CATALOGUES / f"{language}.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translator(language, gettext.GNUTranslations(compiled))
+
+
+def translate(text: str, t: Translator) -> str:
+    """Translate a `Message` with its parameters; any other text stays as it is."""
+    if not isinstance(text, Message):
+        return text
+    params = {name: translate(value, t) if isinstance(value, str) else value for name, value in text.params.items()}
+    return t(text.id, **params)
