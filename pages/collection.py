@@ -15,7 +15,7 @@ from triovision.ui.translation import current_translator
 require_app_frame()
 t = current_translator()
 st.title(t("Many photos"), anchor=False)
-st.write(t("Drop folders of photos or ZIP archives: all are placed on one map, and the answers can be downloaded."))
+st.write(t("Drop many photos or ZIP archives: all are placed on one map, and the answers can be downloaded."))
 
 with model_or_error(t) as model:
     upload, table = st.container(), st.empty()

@@ -40,7 +40,7 @@ def render_fusion(calibration: Calibration, t: Translator) -> None:
         found.replace_entries(fused)
         count = sum(entry.fused is not None for entry in fused)
         st.caption(
-            t.plural("{number} photo has a neighbour in time.", "{number} photos have a neighbour in time.", count)
+            t.plural("{number} photo has a neighbour in time.", "{number} photos have neighbours in time.", count)
         )
     elif any(entry.fused for entry in entries):
         found.replace_entries(replace(entry, fused=None) for entry in entries)

@@ -103,9 +103,7 @@ def _columns(t: Translator) -> dict[str, Any]:
         "taken_at": columns.DatetimeColumn(t("Taken"), format="localized"),
         "verdict": columns.TextColumn(
             t("Camera position"),
-            help=t(
-                "“Contradicts”: outside the 90 % radius, in a country outside the 90 % set. Corrections do not count."
-            ),
+            help=t("“Contradicts” means: outside the 90 % radius and in a country outside the 90 % set."),
         ),
     }
 
