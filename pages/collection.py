@@ -18,7 +18,7 @@ st.title(t("Many photos"), anchor=False)
 st.write(t("Drop many photos or ZIP archives: all are placed on one map, and the answers can be downloaded."))
 
 with model_or_error(t) as model:
-    upload, table = st.container(), st.empty()
+    upload, table = st.container(key="collection-intake"), st.empty()
 
     def draw_table() -> None:
         """Draw the table as far as it is filled."""

@@ -81,6 +81,8 @@ def render_table(entries: Sequence[CollectionEntry], t: Translator, key: str | N
     frame = pd.DataFrame([_row(entry, t) for entry in entries], columns=list(_columns(t)))
     settings: dict[str, Any] = {
         "hide_index": True,
+        "placeholder": "",
+        "alt": t("Table of the photos with their answers"),
         "row_height": _ROW_PX,
         "column_config": _columns(t),
         "height": min(520, _ROW_PX * len(entries) + 40),
@@ -99,7 +101,7 @@ def _columns(t: Translator) -> dict[str, Any]:
         "name": columns.TextColumn(t("File")),
         "country": columns.TextColumn(t("Country")),
         "answer": columns.TextColumn(t("Answer"), width="medium"),
-        "probability": columns.ProgressColumn(t("Probability"), min_value=0, max_value=1, format="percent"),
+        "probability": columns.ProgressColumn(t("Probability"), min_value=0, max_value=100, format="%.0f%%"),
         "taken_at": columns.DatetimeColumn(t("Taken"), format="localized"),
         "verdict": columns.TextColumn(
             t("Camera position"),
@@ -111,13 +113,13 @@ def _columns(t: Translator) -> dict[str, Any]:
 def _row(entry: CollectionEntry, t: Translator) -> dict[str, Any]:
     country = country_of(entry)
     answer = t("Corrected position") if entry.corrected else translate(area_title(entry.answer.area, t.language), t)
-    taken_at = entry.camera.taken_at
+    taken_at, probability = entry.camera.taken_at, certainty(entry)
     return {
         "thumbnail": "data:image/jpeg;base64," + b64encode(entry.thumbnail_jpeg).decode("ascii"),
         "name": clean_text(entry.name, 200),
         "country": "" if country is None else country_name(country, t.language),
         "answer": answer,
-        "probability": certainty(entry) if entry.answer.calibrated else None,
+        "probability": None if probability is None or not entry.answer.calibrated else 100 * probability,
         "taken_at": None if taken_at is None else taken_at.replace(tzinfo=None),
         "verdict": _verdict(entry, t),
     }

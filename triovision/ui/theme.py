@@ -22,10 +22,12 @@ def palette() -> Palette:
 def apply_style(t: Translator) -> None:
     """Add the style sheet to the page, with translated texts for Streamlit's drop zone."""
     choose, limit = t("Choose photos"), t("or drop them here, up to 30 MB each")
+    limit_many = t("or drop photos and ZIP archives here")
     colours = palette()
     variables = {
         "text-choose": f"'{choose}'",
         "text-limit": f"'{limit}'",
+        "text-limit-many": f"'{limit_many}'",
         # Streamlit writes white on the primary colour, which is unreadable on the light one of the dark theme.
         "on-primary": colours.on_accent,
         "background": colours.background,

@@ -78,6 +78,7 @@ def collection_map(photos: Sequence[MapPhoto], options: MapOptions = _DEFAULT_OP
         maxClusterRadius=46,
         showCoverageOnHover=False,
         zoomToBoundsOnClick=False,
+        spiderfyOnMaxZoom=False,
     )
     options.source.equip(cluster, "leaflet.markercluster", options.language)
     cluster.add_to(plot)
