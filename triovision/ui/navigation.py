@@ -15,7 +15,7 @@ def navigate(t: Translator) -> StreamlitPage:
         [
             st.Page("pages/locate.py", title=t("Locate a photo"), default=True),
             st.Page("pages/collection.py", title=t("Many photos")),
-            st.Page("pages/compare.py", title=t("Compare models")),
+            st.Page("pages/compare.py", title=t("Compare")),
             st.Page("pages/verify.py", title=t("Verify")),
             st.Page("pages/play.py", title=t("Play")),
             st.Page("pages/models.py", title=t("Models")),

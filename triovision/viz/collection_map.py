@@ -12,7 +12,7 @@ import folium
 from folium.elements import JSCSSMixin
 from folium.plugins import FastMarkerCluster, Fullscreen
 
-from triovision.viz.map_elements import ClusterPhotos, FitUntilTouched, StyleSheet, TileNotice, ZoomButtons
+from triovision.viz.map_elements import ClusterPhotos, FitUntilTouched, OneWorld, StyleSheet, TileNotice, ZoomButtons
 from triovision.viz.map_style import MapOptions
 from triovision.viz.maps import add_base_layers, ground_map
 
@@ -92,6 +92,7 @@ def collection_map(photos: Sequence[MapPhoto], options: MapOptions = _DEFAULT_OP
     screen.add_to(plot)
     folium.LayerControl().add_to(plot)
     TileNotice(tiles, options.translate("Map tiles are not available: only country outlines are shown")).add_to(plot)
+    OneWorld((west + east) / 2).add_to(plot)
     FitUntilTouched([[south, west], [north, east]], padding=(32, 32), max_zoom=9).add_to(plot)
     return plot
 

@@ -101,6 +101,7 @@ def prediction_map(
         title = options.translate("Claimed place") if claim else options.translate("Position in the EXIF data")
         _add_camera(plot, position, title, place, options)
     add_controls(plot, outlines, tiles, options)
+    OneWorld(place.lon_deg).add_to(plot)
     FitUntilTouched(_bounds(prediction, position), padding=(24, 24), max_zoom=11).add_to(plot)
     return plot
 
@@ -126,7 +127,6 @@ def ground_map(lat_deg: float, lon_deg: float, options: MapOptions, zoom: int = 
     StyleSheet(options.font_faces + RULES, ground).add_to(plot)
     outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
     outlines.add_to(plot)
-    OneWorld(lon_deg).add_to(plot)
     return plot, outlines
 
 

@@ -11,7 +11,7 @@ import folium
 import numpy as np
 
 from triovision.viz.map_controls import add_controls
-from triovision.viz.map_elements import FitUntilTouched, Legend, ZoomButtons
+from triovision.viz.map_elements import FitUntilTouched, Legend, OneWorld, ZoomButtons
 from triovision.viz.map_geometry import great_circle, near_lon_deg
 from triovision.viz.map_style import CAMERA_COLOUR, MapOptions
 from triovision.viz.maps import add_base_layers, ground_map, pin, popup_html
@@ -74,6 +74,7 @@ def places_map(places: Sequence[MarkedPlace], options: MapOptions, lines_from: i
         _pin(place, location).add_to(plot)
     add_controls(plot, outlines, tiles, options)
     Legend([(place.colour, place.sign, place.title) for place in places]).add_to(plot)
+    OneWorld(lon0_deg).add_to(plot)
     bounds = np.array(corners)
     bounds[:, 0] = bounds[:, 0].clip(-_MERCATOR_DEG, _MERCATOR_DEG)
     FitUntilTouched([bounds.min(axis=0).tolist(), bounds.max(axis=0).tolist()], padding=(48, 48), max_zoom=9).add_to(
@@ -87,6 +88,7 @@ def click_map(options: MapOptions) -> folium.Map:
     plot, _ = ground_map(20.0, 0.0, options, zoom=2)
     options.source.equip(plot, "leaflet", options.language)
     ZoomButtons(options.translate("Zoom in"), options.translate("Zoom out")).add_to(plot)
+    OneWorld(0.0).add_to(plot)
     return plot
 
 
