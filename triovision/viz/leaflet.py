@@ -48,10 +48,11 @@ class LeafletSource:
         """Make one Folium element load a package from this source; its class, shared by all maps, is unchanged."""
         files = PACKAGES[package]
         script = files.script.format(language=language if language in LANGUAGES else "en")
-        element.default_js = [(package, self._url(package, script))]
-        element.default_css = [(f"{package}.css", self._url(package, files.style))]
+        element.default_js = [(package, self.url(package, script))]
+        element.default_css = [(f"{package}.css", self.url(package, files.style))]
 
-    def _url(self, package: str, path: str) -> str:
+    def url(self, package: str, path: str) -> str:
+        """Address of a file of a package."""
         return self.pattern.format(package=package, version=PACKAGES[package].version, path=path)
 
 

@@ -152,6 +152,26 @@ class TileNotice(_MapElement):
         self.text = text
 
 
+class DefaultIcons(_MapElement):
+    """Address of Leaflet's own marker icons, which a marker asks for before it gets another icon.
+
+    Leaflet guesses it from its style sheet, and wrongly while that is being loaded.
+
+    Args:
+        folder: Address of the folder.
+    """
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            L.Icon.Default.imagePath = {{ this.folder|tojson }};
+        {% endmacro %}
+    """)
+
+    def __init__(self, folder: str) -> None:
+        super().__init__("DefaultIcons")
+        self.folder = folder
+
+
 class OneWorld(_MapElement):
     """A smallest zoom at which one world fills the frame, so that no place is seen twice.
 

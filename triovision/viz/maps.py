@@ -17,7 +17,15 @@ from triovision.guesses import PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.figures import percent
 from triovision.viz.map_controls import add_controls
-from triovision.viz.map_elements import FitUntilTouched, OneWorld, Outlines, SafePopup, ShadedCells, StyleSheet
+from triovision.viz.map_elements import (
+    DefaultIcons,
+    FitUntilTouched,
+    OneWorld,
+    Outlines,
+    SafePopup,
+    ShadedCells,
+    StyleSheet,
+)
 from triovision.viz.map_geometry import (
     box_corners,
     density_cells,
@@ -125,6 +133,7 @@ def ground_map(lat_deg: float, lon_deg: float, options: MapOptions, zoom: int = 
     )
     ground = colours(options.theme)
     StyleSheet(options.font_faces + RULES, ground).add_to(plot)
+    DefaultIcons(options.source.url("leaflet", "dist/images/")).add_to(plot)
     outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
     outlines.add_to(plot)
     return plot, outlines
