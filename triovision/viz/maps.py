@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from itertools import accumulate
 from typing import Final
 
 import folium
 import numpy as np
-from babel.numbers import format_decimal
 from folium.plugins import FastMarkerCluster
 
 from triovision.geo import ShadowBand, country_name, distance_km
@@ -17,15 +15,7 @@ from triovision.guesses import PlaceGuess
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.figures import percent
 from triovision.viz.map_controls import add_controls
-from triovision.viz.map_elements import (
-    DefaultIcons,
-    FitUntilTouched,
-    OneWorld,
-    Outlines,
-    SafePopup,
-    ShadedCells,
-    StyleSheet,
-)
+from triovision.viz.map_elements import FitUntilTouched, OneWorld, ShadedCells
 from triovision.viz.map_geometry import (
     box_corners,
     density_cells,
@@ -35,9 +25,9 @@ from triovision.viz.map_geometry import (
     near_lon_deg,
     shadow_cells,
 )
-from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, RULES, SHADOW_COLOUR, MapOptions, colours
+from triovision.viz.map_ground import add_base_layers, ground_map, km_text, pin, popup_html
+from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, SHADOW_COLOUR, MapOptions, colours
 
-MAX_ZOOM: Final = 18
 _DEFAULT_OPTIONS: Final = MapOptions()
 _LIKELY: Final = 0.8
 """The first view shows the most probable places up to this probability; zooming out shows the others."""
@@ -45,13 +35,7 @@ _MERCATOR_DEG: Final = 85.0511
 """Latitude at which a Web Mercator map ends (EPSG:3857)."""
 _MAX_CIRCLE_KM: Final = 1000.0
 """A larger radius is not drawn: a circle over half of a continent tells the reader nothing."""
-_DISC: Final = '<circle cx="17" cy="17" r="6" fill="#fff"/>'
 _STAR: Final = '<path d="M17 8l2.6 6 6.4.5-4.9 4.2 1.5 6.3-5.6-3.4-5.6 3.4 1.5-6.3L8 14.5l6.4-.5Z" fill="#fff"/>'
-_PIN: Final = (
-    '<svg class="pin" width="34" height="46" viewBox="0 0 34 46" aria-hidden="true">'
-    '<path d="M17 1C8 1 1 8 1 17c0 11 16 28 16 28s16-17 16-28C33 8 26 1 17 1Z" fill="{colour}" stroke="#fff" '
-    'stroke-width="2"/>{sign}</svg>'
-)
 _ALTERNATIVE: Final = """function (row) {
     var icon = L.divIcon({className: "dot", iconSize: [18, 18], popupAnchor: [0, -9]});
     return L.marker([row[0], row[1]], {icon: icon, title: row[3], probability: row[4]}).bindPopup(row[2]);
@@ -112,64 +96,6 @@ def prediction_map(
     OneWorld(place.lon_deg).add_to(plot)
     FitUntilTouched(_bounds(prediction, position), padding=(24, 24), max_zoom=11).add_to(plot)
     return plot
-
-
-def ground_map(lat_deg: float, lon_deg: float, options: MapOptions, zoom: int = 5) -> tuple[folium.Map, Outlines]:
-    """A map of outlines around a centre, without tiles and controls."""
-    plot = folium.Map(
-        location=(lat_deg, lon_deg),
-        tiles=None,
-        zoom_start=zoom,
-        font_size="12px",
-        control_scale=True,
-        zoom_control=False,
-        minZoom=1,
-        maxZoom=MAX_ZOOM,  # the clusters need it, and without tiles no layer sets it
-        max_bounds=True,
-        min_lon=lon_deg - 180,
-        max_lon=lon_deg + 180,
-        maxBoundsViscosity=1,
-        zoomSnap=0.25,  # so that the smallest zoom fills the frame with the world, whatever its width
-    )
-    ground = colours(options.theme)
-    StyleSheet(options.font_faces + RULES, ground).add_to(plot)
-    DefaultIcons(options.source.url("leaflet", "dist/images/")).add_to(plot)
-    outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
-    outlines.add_to(plot)
-    return plot, outlines
-
-
-def add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileLayer]:
-    """Add outlines, shown at first, and the layers of tiles, and return these."""
-    # All from Esri: OpenStreetMap answers 403 to a page without a Referer, and Carto requires a key.
-    layers = (
-        (options.translate("Streets"), "Esri.WorldStreetMap", 18, "streets"),
-        (options.translate("Satellite"), "Esri.WorldImagery", 17, "satellite"),
-        (options.translate("Terrain"), "Esri.WorldTopoMap", 17, "terrain"),
-        (options.translate("Ocean"), "Esri.OceanBasemap", 10, "ocean"),  # deeper zooms are empty over most seas
-    )
-    # A request for tiles reveals the region to the server: none is sent until the reader chooses such a layer.
-    outlines_only = _with_preview(options.translate("Outlines only"), "outlines")
-    folium.FeatureGroup(outlines_only, overlay=False).add_to(plot)
-    tiles = [
-        folium.TileLayer(
-            provider,
-            name=_with_preview(name, class_name),
-            show=False,
-            max_zoom=MAX_ZOOM,
-            max_native_zoom=sharpest,
-            class_name=class_name,
-        )
-        for name, provider, sharpest, class_name in layers
-    ]
-    for layer in tiles:
-        layer.add_to(plot)
-    return tiles
-
-
-def _with_preview(name: str, layer: str) -> str:
-    """Name of a layer with a small drawing of it; the style rules hold the drawings."""
-    return f'<i class="preview preview-{layer}"></i>{escape(name)}'
 
 
 def _add_density(plot: folium.Map, prediction: Prediction, options: MapOptions) -> None:
@@ -285,48 +211,11 @@ def _add_camera(
     ).add_to(group)
 
 
-def pin(
-    location: Sequence[float], *, colour: str, title: str, html: str, class_name: str, sign: str = _DISC
-) -> folium.Marker:
-    """A pin with a pop-up.
-
-    Args:
-        location: Latitude and longitude in degrees.
-        colour: CSS colour.
-        title: Text of the tooltip and of screen readers.
-        html: Content of the pop-up, in which untrusted text is already escaped.
-        class_name: CSS class.
-        sign: SVG on the pin, within 34 by 46 px.
-    """
-    icon = folium.DivIcon(
-        _PIN.format(colour=colour, sign=sign),
-        icon_size=(34, 46),
-        icon_anchor=(17, 45),
-        popup_anchor=(0, -40),
-        class_name=class_name,
-    )
-    marker = folium.Marker(location, icon=icon, title=title, zIndexOffset=1000)
-    SafePopup(html).add_to(marker)
-    return marker
-
-
-def popup_html(name: str, *lines: str, title: str = "") -> str:
-    """Content of a pop-up: title, name in bold, lines. All are escaped."""
-    head = f"{escape(title)}<br>" if title else ""
-    return f"{head}<strong>{escape(name)}</strong>" + "".join(f"<br>{escape(line)}" for line in lines)
-
-
 def _probability_lines(place: PlaceGuess, prediction: Prediction, options: MapOptions) -> list[str]:
     """The probability of a place, which is left out for an uncalibrated model."""
     if not prediction.calibrated:
         return []
     return [options.translate("Probability: {value}", value=percent(place.probability, options.language))]
-
-
-def km_text(distance: float, options: MapOptions) -> str:
-    """A distance with its unit in the language of the reader."""
-    pattern = "#,##0.0 km" if distance < 10 else "#,##0 km"
-    return str(format_decimal(distance, format=pattern, locale=options.language))
 
 
 def _alternatives(prediction: Prediction) -> list[PlaceGuess]:
