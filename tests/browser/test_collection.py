@@ -3,14 +3,15 @@
 import csv
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import gpxpy
 import numpy as np
 import pandas as pd
 import pytest
-from fastkml import KML
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -39,7 +40,7 @@ def holiday(tmp_path_factory):
 @pytest.fixture
 def page(open_page, serve):
     page = open_page(serve(ROOT / "app.py") + "/collection", viewport={"width": 1280, "height": 1600}, locale="en-GB")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Many photos", timeout=SLOW_MS)
+    expect(page.get_by_text("Photos stay in the memory")).to_be_visible(timeout=SLOW_MS)  # the last line: all is drawn
     return page
 
 
@@ -68,18 +69,19 @@ def test_sixty_photos_are_answered_shown_and_exported(page, holiday):
     assert len(pd.read_parquet(io.BytesIO(download(page, "GeoParquet")))) == 60
     with zipfile.ZipFile(io.BytesIO(download(page, "KMZ"))) as kmz:
         assert len([name for name in kmz.namelist() if name.endswith(".jpg")]) == 60
-        assert KML.from_string(kmz.read("doc.kml").decode())
+        document = ElementTree.fromstring(kmz.read("doc.kml"))  # noqa: S314 - our own export
+        assert len(document.findall(".//{http://www.opengis.net/kml/2.2}Placemark")) == 60
     with zipfile.ZipFile(io.BytesIO(download(page, "Sorted by country (ZIP)"))) as countries:
-        assert len(countries.namelist()) == 60
+        assert len([name for name in countries.namelist() if name.endswith(".jpg")]) == 60
     assert page.blocked == []
 
 
 def test_stopping_keeps_what_is_done(page, holiday):
     page.locator("input[type=file]").first.set_input_files(holiday)
-    expect(page.get_by_text("photos so far").first).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text(re.compile("^(8|16|24|32) photos so far"))).to_be_visible(timeout=SLOW_MS)
     page.get_by_role("button", name="Stop").click()
-    shown = page.get_by_text("of", exact=False).filter(has_text="photos").first
     expect(page.get_by_role("button", name="Clear")).to_be_visible(timeout=SLOW_MS)
     expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=SLOW_MS)
-    expect(shown).to_be_visible()
-    assert page.get_by_text("60 of 60 photos").count() == 0
+    kept = page.get_by_text(re.compile(r"^\d+ of \d+ photos$"))
+    expect(kept).to_be_visible(timeout=SLOW_MS)
+    assert 8 <= int(kept.inner_text().split()[0]) < 60

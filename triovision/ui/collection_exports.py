@@ -20,6 +20,8 @@ from triovision.ui.collection_state import collection
 from triovision.ui.messages import translate
 from triovision.ui.translation import Translator
 
+ReadFile = Callable[[CollectionEntry], bytes]
+
 _NOT_INCLUDED: Final = "NOT INCLUDED.txt"
 
 
@@ -30,13 +32,19 @@ def render_exports(entries: Sequence[CollectionEntry], t: Translator) -> None:
         entries: These photos.
         t: Language of the reader.
     """
+    # Streamlit calls a maker after the run, when there is no session to read from.
+    read_file = collection().read_file
     makers: dict[str, tuple[Callable[[], bytes], str, str]] = {
         "CSV": (lambda: to_csv(entries, t.language), "photos.csv", "text/csv"),
         "GeoJSON": (lambda: to_geojson(entries), "photos.geojson", "application/geo+json"),
         "KMZ": (lambda: to_kmz(entries, t), "photos.kmz", "application/vnd.google-earth.kmz"),
         "GPX": (lambda: to_gpx(entries), "photos.gpx", "application/gpx+xml"),
         "GeoParquet": (lambda: to_geoparquet(entries), "photos.parquet", "application/vnd.apache.parquet"),
-        t("Sorted by country (ZIP)"): (lambda: _sorted_archive(entries, t), "countries.zip", "application/zip"),
+        t("Sorted by country (ZIP)"): (
+            lambda: _sorted_archive(entries, read_file, t),
+            "countries.zip",
+            "application/zip",
+        ),
     }
     with st.container(horizontal=True, key="collection-downloads"):
         for name, (make, file_name, mime) in makers.items():
@@ -50,10 +58,10 @@ def render_exports(entries: Sequence[CollectionEntry], t: Translator) -> None:
         )
         st.caption(text)
     with st.expander(t("Write positions next to the photos"), key="collection-write"):
-        _render_positions(entries, t)
+        _render_positions(entries, read_file, t)
 
 
-def _render_positions(entries: Sequence[CollectionEntry], t: Translator) -> None:
+def _render_positions(entries: Sequence[CollectionEntry], read_file: ReadFile, t: Translator) -> None:
     st.caption(t("Your files are never changed: you download sidecars, or copies of the photos."))
     styles: dict[WriteStyle, str] = {
         "digikam": t("Sidecars named photo.jpg.xmp (digiKam)"),
@@ -68,7 +76,7 @@ def _render_positions(entries: Sequence[CollectionEntry], t: Translator) -> None
     written = sum(write.skipped is None for write in plan)
     st.download_button(
         t.plural("Download {number} position", "Download {number} positions", written),
-        lambda: _positions_archive(plan, t),
+        lambda: _positions_archive(plan, read_file, t),
         "positions.zip",
         "application/zip",
         key="collection-positions",
@@ -87,14 +95,14 @@ def _planned_row(write: PlannedWrite, t: Translator) -> dict[str, str]:
     }
 
 
-def _sorted_archive(entries: Sequence[CollectionEntry], t: Translator) -> bytes:
+def _sorted_archive(entries: Sequence[CollectionEntry], read_file: ReadFile, t: Translator) -> bytes:
     target = io.BytesIO()
-    return _with_list(target, to_country_zip(entries, collection().read_file, target, t), t)
+    return _with_list(target, to_country_zip(entries, read_file, target, t), t)
 
 
-def _positions_archive(plan: Sequence[PlannedWrite], t: Translator) -> bytes:
+def _positions_archive(plan: Sequence[PlannedWrite], read_file: ReadFile, t: Translator) -> bytes:
     target = io.BytesIO()
-    return _with_list(target, write_positions_zip(plan, collection().read_file, target), t)
+    return _with_list(target, write_positions_zip(plan, read_file, target), t)
 
 
 def _with_list(target: io.BytesIO, faults: Sequence[CollectionError], t: Translator) -> bytes:

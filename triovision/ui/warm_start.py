@@ -6,6 +6,7 @@ server exists.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from contextlib import suppress
 
@@ -30,9 +31,10 @@ def warm_up_once() -> None:
 
 @st.cache_resource(show_spinner=False)
 def start_thread() -> threading.Thread:
-    """Thread that loads the default model, predicts an empty photo; one for the whole process."""
+    """Thread that loads the default model and predicts an empty photo; one for the whole process."""
     thread = threading.Thread(target=_warm_up, name="warm start", daemon=True)
     thread.start()
+    atexit.register(thread.join)  # a process that ends while PyTorch is being imported would abort
     return thread
 
 
