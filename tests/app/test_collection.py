@@ -5,6 +5,7 @@ import zipfile
 import pytest
 from PIL import Image
 
+from triovision.collections.entries import CorrectedPosition
 from triovision.ui import collection_state
 
 
@@ -105,6 +106,18 @@ def test_photos_of_one_hour_are_fused_and_separated_again(page):
     assert all(entry.fused for entry in found(page).entries.values())
     page.toggle(key="collection-fusion").set_value(False).run()
     assert not any(entry.fused for entry in found(page).entries.values())
+
+
+def test_fusion_is_repeated_for_another_position_only(page):
+    drop(page, ("a.jpg", jpeg("red", "2024:05:06 12:00:00")), ("b.jpg", jpeg("blue", "2024:05:06 12:30:00")))
+    page.toggle(key="collection-fusion").set_value(True).run()
+    fused = next(iter(found(page).entries.values())).fused
+    page.slider(key="collection-least").set_value(5).run()
+    assert next(iter(found(page).entries.values())).fused is fused
+    corrected = list(found(page).entries)[1]
+    found(page).correct({corrected: CorrectedPosition(48.0, 2.0, "hand")})
+    page.run()
+    assert next(iter(found(page).entries.values())).fused is not fused
 
 
 def test_clear_empties_everything(page):

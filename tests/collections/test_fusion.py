@@ -44,9 +44,9 @@ def photo(make_entry):
 
 
 def test_the_factor_falls_with_the_distance_and_never_below_a_tenth():
-    one = WeightedPlaces(lat_deg=np.zeros(1), lon_deg=np.zeros(1), weight=np.ones(1), countries=np.array(["GA"]))
     degree_km = 6371.0088 * math.pi / 180
-    factor = movement_factor(np.array([0.0, 0.0, 0.0]), np.array([0.0, 1.0, 180.0]), one, hours=0.5)
+    away_km = np.array([[0.0], [degree_km], [180 * degree_km]])
+    (factor,) = movement_factor(away_km, np.ones((1, 1)), hours=0.5)
     assert factor == pytest.approx([1.0, 0.1 + 0.9 * math.exp(-degree_km / 45), 0.1])
 
 

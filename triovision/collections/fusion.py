@@ -12,7 +12,7 @@ one more photo (the geometric mean of their factors), because photos of one hour
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.collections.entries import CollectionEntry
-from triovision.geo import WeightedPlaces, distance_km
-from triovision.guesses import CountryGuess, PlaceGuess
+from triovision.geo import distance_km
+from triovision.guesses import CountryGuess
 from triovision.results import Prediction
 
 if TYPE_CHECKING:
@@ -48,17 +48,82 @@ def fuse(entries: Sequence[CollectionEntry], calibration: Calibration) -> list[C
     Returns:
         The entries in the same order, with `fused` set or removed.
     """
+    fused = [replace(entry, fused=None) for entry in entries]
     timed = sorted((time, number) for number, entry in enumerate(entries) if (time := _clock(entry)) is not None)
-    times = [time for time, _ in timed]
-    fused: list[CollectionEntry] = [replace(entry, fused=None) for entry in entries]
-    for rank, (time, number) in enumerate(timed):
-        near = [other for other in _neighbours(times, rank) if abs(times[other] - time) <= WINDOW]
-        if not near:
-            continue
-        others = [(entries[timed[other][1]], abs(times[other] - time)) for other in near]
-        prediction = _fused(entries[number].prediction, others, calibration)
+    if not timed:
+        return fused
+    points = _Points.of([entries[number] for _, number in timed])
+    log_sum, neighbours = np.zeros_like(points.weight), np.zeros(len(timed))
+    for first, (time, _) in enumerate(timed):
+        for second in range(first + 1, min(len(timed), first + 1 + _MAX_NEIGHBOURS // 2)):
+            gap = timed[second][0] - time
+            if gap > WINDOW:
+                break
+            pair = [second, first]
+            factors = movement_factor(points.away_km, points.weight[pair], gap.total_seconds() / 3600)
+            log_sum[[first, second]] += np.log(factors)
+            neighbours[pair] += 1
+    for rank in np.flatnonzero(neighbours).tolist():
+        number = timed[rank][1]
+        factor = np.exp(log_sum[rank] / neighbours[rank])
+        prediction = _reweighted(entries[number].prediction, points.positions[rank], factor, calibration)
         fused[number] = replace(entries[number], fused=prediction)
     return fused
+
+
+def movement_factor(away_km: NDArray[np.floating], weight: Floats, hours: float) -> Floats:
+    """Return the factor m of each position for each of several neighbours, see the module.
+
+    Args:
+        away_km: Distance of each position from each place, shape `(n, m)`.
+        weight: Weights of the places for each neighbour, shape `(k, m)`.
+        hours: Time between the photo and its neighbours.
+
+    Returns:
+        Factors, shape `(k, n)`.
+    """
+    near = np.exp(away_km * np.float32(-1 / (_BASE_KM + _SPEED_KM_PER_H * hours))) @ weight.T
+    return np.asarray(_WRONG + (1 - _WRONG) * near.T)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Points:
+    """All positions that the photos may have, each once: photos of one model share nearly all of them.
+
+    Attributes:
+        away_km: Distance of each from each, `float32` of shape `(m, m)`.
+        weight: Weights of each photo as a neighbour, shape `(n, m)`.
+        positions: Numbers of the points of each photo's posterior, then that of its landmark if it has one.
+    """
+
+    away_km: NDArray[np.float32]
+    weight: Floats
+    positions: tuple[NDArray[np.intp], ...]
+
+    @classmethod
+    def of(cls, entries: Sequence[CollectionEntry]) -> _Points:
+        """Collect the positions of photos."""
+        own = [_positions(entry) for entry in entries]
+        corrected = [complex(*entry.position) for entry in entries]
+        points, number = np.unique(np.concatenate([*own, corrected]), return_inverse=True)
+        positions = np.split(number[: -len(entries)], np.cumsum([len(one) for one in own])[:-1])
+        weight = np.zeros((len(entries), len(points)))
+        for row, entry in enumerate(entries):
+            if entry.corrected is not None:
+                weight[row, number[row - len(entries)]] = 1
+            else:
+                places = entry.prediction.posterior
+                np.add.at(weight[row], positions[row][: len(places.weight)], places.weight)
+        lat_deg, lon_deg = points.real, points.imag
+        away_km = distance_km(lat_deg[:, None], lon_deg[:, None], lat_deg, lon_deg)
+        return cls(away_km.astype(np.float32), weight, tuple(positions))
+
+
+def _positions(entry: CollectionEntry) -> NDArray[np.complex128]:
+    """Latitude and longitude of each place, and of the landmark, as one number, which sorts fast."""
+    places, landmark = entry.prediction.posterior, entry.prediction.landmark
+    positions = places.lat_deg + 1j * places.lon_deg
+    return positions if landmark is None else np.append(positions, complex(landmark.lat_deg, landmark.lon_deg))
 
 
 def _clock(entry: CollectionEntry) -> datetime | None:
@@ -66,61 +131,19 @@ def _clock(entry: CollectionEntry) -> datetime | None:
     return None if time is None else time.replace(tzinfo=None)
 
 
-def _neighbours(times: Sequence[datetime], rank: int) -> list[int]:
-    """The nearest photos in time, at most half of them on each side."""
-    half = _MAX_NEIGHBOURS // 2
-    return [i for i in range(max(0, rank - half), min(len(times), rank + half + 1)) if i != rank]
-
-
-def _fused(
-    prediction: Prediction, neighbours: Sequence[tuple[CollectionEntry, timedelta]], calibration: Calibration
+def _reweighted(
+    prediction: Prediction, positions: NDArray[np.intp], factor: Floats, calibration: Calibration
 ) -> Prediction:
+    """Multiply the places of a prediction by the factors of all points."""
     from triovision.inference.prediction import build_prediction_fields  # noqa: PLC0415 - imports PyTorch
 
     places, landmark = prediction.posterior, prediction.landmark
-    factor = _joint_factor(places.lat_deg, places.lon_deg, neighbours)
-    weight = places.weight * factor
+    weight = places.weight * factor[positions[: len(places.weight)]]
     total = float(weight.sum())
     posterior = replace(places, weight=weight / total)
     if landmark is not None:
-        at = _joint_factor(np.array([landmark.lat_deg]), np.array([landmark.lon_deg]), neighbours)
-        landmark = _reweighted(landmark, float(at[0]) / total)
+        probability = landmark.probability * float(factor[positions[-1]]) / total
+        landmark = replace(landmark, probability=min(1.0, probability))
     countries = [CountryGuess(code, probability) for code, probability in posterior.by_country().items()]
     fields = build_prediction_fields(countries, posterior, calibration, len(countries), landmark)
     return replace(prediction, **fields)
-
-
-def _reweighted(landmark: PlaceGuess, ratio: float) -> PlaceGuess:
-    return replace(landmark, probability=min(1.0, landmark.probability * ratio))
-
-
-def _joint_factor(lat_deg: Floats, lon_deg: Floats, neighbours: Sequence[tuple[CollectionEntry, timedelta]]) -> Floats:
-    """Geometric mean of the neighbours' factors at each position, shape `(n,)`."""
-    logs = [
-        np.log(movement_factor(lat_deg, lon_deg, _places(entry), gap.total_seconds() / 3600))
-        for entry, gap in neighbours
-    ]
-    return np.asarray(np.exp(np.mean(logs, axis=0)))
-
-
-def movement_factor(lat_deg: Floats, lon_deg: Floats, neighbour: WeightedPlaces, hours: float) -> Floats:
-    """Return the factor m of each position, see the module.
-
-    Args:
-        lat_deg: Latitudes in degrees, shape `(n,)`.
-        lon_deg: Longitudes in degrees, shape `(n,)`.
-        neighbour: Places of the neighbour.
-        hours: Time between both photos.
-    """
-    away_km = distance_km(lat_deg[:, None], lon_deg[:, None], neighbour.lat_deg, neighbour.lon_deg)
-    near = np.exp(-away_km / (_BASE_KM + _SPEED_KM_PER_H * hours)) @ neighbour.weight
-    return np.asarray(_WRONG + (1 - _WRONG) * near)
-
-
-def _places(entry: CollectionEntry) -> WeightedPlaces:
-    if entry.corrected is None:
-        return entry.prediction.posterior
-    lat_deg, lon_deg = entry.position
-    return WeightedPlaces(
-        lat_deg=np.array([lat_deg]), lon_deg=np.array([lon_deg]), weight=np.ones(1), countries=np.array([""])
-    )

@@ -13,7 +13,7 @@ from triovision.collections.entries import CorrectedPosition
 from triovision.collections.fusion import fuse
 from triovision.collections.tracks import Track, position_at, read_track
 from triovision.errors import CollectionError
-from triovision.ui.collection_state import Corrections, collection, entries_by_key
+from triovision.ui.collection_state import Corrections, collection
 from triovision.ui.messages import report
 from triovision.ui.translation import Translator, plain
 
@@ -33,17 +33,18 @@ def render_fusion(calibration: Calibration, t: Translator) -> None:
             "measured."
         ),
     )
-    entries = list(found.entries.values())
     if wanted:
-        with st.spinner(t("Comparing photos in time…")):
-            fused = fuse(entries, calibration)
-        found.replace_entries(fused)
-        count = sum(entry.fused is not None for entry in fused)
+        if found.fused_of != found.fusion_key:
+            with st.spinner(t("Comparing photos in time…")):
+                found.replace_entries(fuse(list(found.entries.values()), calibration))
+            found.fused_of = found.fusion_key
+        count = sum(entry.fused is not None for entry in found.entries.values())
         st.caption(
             t.plural("{number} photo has a neighbour in time.", "{number} photos have neighbours in time.", count)
         )
-    elif any(entry.fused for entry in entries):
-        found.replace_entries(replace(entry, fused=None) for entry in entries)
+    elif found.fused_of is not None:
+        found.replace_entries([replace(entry, fused=None) for entry in found.entries.values()])
+        found.fused_of = None
 
 
 def render_corrections(chosen: Sequence[str], t: Translator) -> None:
@@ -83,10 +84,14 @@ def _render_by_hand(chosen: Sequence[str], t: Translator) -> None:
 
 def _render_from_photo(chosen: Sequence[str], t: Translator) -> None:
     st.markdown("**" + t("From another photo") + "**")
-    others = [key for key in collection().entries if key not in chosen]
-    names = {entry.key: plain(entry.name, 60) for entry in entries_by_key(others)}
+    names = {key: plain(entry.name, 60) for key, entry in collection().entries.items() if key not in chosen}
     source = st.selectbox(
-        t("Photo"), others, index=None, format_func=names.__getitem__, key="collection-source", placeholder=t("Choose")
+        t("Photo"),
+        list(names),
+        index=None,
+        format_func=names.__getitem__,
+        key="collection-source",
+        placeholder=t("Choose"),
     )
     ready = bool(chosen) and source is not None
     if st.button(t("Copy its position"), key="collection-copy", disabled=not ready) and source is not None:

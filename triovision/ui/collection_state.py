@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -28,6 +28,7 @@ class Collection:
         files: Original files by key, as many as fit.
         faults: Errors of files that could not be used, the latest batch only.
         undo: Corrected positions before each change, the latest last.
+        fused_of: What the fused predictions were made of: key and corrected position of each photo; None before that.
         batch: Number of the present batch of uploads. The upload widget carries it in its key: a new one is empty.
     """
 
@@ -35,7 +36,13 @@ class Collection:
     files: dict[str, bytes] = field(default_factory=dict)
     faults: list[TrioVisionError] = field(default_factory=list)
     undo: list[Corrections] = field(default_factory=list)
+    fused_of: tuple[tuple[str, CorrectedPosition | None], ...] | None = None
     batch: int = 0
+
+    @property
+    def fusion_key(self) -> tuple[tuple[str, CorrectedPosition | None], ...]:
+        """What fused predictions depend on, see `fused_of`."""
+        return tuple((entry.key, entry.corrected) for entry in self.entries.values())
 
     def add(self, entry: CollectionEntry, data: bytes) -> None:
         """Add a photo, and keep its file where the budget allows."""
@@ -83,9 +90,3 @@ def collection() -> Collection:
 def clear_collection() -> None:
     """Remove every photo and every file from memory."""
     st.session_state[_KEY] = Collection(batch=collection().batch + 1)
-
-
-def entries_by_key(keys: Sequence[str]) -> list[CollectionEntry]:
-    """Entries in the order of the keys."""
-    entries = collection().entries
-    return [entries[key] for key in keys]
