@@ -12,6 +12,8 @@ from triovision.ui.navigation import require_app_frame
 from triovision.ui.service import model_or_error
 from triovision.ui.translation import current_translator
 
+LATEST = 50
+
 require_app_frame()
 t = current_translator()
 st.title(t("Many photos"), anchor=False)
@@ -21,9 +23,9 @@ with model_or_error(t) as model:
     upload, table = st.container(key="collection-intake"), st.empty()
 
     def draw_table() -> None:
-        """Draw the table as far as it is filled."""
+        """Draw the latest rows, the newest first: a whole table after each batch would grow heavy."""
         with table.container():
-            render_table(list(collection().entries.values()), t)
+            render_table(list(collection().entries.values())[: -LATEST - 1 : -1], t)
 
     with upload:
         render_intake(model, draw_table, t)
