@@ -13,23 +13,17 @@ from triovision.ui.comparison import (
     render_run,
     render_shared_bars,
 )
-from triovision.ui.film_strip import render_photo_choice
 from triovision.ui.messages import report
 from triovision.ui.models import installed_models
 from triovision.ui.navigation import require_app_frame
-from triovision.ui.session import current
 from triovision.ui.translation import current_translator
-from triovision.ui.upload import render_upload
+from triovision.ui.upload import render_upload_and_choice
 from triovision.viz import shown_photo
 
 require_app_frame()
 t = current_translator()
 st.title(t("Compare the models"), anchor=False)
-render_upload(t)
-if not current().results:
-    st.write(t("Drop a photo to see what each installed model says about it."))
-    st.stop()
-result = render_photo_choice(t)
+result = render_upload_and_choice(t("Drop a photo to see what each installed model says about it."), t)
 with st.spinner(t("Looking for models…")):
     models, faults = installed_models()
 for fault in faults:

@@ -3,15 +3,13 @@
 import streamlit as st
 
 from triovision.ui.evidence import render_box_button, render_evidence_form, unconditioned
-from triovision.ui.film_strip import render_photo_choice
 from triovision.ui.headline import render_headline
 from triovision.ui.leaflet import render_map
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.predictions import refresh_predictions
 from triovision.ui.service import model_or_error
-from triovision.ui.session import current
 from triovision.ui.translation import current_translator
-from triovision.ui.upload import render_upload
+from triovision.ui.upload import render_upload_and_choice
 from triovision.ui.verify_claim import render_claim, render_sun
 from triovision.ui.verify_links import render_place_links, render_search_links
 from triovision.ui.verify_pieces import render_pieces
@@ -22,12 +20,9 @@ require_app_frame()
 
 t = current_translator()
 st.title(t("Is the photo really from there?"), anchor=False)
-render_upload(t)
-if not current().results:
-    st.write(t("Drop a photo: this page compares what its file says with what the picture shows."))
-    st.stop()
-
-result = render_photo_choice(t)
+result = render_upload_and_choice(
+    t("Drop a photo: this page compares what its file says with what the picture shows."), t
+)
 with model_or_error(t) as model:
     refresh_predictions([result], model, t)
 camera, calibration = result.photo.camera, model.card.calibration

@@ -12,6 +12,7 @@ from triovision.errors import Message, PhotoError
 from triovision.photo import read_photo
 from triovision.ui.animations import render_animation
 from triovision.ui.examples import EXAMPLE, EXAMPLE_CREDIT, EXAMPLE_PLACE
+from triovision.ui.film_strip import render_photo_choice
 from triovision.ui.messages import report
 from triovision.ui.paste import render_paste
 from triovision.ui.photo_sources import PhotoFile, render_link, render_more_examples
@@ -51,6 +52,20 @@ def render_upload(t: Translator) -> None:
     if st.session_state.pop("finished", False):  # beside the results, which wait for no animation
         render_animation("success", "success")
     _render_rejected(t)
+
+
+def render_upload_and_choice(hint: str, t: Translator) -> PhotoResult:
+    """Draw the drop zone and the choice between the photos, and return the chosen one.
+
+    Args:
+        hint: Shown where the session holds no photo; the page ends there.
+        t: Language of the reader.
+    """
+    render_upload(t)
+    if not current().results:
+        st.write(hint)
+        st.stop()
+    return render_photo_choice(t)
 
 
 def _predict_all(files: Sequence[PhotoFile], t: Translator) -> None:
