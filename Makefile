@@ -76,6 +76,10 @@ i18n-update: i18n-extract ## Add new texts to every catalogue, to be translated,
 screenshots: $(VENV)/dev assets ## Make the pictures of the documents; needs Debian's chromium
 	$(BIN)/python docs/screenshots.py
 
+.PHONY: soak
+soak: $(VENV)/dev ## Decode 120,000 mutants of image files; takes half an hour
+	$(BIN)/python -m benchmarks.mutants
+
 .PHONY: bench
 bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.startup

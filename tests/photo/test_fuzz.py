@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from benchmarks.mutation import seeds as whole_photos
+from benchmarks.mutation import structural_mutant
 from triovision.errors import PhotoError
 from triovision.photo import PhotoLimits, read_photo
 
@@ -111,3 +113,14 @@ def test_changed_files_are_photos_or_refusals(data, changes):
     else:
         assert outcome.original_width_px * outcome.original_height_px <= LIMITS.max_pixels
         assert min(outcome.image_hwc.shape[:2]) >= 1
+
+
+def test_files_of_changed_structure_are_photos_or_refusals():
+    outcomes = [photo_or_refusal(structural_mutant(number)[1]) for number in range(1500)]
+    assert len({type(outcome) for outcome in outcomes}) == 2  # both occur: the mutants are no mere noise
+    assert all(outcome.reason and outcome.remedy for outcome in outcomes if isinstance(outcome, PhotoError))
+
+
+def test_structural_mutants_are_made_of_photos_and_of_their_number_alone():
+    assert all(read_photo(data, name) for name, data in whole_photos().items())
+    assert structural_mutant(77) == structural_mutant(77)
