@@ -10,7 +10,7 @@ import pandas as pd
 from triovision.collections.entries import CollectionEntry
 from triovision.geo import distance_km
 from triovision.geo.reverse import country_at
-from triovision.photo.names import clean_text
+from triovision.photo.names import clean_text, spreadsheet_safe
 from triovision.wording import area_title
 
 #: Columns of `to_frame`, each with its type.
@@ -35,7 +35,6 @@ COLUMNS: Final = {
     "model": "string",
 }
 _MAX_NAME = 500
-_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - Excel takes the wide signs too
 
 
 def to_frame(entries: Sequence[CollectionEntry], language: str = "en") -> pd.DataFrame:
@@ -60,16 +59,13 @@ def to_csv(entries: Sequence[CollectionEntry], language: str = "en") -> bytes:
     """Write the table as CSV, separated by commas.
 
     It is UTF-8 with a byte order mark: without one Excel reads the file in the code page of the computer, and "Córdoba"
-    becomes "CÃ³rdoba". A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    becomes "CÃ³rdoba". `spreadsheet_safe` guards its texts.
 
     Args:
         entries: Photos of a collection.
         language: Language of `area_title`.
     """
-    frame = to_frame(entries, language)
-    for column in frame.select_dtypes("string"):
-        frame[column] = frame[column].map(_without_formula, na_action="ignore")
-    text: str = frame.to_csv(index=False, lineterminator="\r\n")
+    text: str = to_frame(entries, language).map(spreadsheet_safe).to_csv(index=False, lineterminator="\r\n")
     return text.encode("utf-8-sig")
 
 
@@ -132,7 +128,3 @@ def _row(entry: CollectionEntry, language: str) -> dict[str, Any]:
         "radius_90_km": round(answer.radius_90_km, 3),
         "probability": round(probability, 6),
     }
-
-
-def _without_formula(text: str) -> str:
-    return "'" + text if text.lstrip(" ").startswith(_FORMULA_SIGNS) else text
