@@ -10,8 +10,9 @@ import pandas as pd
 from triovision.collections.entries import CollectionEntry
 from triovision.geo import distance_km
 from triovision.geo.reverse import country_at
+from triovision.languages import ENGLISH, Translator
 from triovision.photo.names import clean_text, spreadsheet_safe
-from triovision.wording import area_title
+from triovision.prediction_texts import area_title
 
 #: Columns of `to_frame`, each with its type.
 COLUMNS: Final = {
@@ -37,7 +38,7 @@ COLUMNS: Final = {
 _MAX_NAME = 500
 
 
-def to_frame(entries: Sequence[CollectionEntry], language: str = "en") -> pd.DataFrame:
+def to_frame(entries: Sequence[CollectionEntry], t: Translator = ENGLISH) -> pd.DataFrame:
     """Make the table that all exports share.
 
     A corrected position replaces the model's answer: the area, landmark, probability and radii of its row are missing,
@@ -45,17 +46,17 @@ def to_frame(entries: Sequence[CollectionEntry], language: str = "en") -> pd.Dat
 
     Args:
         entries: Photos of a collection.
-        language: Language of `area_title`.
+        t: Language of `area_title`.
 
     Returns:
         One row per photo in the order of `entries`, with the columns of `COLUMNS`. `taken_at` is ISO 8601, without an
         offset where the camera gave none. Degrees are WGS 84 with six decimals, `probability` is `certainty`.
     """
-    rows = [_row(entry, language) for entry in entries]
+    rows = [_row(entry, t) for entry in entries]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def to_csv(entries: Sequence[CollectionEntry], language: str = "en") -> bytes:
+def to_csv(entries: Sequence[CollectionEntry], t: Translator = ENGLISH) -> bytes:
     """Write the table as CSV, separated by commas.
 
     It is UTF-8 with a byte order mark: without one Excel reads the file in the code page of the computer, and "Córdoba"
@@ -63,9 +64,9 @@ def to_csv(entries: Sequence[CollectionEntry], language: str = "en") -> bytes:
 
     Args:
         entries: Photos of a collection.
-        language: Language of `area_title`.
+        t: Language of `area_title`.
     """
-    text: str = to_frame(entries, language).map(spreadsheet_safe).to_csv(index=False, lineterminator="\r\n")
+    text: str = to_frame(entries, t).map(spreadsheet_safe).to_csv(index=False, lineterminator="\r\n")
     return text.encode("utf-8-sig")
 
 
@@ -99,7 +100,7 @@ def country_of(entry: CollectionEntry) -> str | None:
     return entry.answer.countries[0].country
 
 
-def _row(entry: CollectionEntry, language: str) -> dict[str, Any]:
+def _row(entry: CollectionEntry, t: Translator) -> dict[str, Any]:
     answer, camera = entry.answer, entry.camera
     lat_deg, lon_deg = entry.position
     distance = None if camera.position is None else distance_km(lat_deg, lon_deg, *camera.position)
@@ -122,7 +123,7 @@ def _row(entry: CollectionEntry, language: str) -> dict[str, Any]:
         return row
     return row | {
         "area_kind": answer.area.kind,
-        "area_title": str(area_title(answer.area, language)),
+        "area_title": area_title(answer.area, t),
         "landmark": None if answer.landmark is None else answer.landmark.name,
         "radius_km": round(answer.radius_km, 3),
         "radius_90_km": round(answer.radius_90_km, 3),
