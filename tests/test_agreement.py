@@ -72,3 +72,8 @@ def test_a_comparison_is_saved_with_its_failures():
         ("two.test", "FR", "0.500000"),
     ]
     assert rows[0]["elapsed_ms"] == "12.500"
+
+
+def test_the_table_runs_no_formula():
+    (row,) = csv.DictReader(io.StringIO(comparison_csv([prediction("=1+1", {"FR": 0.7})])))
+    assert row["model"] == "'=1+1"

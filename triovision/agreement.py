@@ -11,6 +11,7 @@ from itertools import combinations
 
 from triovision.errors import TrioVisionError
 from triovision.geo import distance_km
+from triovision.photo.names import spreadsheet_safe
 from triovision.results import Prediction
 
 
@@ -93,7 +94,7 @@ def comparison_json(predictions: Sequence[Prediction], faults: Mapping[str, Trio
 
 
 def comparison_csv(predictions: Sequence[Prediction]) -> str:
-    """One row per model: country, probability, place, radius and time. Ids and names of cities hold no formulas."""
+    """One row per model: country, probability, place, radius and time, with `spreadsheet_safe` names."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(
@@ -104,8 +105,6 @@ def comparison_csv(predictions: Sequence[Prediction]) -> str:
         position = [f"{place.lat_deg:.5f}", f"{place.lon_deg:.5f}", f"{prediction.radius_km:.3f}"]
         abstained = str(prediction.abstained).lower()
         time_ms = f"{prediction.elapsed_ms:.3f}"
-        name = place.name
-        writer.writerow(
-            [prediction.model, best.country, f"{best.probability:.6f}", name, *position, abstained, time_ms]
-        )
+        model, name = spreadsheet_safe(prediction.model), spreadsheet_safe(place.name)
+        writer.writerow([model, best.country, f"{best.probability:.6f}", name, *position, abstained, time_ms])
     return file.getvalue()

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from triovision.geo import distance_km, geo_score
 from triovision.guesses import check_position
+from triovision.photo.names import spreadsheet_safe
 from triovision.results import CameraFacts, Photo
 
 ROUNDS: Final = 5
@@ -150,18 +151,14 @@ def duel_json(duel: Duel) -> str:
 
 
 def duel_csv(duel: Duel) -> str:
-    """One row per answered round; a file name that a spreadsheet would run as a formula gets an apostrophe."""
+    """One row per answered round, with `spreadsheet_safe` names of files."""
     file = io.StringIO()
     rows = [_row(number, one) for number, one in enumerate(duel.rounds, start=1)]
     if rows:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row | {"photo": _safe(str(row["photo"]))} for row in rows)
+        writer.writerows({name: spreadsheet_safe(cell) for name, cell in row.items()} for row in rows)
     return file.getvalue()
-
-
-def _safe(text: str) -> str:
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _row(number: int, one: Round) -> dict[str, Any]:

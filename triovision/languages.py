@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from io import BytesIO
+from typing import Final
 
 from babel import Locale
 from babel.dates import format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
 from triovision.bundle import ASSETS
@@ -52,6 +53,14 @@ class Translator:
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return str(format_decimal(value, format=pattern, locale=self.language))
 
+    def percent(self, fraction: float) -> str:
+        """Format a fraction as per cent; see `percent`."""
+        return percent(fraction, self.language)
+
+    def km(self, distance_km: float) -> str:
+        """Format kilometres with their unit, below 10 km with one decimal."""
+        return f"{self.number(distance_km, 1 if distance_km < 9.95 else 0)} km"
+
     def size(self, n_bytes: float) -> str:
         """Format a number of bytes, such as `1.71 GB`."""
         unit, scale, pattern = ("gigabyte", 1e9, "#,##0.00") if n_bytes >= 1e9 else ("megabyte", 1e6, "#,##0.0")
@@ -86,6 +95,20 @@ def get_translator(language: str) -> Translator:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translator(language, gettext.GNUTranslations(compiled))
+
+
+#: Translator of texts that stay as they are in the code.
+ENGLISH: Final = get_translator("en")
+
+
+def percent(fraction: float, language: str = "en") -> str:
+    """A fraction as per cent in the format of a language; below 10 % with one decimal."""
+    if 0 < fraction < 0.0005:
+        return "< " + percent(0.001, language)
+    pattern = "#,##0.0%" if 0 < fraction < 0.0995 else "#,##0%"
+    if language == "fr":
+        pattern = pattern.replace("%", "\u202f%")
+    return str(format_percent(fraction, format=pattern, locale=language))
 
 
 def translate(text: str, t: Translator) -> str:

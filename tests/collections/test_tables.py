@@ -9,6 +9,7 @@ import pytest
 from triovision.collections.entries import CollectionEntry, CorrectedPosition
 from triovision.collections.tables import COLUMNS, to_csv, to_frame
 from triovision.guesses import PlaceGuess
+from triovision.languages import get_translator
 
 
 def test_a_row_has_the_answer_and_the_distance_to_the_camera(entries: list[CollectionEntry]) -> None:
@@ -29,6 +30,7 @@ def test_an_abstained_row_says_so(entries: list[CollectionEntry]) -> None:
     assert row["abstained"]
     assert row["probability"] == 0.2
     assert row["area_title"] == "Not sure where this is"
+    assert to_frame(entries, get_translator("fr")).iloc[1]["area_title"] == "Lieu incertain"
     assert row["taken_at"] == "2024-05-06T23:30:00"
     assert math.isnan(row["distance_camera_km"])
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from triovision.languages import ENGLISH
+from triovision.prediction_texts import area_title
 from triovision.results import Photo
-from triovision.wording import area_title
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'{{ 7*7 }}</title></style><script>alert(1)</script>.jpg"
 VOID = {"meta", "img", "br", "rect", "circle", "path"}
@@ -136,7 +137,7 @@ def test_an_uncalibrated_model_gets_no_percentages(page, prediction_of):
 
 def test_title_is_the_one_of_the_library(page, prediction_of):
     prediction = prediction_of()
-    assert str(area_title(prediction.area)) in Parsed(page(prediction=prediction)).text
+    assert area_title(prediction.area, ENGLISH) in Parsed(page(prediction=prediction)).text
 
 
 def _photo(name):

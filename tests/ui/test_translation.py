@@ -76,6 +76,15 @@ def test_numbers_and_times_follow_the_language():
     taken = CameraFacts(taken_at=datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
     assert get_translator("en").number(1234.5, 1) == "1,234.5"
     assert get_translator("fr").number(1234.5, 1) == "1\u202f234,5"
+    assert [get_translator("en").km(n) for n in (0, 3.44, 9.94, 9.96, 1234.5)] == [
+        "0.0 km",
+        "3.4 km",
+        "9.9 km",
+        "10 km",
+        "1,234 km",
+    ]
+    assert get_translator("fr").km(3.44) == "3,4 km"
+    assert get_translator("fr").percent(0.934) == "93\u202f%"
     assert "6 mai 2024" in get_translator("fr").taken_at(taken)
     assert get_translator("en").taken_at(CameraFacts()) is None
     assert [get_translator("en").size(n) for n in (1_710_545_415, 13_920_000, 4519)] == ["1.71 GB", "13.9 MB", "0.0 MB"]

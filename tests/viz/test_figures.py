@@ -5,9 +5,10 @@ import pytest
 
 from triovision.geo import WeightedPlaces
 from triovision.guesses import Area, CountryGuess, PlaceGuess
+from triovision.languages import percent
 from triovision.results import Prediction
 from triovision.viz import figures
-from triovision.viz.figures import country_label, percent
+from triovision.viz.figures import country_label
 from triovision.viz.flags import FLAGS
 from triovision.viz.palette import DARK, LIGHT
 

@@ -2,6 +2,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from gettext import NullTranslations
 from html import unescape
 
 import numpy as np
@@ -10,6 +11,7 @@ from streamlit_folium import _get_map_string
 
 from triovision.geo import Box, Evidence, ShadowBand, WeightedPlaces
 from triovision.guesses import Area, CountryGuess, PlaceGuess
+from triovision.languages import Translator
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.leaflet import LeafletSource
 from triovision.viz.map_style import MapOptions
@@ -137,11 +139,12 @@ def test_an_uncalibrated_model_gives_no_percentages():
 def test_texts_and_numbers_are_in_the_readers_language():
     french = {"Probability: {value}": "Probabilité : {value}", "Streets": "Plan"}
 
-    def translate(msgid, /, **values):
-        return french.get(msgid, msgid).format(**values)
+    class French(NullTranslations):
+        def gettext(self, message):
+            return french.get(message, message)
 
     montreal = CameraFacts(lat_deg=MONTREAL.lat_deg, lon_deg=MONTREAL.lon_deg)
-    text = script(camera=montreal, options=MapOptions(language="fr", translate=translate))
+    text = script(camera=montreal, options=MapOptions(translate=Translator("fr", French())))
     assert "Probabilité : 15\u202f%" in alternatives(text)[1][2]
     assert '\\u003c/i\\u003ePlan" : tile_layer' in text
     assert "5\u202f50" in popups(text)[1]

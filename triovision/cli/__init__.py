@@ -20,8 +20,9 @@ from triovision.cli.train import train
 from triovision.cli.train.options import DEVICE, WHERE, photos_where
 from triovision.errors import TrioVisionError
 from triovision.extras import require
+from triovision.languages import ENGLISH
+from triovision.prediction_texts import area_sentence, area_title, confidence_name, title_probability
 from triovision.results import Prediction
-from triovision.wording import area_sentence, area_title, confidence_name, title_probability
 
 OUTPUT = click.Choice(["json", "table"])
 
@@ -150,10 +151,11 @@ def _table_line(path: Path, outcome: Prediction | TrioVisionError) -> str:
     if not isinstance(outcome, Prediction):
         return f"{path}: refused: {outcome}"
     probability = title_probability(outcome)
-    sure = confidence_name(outcome) + ("" if probability is None else f", {probability:.0%}")
+    sure = confidence_name(outcome, ENGLISH) + ("" if probability is None else f", {probability:.0%}")
     # The percentages of an uncalibrated model are no shares of right answers.
     shares = [f" {guess.probability:.0%}" if outcome.calibrated else "" for guess in outcome.countries]
     countries = "  ".join(guess.country + share for guess, share in zip(outcome.countries, shares, strict=True))
+    title, sentence = area_title(outcome.area, ENGLISH), area_sentence(outcome, ENGLISH)
     at = outcome.landmark or outcome.place
     position = f"{at.lat_deg:.2f}, {at.lon_deg:.2f}"
-    return f"{path}: {area_title(outcome.area)} ({sure}). {area_sentence(outcome)}  {countries}  →  {position}"
+    return f"{path}: {title} ({sure}). {sentence}  {countries}  →  {position}"

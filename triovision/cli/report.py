@@ -16,7 +16,7 @@ from triovision.languages import LANGUAGES, get_translator
 if TYPE_CHECKING:
     from triovision.explain import ExplainableModel
     from triovision.inference import GeoModel
-    from triovision.photo_report import Fact
+    from triovision.prediction_texts import Fact
     from triovision.results import Explanation, Photo, Prediction
 
 _FORMATS = (".html", ".htm", ".pdf")

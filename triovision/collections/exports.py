@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 from triovision.collections.entries import CollectionEntry
 from triovision.collections.file_names import UniqueNames, safe_file_name
 from triovision.collections.tables import country_of, is_unsure, to_frame
-from triovision.collections.texts import ENGLISH, Translate, position_lines
+from triovision.collections.texts import position_lines
 from triovision.errors import CollectionError, Message, TrioVisionError
 from triovision.geo import country_name
+from triovision.languages import ENGLISH, Translator
 from triovision.photo.names import clean_text
 
 #: Namespace of the elements that `to_gpx` adds.
@@ -109,14 +110,14 @@ def to_geoparquet(entries: Sequence[CollectionEntry]) -> bytes:
     return content.getvalue()
 
 
-def to_kmz(entries: Sequence[CollectionEntry], translate: Translate = ENGLISH) -> bytes:
+def to_kmz(entries: Sequence[CollectionEntry], t: Translator = ENGLISH) -> bytes:
     """Write the collection as KMZ: a KML 2.2 document and the thumbnails that its balloons show.
 
     A time whose offset from UTC is unknown gives only its day, because KML takes a time without an offset for UTC.
 
     Args:
         entries: Photos of a collection.
-        translate: Language of the balloons.
+        t: Language of the balloons.
     """
     kml = ET.Element("kml", xmlns=_KML)
     document = ET.SubElement(kml, "Document")
@@ -128,7 +129,7 @@ def to_kmz(entries: Sequence[CollectionEntry], translate: Translate = ENGLISH) -
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         thumbnails = [f"thumbnails/{number}.jpg" for number in range(1, len(entries) + 1)]
         for entry, row, thumbnail in zip(entries, _rows(entries), thumbnails, strict=True):
-            _add_placemark(document, entry, row, thumbnail, translate)
+            _add_placemark(document, entry, row, thumbnail, t)
         # Google Earth opens the first KML of the archive.
         archive.writestr("doc.kml", ET.tostring(kml, encoding="utf-8", xml_declaration=True))
         for entry, thumbnail in zip(entries, thumbnails, strict=True):
@@ -140,7 +141,7 @@ def to_country_zip(
     entries: Sequence[CollectionEntry],
     read_file: Callable[[CollectionEntry], bytes],
     target: BinaryIO,
-    translate: Translate = ENGLISH,
+    t: Translator = ENGLISH,
 ) -> list[CollectionError]:
     """Write a ZIP archive of the originals, sorted into one folder per country and one for those of no sure country.
 
@@ -150,7 +151,7 @@ def to_country_zip(
         entries: Photos of a collection.
         read_file: Reads the original of a photo. It may raise OSError or an error of this package.
         target: File to write the archive into.
-        translate: Language of the folder names.
+        t: Language of the folder names.
 
     Returns:
         One error for each original that could not be read.
@@ -164,7 +165,7 @@ def to_country_zip(
             except (OSError, TrioVisionError) as exc:
                 faults.append(unreadable(entry, exc))
                 continue
-            folder = safe_file_name(_country_folder(entry, translate))
+            folder = safe_file_name(_country_folder(entry, t))
             name = names.take(f"{folder}/{safe_file_name(entry.name)}")
             archive.writestr(zipfile.ZipInfo(name), data)
     return faults
@@ -178,7 +179,7 @@ def unreadable(entry: CollectionEntry, cause: OSError | TrioVisionError) -> Coll
     return CollectionError(subject, Message("its file cannot be read any more"), Message("Add the photo again"))
 
 
-def _country_folder(entry: CollectionEntry, t: Translate) -> str:
+def _country_folder(entry: CollectionEntry, t: Translator) -> str:
     if is_unsure(entry):
         return t("Not sure")
     country = country_of(entry)
@@ -191,13 +192,13 @@ def _rows(entries: Sequence[CollectionEntry]) -> list[dict[str, Any]]:
     return [dict(row) for row in frame.where(frame.notna(), None).to_dict("records")]
 
 
-def _shown_name(entry: CollectionEntry, t: Translate = ENGLISH) -> str:
+def _shown_name(entry: CollectionEntry, t: Translator = ENGLISH) -> str:
     name = clean_text(entry.name, _MAX_NAME)
     return t("{name} (not sure)", name=name) if is_unsure(entry) else name
 
 
 def _add_placemark(
-    document: ET.Element, entry: CollectionEntry, row: dict[str, Any], thumbnail: str, t: Translate
+    document: ET.Element, entry: CollectionEntry, row: dict[str, Any], thumbnail: str, t: Translator
 ) -> None:
     """Add the placemark of a photo; KML prescribes the order of the elements."""
     placemark = ET.SubElement(document, "Placemark")

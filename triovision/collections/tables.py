@@ -10,8 +10,9 @@ import pandas as pd
 from triovision.collections.entries import CollectionEntry
 from triovision.geo import distance_km
 from triovision.geo.reverse import country_at
-from triovision.photo.names import clean_text
-from triovision.wording import area_title
+from triovision.languages import ENGLISH, Translator
+from triovision.photo.names import clean_text, spreadsheet_safe
+from triovision.prediction_texts import area_title
 
 #: Columns of `to_frame`, each with its type.
 COLUMNS: Final = {
@@ -35,10 +36,9 @@ COLUMNS: Final = {
     "model": "string",
 }
 _MAX_NAME = 500
-_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - Excel takes the wide signs too
 
 
-def to_frame(entries: Sequence[CollectionEntry], language: str = "en") -> pd.DataFrame:
+def to_frame(entries: Sequence[CollectionEntry], t: Translator = ENGLISH) -> pd.DataFrame:
     """Make the table that all exports share.
 
     A corrected position replaces the model's answer: the area, landmark, probability and radii of its row are missing,
@@ -46,30 +46,27 @@ def to_frame(entries: Sequence[CollectionEntry], language: str = "en") -> pd.Dat
 
     Args:
         entries: Photos of a collection.
-        language: Language of `area_title`.
+        t: Language of `area_title`.
 
     Returns:
         One row per photo in the order of `entries`, with the columns of `COLUMNS`. `taken_at` is ISO 8601, without an
         offset where the camera gave none. Degrees are WGS 84 with six decimals, `probability` is `certainty`.
     """
-    rows = [_row(entry, language) for entry in entries]
+    rows = [_row(entry, t) for entry in entries]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def to_csv(entries: Sequence[CollectionEntry], language: str = "en") -> bytes:
+def to_csv(entries: Sequence[CollectionEntry], t: Translator = ENGLISH) -> bytes:
     """Write the table as CSV, separated by commas.
 
     It is UTF-8 with a byte order mark: without one Excel reads the file in the code page of the computer, and "Córdoba"
-    becomes "CÃ³rdoba". A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    becomes "CÃ³rdoba". `spreadsheet_safe` guards its texts.
 
     Args:
         entries: Photos of a collection.
-        language: Language of `area_title`.
+        t: Language of `area_title`.
     """
-    frame = to_frame(entries, language)
-    for column in frame.select_dtypes("string"):
-        frame[column] = frame[column].map(_without_formula, na_action="ignore")
-    text: str = frame.to_csv(index=False, lineterminator="\r\n")
+    text: str = to_frame(entries, t).map(spreadsheet_safe).to_csv(index=False, lineterminator="\r\n")
     return text.encode("utf-8-sig")
 
 
@@ -103,7 +100,7 @@ def country_of(entry: CollectionEntry) -> str | None:
     return entry.answer.countries[0].country
 
 
-def _row(entry: CollectionEntry, language: str) -> dict[str, Any]:
+def _row(entry: CollectionEntry, t: Translator) -> dict[str, Any]:
     answer, camera = entry.answer, entry.camera
     lat_deg, lon_deg = entry.position
     distance = None if camera.position is None else distance_km(lat_deg, lon_deg, *camera.position)
@@ -126,13 +123,9 @@ def _row(entry: CollectionEntry, language: str) -> dict[str, Any]:
         return row
     return row | {
         "area_kind": answer.area.kind,
-        "area_title": str(area_title(answer.area, language)),
+        "area_title": area_title(answer.area, t),
         "landmark": None if answer.landmark is None else answer.landmark.name,
         "radius_km": round(answer.radius_km, 3),
         "radius_90_km": round(answer.radius_90_km, 3),
         "probability": round(probability, 6),
     }
-
-
-def _without_formula(text: str) -> str:
-    return "'" + text if text.lstrip(" ").startswith(_FORMULA_SIGNS) else text

@@ -1,10 +1,13 @@
-"""Untrusted texts and file names, made safe for one line and for every file system."""
+"""Untrusted texts and file names, made safe for one line, for every file system and for spreadsheets."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from pathlib import PurePath
+from typing import Final
+
+_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - Excel takes the wide signs too
 
 
 def clean_text(text: str, max_length: int) -> str:
@@ -37,3 +40,17 @@ def file_stem(name: str) -> str:
         At most 60 letters, digits, `_` and `-`; `photo` if none is left.
     """
     return re.sub(r"[^\w]+", "-", PurePath(name).stem).strip("-")[:60] or "photo"
+
+
+def spreadsheet_safe(cell: object) -> object:
+    """Guard a cell of a table that people open in a spreadsheet, which runs some texts as formulas.
+
+    Not for tables that the project reads again, such as manifests: a name in them stays as it is.
+
+    Args:
+        cell: Any value; only a text can be a formula.
+
+    Returns:
+        The cell; a text that begins like a formula has an apostrophe in front.
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_SIGNS) else cell

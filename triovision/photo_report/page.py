@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from io import BytesIO
-from typing import Final, Literal
+from typing import Final
 
 from babel.dates import format_date
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,21 +17,30 @@ from PIL import Image
 
 import triovision
 from triovision.geo import country_flag, country_name
-from triovision.languages import Translator, translate
+from triovision.languages import Translator
 from triovision.photo.names import clean_text
 from triovision.photo_report.map_picture import map_picture, shows_density
+from triovision.prediction_texts import (
+    Fact,
+    area_sentence,
+    area_title,
+    camera_rows,
+    candidates,
+    confidence_text,
+    guess_text,
+    other_countries,
+    place_rows,
+)
 from triovision.results import Explanation, Photo, Prediction
-from triovision.viz import overlay, percent, png_bytes
-from triovision.wording import area_sentence, area_title, confidence_name, title_probability
+from triovision.viz import overlay, png_bytes
 
 MAX_SIDE_PX: Final = 1600
 
 _BARS: Final = 10
 _LEAST_BAR: Final = 0.005
-_CANDIDATES: Final = 5
 
-Fact = Literal["taken", "camera", "position"]
 FACTS: Final[tuple[Fact, ...]] = ("taken", "camera", "position")
+"""What the camera wrote and a report can show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,6 @@ def report_page(report: Report, t: Translator, today: date) -> str:
         today: Date of the report.
     """
     prediction = report.prediction
-    title = translate(area_title(prediction.area, t.language), t)
     camera = report.photo.camera.position if "position" in report.facts else None
     place = prediction.landmark or prediction.place
     return (
@@ -74,10 +82,10 @@ def report_page(report: Report, t: Translator, today: date) -> str:
         .get_template("report.html.j2")
         .render(
             language=t.language,
-            title=title,
+            title=area_title(prediction.area, t),
             flag=country_flag(prediction.area.country),
-            certainty=_certainty(prediction, t),
-            sentence=translate(area_sentence(prediction, t.language), t),
+            certainty=confidence_text(prediction, t),
+            sentence=area_sentence(prediction, t),
             name=clean_text(report.photo.name, 200),
             photo=_jpeg_uri(report.photo),
             credit=_credit(report.credit),
@@ -104,28 +112,11 @@ def report_page(report: Report, t: Translator, today: date) -> str:
     )
 
 
-def _certainty(prediction: Prediction, t: Translator) -> str:
-    label, probability = translate(confidence_name(prediction), t), title_probability(prediction)
-    return label if probability is None else f"{label} · {percent(probability, t.language)}"
-
-
 def _candidates(prediction: Prediction, t: Translator) -> str:
-    """The sentence of the page with the other countries of the likely set; empty for a landmark or without any."""
-    if prediction.area.kind == "landmark":
-        return ""
-    if prediction.area.kind in ("part_of_world", "unknown"):
-        return ", ".join(
-            _candidate(guess.country, guess.probability, prediction, t) for guess in prediction.countries[:_CANDIDATES]
-        )
-    others = [country_name(country, t.language) for country in prediction.country_set[1 : _CANDIDATES + 1]]
-    more = len(prediction.country_set) - 1 - len(others)
-    names = ", ".join(others) + (" " + t.plural("and {number} more", "and {number} more", more) if more > 0 else "")
-    return t("It could also be: {names}.", names=names) if others else ""
-
-
-def _candidate(country: str, probability: float, prediction: Prediction, t: Translator) -> str:
-    name = f"{country_flag(country)} {country_name(country, t.language)}"
-    return f"{name} ({percent(probability, t.language)})" if prediction.calibrated else name
+    """The countries below a vague title, or the sentence with the other countries of the likely set."""
+    calibrated = prediction.calibrated
+    guesses = [f"{country_flag(one.country)} {guess_text(one, calibrated, t)}" for one in candidates(prediction)]
+    return ", ".join(guesses) or other_countries(prediction, t)
 
 
 def _bars(prediction: Prediction, t: Translator) -> list[tuple[str, str, float, str]]:
@@ -137,19 +128,14 @@ def _bars(prediction: Prediction, t: Translator) -> list[tuple[str, str, float, 
             country_name(guess.country, t.language),
             guess.probability,
             # The percentages of an uncalibrated model are no shares of right answers.
-            percent(guess.probability, t.language) if prediction.calibrated else "",
+            t.percent(guess.probability) if prediction.calibrated else "",
         )
         for guess in shown
     ]
 
 
 def _map_captions(prediction: Prediction, camera: tuple[float, float] | None, t: Translator) -> Sequence[str]:
-    place = prediction.landmark or prediction.place
-    captions = [
-        t("Best place") + f": {place.name} ({place.lat_deg:.3f}°, {place.lon_deg:.3f}°)",
-        t("Radius with half of the probability") + f": {t.number(prediction.radius_km)} km",
-        t("Radius with 90 % of the probability") + f": {t.number(prediction.radius_90_km)} km",
-    ]
+    captions = [f"{name}: {value}" for name, value in place_rows(prediction, t).items()]
     if shows_density(prediction):
         captions.append(t("Darker cells are more probable; together they hold 95 % of the probability."))
     if camera is not None:
@@ -175,15 +161,8 @@ def _explanation(report: Report, t: Translator) -> dict[str, str] | None:
 
 
 def _facts(report: Report, t: Translator) -> dict[str, str]:
-    camera = report.photo.camera
-    position = camera.position and "{:.5f}°, {:.5f}°".format(*camera.position)
-    values = {
-        "taken": (t("Taken"), t.taken_at(camera)),
-        "camera": (t("Camera"), camera.camera),
-        "position": (t("Position in the file"), position),
-    }
-    chosen = [values[fact] for fact in FACTS if fact in report.facts]
-    return {name: clean_text(value, 200) if value else t("not in the file") for name, value in chosen}
+    chosen = [fact for fact in FACTS if fact in report.facts]
+    return {name: clean_text(value, 200) for name, value in camera_rows(report.photo.camera, chosen, t).items()}
 
 
 def _model(report: Report, t: Translator) -> dict[str, str]:

@@ -13,6 +13,7 @@ import plotly.io
 from plotly.offline import get_plotlyjs
 
 from triovision.files import atomic_write
+from triovision.photo.names import spreadsheet_safe
 from triovision.viz.palette import Palette
 
 _SCRIPT = "plotly.min.js"
@@ -50,7 +51,7 @@ def write_dataset_page(folder: Path, title: str, sections: Sequence[Section], pa
     """
     atomic_write(folder / _SCRIPT, get_plotlyjs())
     for section in sections:
-        atomic_write(folder / f"{section.name}.csv", section.table.to_csv(index=False))
+        atomic_write(folder / f"{section.name}.csv", section.table.map(spreadsheet_safe).to_csv(index=False))
         if section.figure is not None:
             atomic_write(folder / f"{section.name}.html", section.figure.to_html(include_plotlyjs=_SCRIPT))
     body = "".join(_section_html(section) for section in sections)

@@ -35,7 +35,7 @@ def render_exports(entries: Sequence[CollectionEntry], t: Translator) -> None:
     # Streamlit calls a maker after the run, when there is no session to read from.
     read_file = collection().read_file
     makers: dict[str, tuple[Callable[[], bytes], str, str]] = {
-        "CSV": (lambda: to_csv(entries, t.language), "photos.csv", "text/csv"),
+        "CSV": (lambda: to_csv(entries, t), "photos.csv", "text/csv"),
         "GeoJSON": (lambda: to_geojson(entries), "photos.geojson", "application/geo+json"),
         "KMZ": (lambda: to_kmz(entries, t), "photos.kmz", "application/vnd.google-earth.kmz"),
         "GPX": (lambda: to_gpx(entries), "photos.gpx", "application/gpx+xml"),

@@ -14,10 +14,9 @@ from triovision.collections.entries import CollectionEntry
 from triovision.collections.tables import certainty, country_of, is_unsure
 from triovision.geo import country_name
 from triovision.photo.names import clean_text
-from triovision.ui.messages import translate
+from triovision.prediction_texts import area_title
 from triovision.ui.translation import Translator
 from triovision.verification import VerdictKind, verify_place
-from triovision.wording import area_title
 
 _ROW_PX: Final = 56
 
@@ -112,7 +111,7 @@ def _columns(t: Translator) -> dict[str, Any]:
 
 def _row(entry: CollectionEntry, t: Translator) -> dict[str, Any]:
     country = country_of(entry)
-    answer = t("Corrected position") if entry.corrected else translate(area_title(entry.answer.area, t.language), t)
+    answer = t("Corrected position") if entry.corrected else area_title(entry.answer.area, t)
     taken_at, probability = entry.camera.taken_at, certainty(entry)
     return {
         "thumbnail": "data:image/jpeg;base64," + b64encode(entry.thumbnail_jpeg).decode("ascii"),

@@ -18,18 +18,16 @@ from triovision.errors import TrioVisionError
 from triovision.geo import country_name
 from triovision.photo.names import file_stem
 from triovision.results import Prediction
-from triovision.ui.flags import with_flag
+from triovision.ui.headline import render_confidence, title_markdown
 from triovision.ui.leaflet import render_places
-from triovision.ui.messages import report, translate
+from triovision.ui.messages import report
 from triovision.ui.predictions import predict
 from triovision.ui.service import shared_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
 from triovision.viz.agreement_figures import country_bars
 from triovision.viz.places_map import PIN_COLOURS, MarkedPlace
-from triovision.wording import area_title, confidence_name, title_probability
 
 _COUNTRIES = 8
 _COLUMNS = 3
@@ -104,11 +102,8 @@ def render_model_headlines(predictions: Sequence[Prediction], models: Collection
 
 def _render_headline(number: int, prediction: Prediction, t: Translator) -> None:
     st.caption(f"{number} · {plain(prediction.model)}")
-    title = plain(translate(area_title(prediction.area, t.language), t), 160)
-    st.subheader(with_flag(prediction.area.country, title, t), anchor=False)
-    probability, label = title_probability(prediction), translate(confidence_name(prediction), t)
-    certainty = label if probability is None else f"{label} · {percent(probability, t.language)}"
-    st.badge(certainty, color="gray" if prediction.abstained else "primary")
+    st.subheader(title_markdown(prediction, t), anchor=False)
+    render_confidence(prediction, t)
     best = prediction.countries[0]
     st.write(
         t(
@@ -165,17 +160,17 @@ def _pair_sentence(pair: PairAgreement, t: Translator) -> str:
     values: Mapping[str, str] = {
         "first": plain(pair.first),
         "second": plain(pair.second),
-        "distance": t.number(pair.distance_km),
-        "overlap": percent(pair.overlap, t.language),
+        "distance": t.km(pair.distance_km),
+        "overlap": t.percent(pair.overlap),
     }
     if pair.same_country:
         return t(
-            "{first} and {second} name the same country; their places lie {distance} km apart, and their country "
+            "{first} and {second} name the same country; their places lie {distance} apart, and their country "
             "probabilities have {overlap} in common.",
             **values,
         )
     return t(
-        "{first} and {second} name different countries; their places lie {distance} km apart, and their country "
+        "{first} and {second} name different countries; their places lie {distance} apart, and their country "
         "probabilities have {overlap} in common.",
         **values,
     )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from triovision.photo.names import file_stem
+from triovision.prediction_texts import camera_rows, place_rows
 from triovision.ui.messages import translate
 from triovision.ui.metric_names import metric_name, metric_value
 from triovision.ui.report import render_report
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel, ModelCard
@@ -26,9 +26,9 @@ def render_details(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader(t("Photo"), anchor=False)
-        _render_rows(_photo_rows(result, t))
+        render_rows(_photo_rows(result, t))
         st.subheader(t("This prediction"), anchor=False)
-        _render_rows(_prediction_rows(result, t))
+        render_rows(_prediction_rows(result, t))
         _downloads(result, t)
         st.subheader(t("Report"), anchor=False)
         render_report(result, model.card.calibration.fitted_on, t)
@@ -46,18 +46,18 @@ def render_card(card: ModelCard, t: Translator) -> None:
     with st.expander(t("Countries and places it knows")):  # a long list of countries and places
         st.write(plain(card.knows, 20_000))
     photos_label = t("Training photos") if card.ensemble is None else t("Photos used to weight its members")
-    _render_rows(
+    render_rows(
         {
             t("Id"): card.id,
             t("Countries"): t.number(len(card.labels)),
             photos_label: t.number(card.provenance.photos),
-            t("Abstention threshold"): percent(card.calibration.abstention_threshold, t.language),
+            t("Abstention threshold"): t.percent(card.calibration.abstention_threshold),
             t("Licence"): card.licence,
         }
     )
     for photos, metrics in card.metrics.items():
         with st.expander(t("Measured on: {photos}", photos=plain(split_name(photos, t)))):
-            _render_rows({metric_name(name, t): metric_value(name, value, t) for name, value in metrics.items()})
+            render_rows({metric_name(name, t): metric_value(name, value, t) for name, value in metrics.items()})
 
 
 def split_name(name: str, t: Translator) -> str:
@@ -80,25 +80,17 @@ def split_name(name: str, t: Translator) -> str:
 
 
 def _photo_rows(result: PhotoResult, t: Translator) -> dict[str, str]:
-    photo, camera = result.photo, result.photo.camera
-    size = f"{t.number(photo.original_width_px)} x {t.number(photo.original_height_px)} px"
-    rows = {
+    photo = result.photo
+    return {
         t("File"): photo.name,
         t("Format"): photo.format,
-        t("Size"): size,
-        t("Taken"): t.taken_at(camera),
-        t("Camera"): camera.camera,
-        t("Position in the file"): camera.position and "{:.5f}°, {:.5f}°".format(*camera.position),
-    }
-    return {name: value or t("not in the file") for name, value in rows.items()}
+        t("Size"): f"{t.number(photo.original_width_px)} x {t.number(photo.original_height_px)} px",
+    } | camera_rows(photo.camera, ("taken", "camera", "position"), t)
 
 
 def _prediction_rows(result: PhotoResult, t: Translator) -> dict[str, str]:
-    prediction, place = result.prediction, result.prediction.place
-    return {
-        t("Best place"): f"{place.name} ({place.lat_deg:.3f}°, {place.lon_deg:.3f}°)",
-        t("Radius with half of the probability"): f"{t.number(prediction.radius_km)} km",
-        t("Radius with 90 % of the probability"): f"{t.number(prediction.radius_90_km)} km",
+    prediction = result.prediction
+    return place_rows(prediction, t) | {
         t("Decoding the file"): f"{t.number(result.decode_ms, 1)} ms",
         t("Running the model"): f"{t.number(prediction.elapsed_ms, 1)} ms",
         t("Device"): f"{prediction.device}, {prediction.precision}",
@@ -125,5 +117,6 @@ def _downloads(result: PhotoResult, t: Translator) -> None:
             )
 
 
-def _render_rows(rows: dict[str, str]) -> None:
+def render_rows(rows: dict[str, str]) -> None:
+    """Draw a table of names and values, which may be untrusted."""
     st.table({plain(name): plain(value, 200) for name, value in rows.items()}, border="horizontal")

@@ -21,7 +21,6 @@ from triovision.ui.evidence_fields import (
 from triovision.ui.messages import report
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
@@ -45,7 +44,7 @@ def evidence_text(prediction: Prediction, t: Translator) -> str:
         return ""
     text = t("Restricted to what you know: {evidence}.", evidence=describe(prediction.evidence, t))
     if prediction.calibrated:
-        probability = percent(prediction.evidence_probability, t.language)
+        probability = t.percent(prediction.evidence_probability)
         text += " " + t("Without it, the model gives this a probability of {probability}.", probability=probability)
     return text
 

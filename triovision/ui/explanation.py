@@ -10,8 +10,8 @@ from PIL.Image import Image
 from triovision.errors import ExplanationError
 from triovision.geo import country_name
 from triovision.photo.names import file_stem
+from triovision.prediction_texts import guess_text
 from triovision.results import Explanation
-from triovision.ui.headline import guess_label
 from triovision.ui.messages import report
 from triovision.ui.probabilities import countries_shown
 from triovision.ui.session import PhotoResult, current
@@ -36,7 +36,7 @@ def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> N
         country = st.selectbox(
             t("Country"),
             choices,
-            format_func=lambda code: guess_label(guesses[code], result.prediction.calibrated, t),
+            format_func=lambda code: guess_text(guesses[code], result.prediction.calibrated, t),
             key=f"country-{result.id}",
             persist_state="session",
             width=300,

@@ -9,13 +9,11 @@ import streamlit as st
 from PIL import Image
 
 from triovision.geo import country_name
+from triovision.prediction_texts import confidence_name, title_probability
 from triovision.results import Photo
 from triovision.ui.flags import with_flag
-from triovision.ui.messages import translate
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
-from triovision.wording import confidence_name, title_probability
 
 _THUMBNAIL_PX = (192, 144)  # twice the size on the page, for dense screens
 
@@ -45,7 +43,7 @@ def _label(result: PhotoResult, t: Translator) -> str:
     """Thumbnail, flag and certainty in Markdown; the file name is the text of the image."""
     prediction = result.prediction
     country, probability = prediction.area.country, title_probability(prediction)
-    certainty = translate(confidence_name(prediction), t) if probability is None else percent(probability, t.language)
+    certainty = confidence_name(prediction, t) if probability is None else t.percent(probability)
     words = (country_name(country, t.language) if country else "", certainty)
     image = f"![{plain(result.photo.name, 40)}]({_thumbnail(result)})"
     return f"{image} " + with_flag(country, " ".join(plain(word) for word in words if word), t)

@@ -180,9 +180,9 @@ def render_truth(duel: Duel, t: Translator) -> None:
 
 def _answer_sentence(who: str, answer: Answer, t: Translator) -> str:
     return t(
-        "**{who}**: {distance} km off, {score} points",
+        "**{who}**: {distance} off, {score} points",
         who=who,
-        distance=t.number(answer.distance_km, 1 if answer.distance_km < 10 else 0),
+        distance=t.km(answer.distance_km),
         score=t.number(answer.score),
     )
 

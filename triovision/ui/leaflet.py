@@ -145,7 +145,6 @@ def clicked_position(key: str) -> tuple[float, float] | None:
 def map_options(t: Translator) -> MapOptions:
     """Language, theme and script addresses of a map for this reader."""
     return MapOptions(
-        language=t.language,
         translate=t,
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),

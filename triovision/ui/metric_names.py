@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from triovision.ui.translation import Translator
-from triovision.viz import percent
 
 _COUNTS = (
     *("photos", "photos_known_country", "photos_with_position", "places", "sources", "unreadable"),
@@ -22,12 +21,12 @@ def metric_value(name: str, value: float | None, t: Translator) -> str:
     if value is None:
         return "-"
     if name.endswith("_km") and "within" not in name:
-        return f"{t.number(value)} km"
+        return t.km(value)
     if name in _COUNTS or name == "geo_score":
         return t.number(value)
     if name in _NUMBERS or name not in _names(t) or not 0 <= value <= 1:
         return t.number(value, 0 if float(value).is_integer() else 2)
-    return percent(value, t.language)
+    return t.percent(value)
 
 
 def _names(t: Translator) -> dict[str, str]:

@@ -17,7 +17,6 @@ from triovision.ui.model_figures import render_figures
 from triovision.ui.service import take_linked_model
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
 
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
@@ -126,7 +125,7 @@ def _render_key_metrics(card: ModelCard, t: Translator) -> None:
 def _metric(name: str, value: float | None, t: Translator) -> str:
     if value is None:
         return plain("-")  # a dash alone would be a list in Markdown
-    return t.number(value) if name.endswith("_km") else percent(value, t.language)
+    return t.number(value) if name.endswith("_km") else t.percent(value)
 
 
 @st.fragment

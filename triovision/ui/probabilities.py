@@ -16,7 +16,6 @@ from triovision.ui.translation import Translator
 from triovision.viz import (
     certainty_strip,
     figures_page,
-    percent,
     probability_bars,
     probability_gauge,
     probability_radar,
@@ -80,7 +79,7 @@ def _figures(prediction: Prediction, k: int, model: GeoModel, t: Translator) -> 
     """Figures by heading, in the order strip, bars, radar, similarity."""
     colors, language = palette(), t.language
     countries = [guess.country for guess in prediction.countries[:k]]
-    coverage = percent(model.card.calibration.conformal_coverage, language)
+    coverage = t.percent(model.card.calibration.conformal_coverage)
     inside, outside = t("in the {coverage} set", coverage=coverage), t("outside")
     parts = t("the rest of the likely set"), t("all others")
     return {
@@ -98,7 +97,7 @@ def _set_sentence(coverage: float, t: Translator) -> str:
         "“In the {coverage} set”: for each photo the model lists countries, few when it is sure, many when it is not. "
         "For {coverage} of photos like those it was calibrated on, the right country is on the list. "
         "The hatched countries are not on it: less probable, but possible.",
-        coverage=percent(coverage, t.language),
+        coverage=t.percent(coverage),
     )
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from triovision.photo.names import file_stem
-from triovision.photo_report import FACTS, Fact, Report, report_page
+from triovision.photo_report import FACTS, Report, report_page
+from triovision.prediction_texts import Fact, fact_name
 from triovision.results import Explanation
 from triovision.ui.evidence import evidence_text
 from triovision.ui.session import PhotoResult, current
@@ -22,14 +23,13 @@ def render_report(result: PhotoResult, fitted_on: str, t: Translator) -> None:
         fitted_on: Photos that the model was calibrated on, as its card says.
         t: Language of the reader.
     """
-    names: dict[Fact, str] = {"taken": t("Taken"), "camera": t("Camera"), "position": t("Position in the file")}
     st.caption(
         t("One HTML file with photo, answer, map and bars. It needs no network. For a PDF, print it from the browser.")
     )
     facts = st.pills(
         t("Also show what the camera wrote"),
         FACTS,
-        format_func=names.__getitem__,
+        format_func=lambda fact: fact_name(fact, t),
         selection_mode="multi",
         key=f"report-{result.id}",
         persist_state="session",

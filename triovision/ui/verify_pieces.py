@@ -10,13 +10,11 @@ import streamlit as st
 
 from triovision.geo import Evidence
 from triovision.geo.reverse import country_at
+from triovision.prediction_texts import area_title
 from triovision.ui.evidence import apply, describe, remove, unconditioned
 from triovision.ui.evidence_fields import clear_fields
-from triovision.ui.messages import translate
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
-from triovision.wording import area_title
 
 if TYPE_CHECKING:
     from triovision.guesses import Area
@@ -73,7 +71,7 @@ def _effect_text(result: PhotoResult, effect: _Effect, t: Translator) -> str:
     left, all_of_them = t.number(effect.n_countries), t.number(known)
     texts = [t("It leaves {number} of the {count} countries that the model knows.", number=left, count=all_of_them)]
     if result.prediction.calibrated:
-        probability = percent(effect.probability, t.language)
+        probability = t.percent(effect.probability)
         texts.append(t("The model alone gave this a probability of {probability}.", probability=probability))
     before, after = _title(unconditioned(result).area, t), _title(effect.area, t)
     if before == after:
@@ -100,7 +98,7 @@ def _agrees(piece: Evidence, claim: tuple[float, float]) -> bool:
 
 
 def _title(area: Area, t: Translator) -> str:
-    return plain(translate(area_title(area, t.language), t), 160)
+    return plain(area_title(area, t), 160)
 
 
 def _remove_piece(key: str, piece: Evidence, calibration: Calibration, t: Translator) -> None:

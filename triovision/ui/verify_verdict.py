@@ -5,25 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from triovision.geo import country_name
+from triovision.prediction_texts import camera_rows
 from triovision.results import Prediction
+from triovision.ui.details import render_rows
 from triovision.ui.session import PhotoResult
 from triovision.ui.translation import Translator, plain
 from triovision.verification import Verdict, verify_place
-from triovision.viz import percent
 
 
 def render_file_facts(result: PhotoResult, t: Translator) -> None:
     """Draw time, camera, position and software that the file gives."""
-    camera = result.photo.camera
-    rows = {
-        t("Taken"): t.taken_at(camera),
-        t("Camera"): camera.camera,
-        t("Position in the file"): camera.position and "{:.5f}°, {:.5f}°".format(*camera.position),
-        t("Software that wrote the file"): camera.software,
-    }
-    st.table(
-        {plain(name): plain(value or t("not in the file"), 200) for name, value in rows.items()}, border="horizontal"
-    )
+    render_rows(camera_rows(result.photo.camera, ("taken", "camera", "position", "software"), t))
     st.caption(
         t(
             "Anyone can change these entries, and many services remove them. "
@@ -58,9 +50,9 @@ def render_verdict(prediction: Prediction, claim: tuple[float, float] | None, co
 
 def _sentence(verdict: Verdict, t: Translator) -> str:
     numbers = {
-        "distance": _km(verdict.distance_km, t),
-        "radius": _km(verdict.radius_km, t),
-        "radius_90": _km(verdict.radius_90_km, t),
+        "distance": t.km(verdict.distance_km),
+        "radius": t.km(verdict.radius_km),
+        "radius_90": t.km(verdict.radius_90_km),
         "country": _country(verdict, t),
     }
     if verdict.kind == "uncalibrated":
@@ -115,7 +107,7 @@ def _numbers(verdict: Verdict, calibrated: bool, coverage: float, t: Translator)
         return t("The model does not know {country}: it can never answer with it.", country=country)
     if not calibrated:
         return ""
-    probability, share = percent(verdict.country_probability, t.language), percent(coverage, t.language)
+    probability, share = t.percent(verdict.country_probability), t.percent(coverage)
     if verdict.in_country_set:
         return t(
             "The model gives {country} a probability of {probability}. "
@@ -135,7 +127,3 @@ def _numbers(verdict: Verdict, calibrated: bool, coverage: float, t: Translator)
 
 def _country(verdict: Verdict, t: Translator) -> str:
     return t("the high seas") if verdict.country is None else plain(country_name(verdict.country, t.language))
-
-
-def _km(distance: float, t: Translator) -> str:
-    return t.number(distance, 1 if distance < 10 else 0) + " km"

@@ -1,9 +1,9 @@
 """Plotly figures, heat map overlays and Folium maps of predictions and training metrics."""
 
+from triovision.languages import percent
 from triovision.viz.figures import (
     certainty_strip,
     figures_page,
-    percent,
     probability_bars,
     probability_gauge,
     probability_radar,

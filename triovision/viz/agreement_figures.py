@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
+from triovision.languages import percent
 from triovision.results import Explanation, Photo, Prediction
-from triovision.viz.figures import country_label, percent
+from triovision.viz.figures import country_label
 from triovision.viz.overlays import shown_photo
 from triovision.viz.palette import Palette, base_layout
 from triovision.viz.run_style import colours, safe_name

@@ -13,7 +13,7 @@ from plotly.colors import qualitative
 from plotly.subplots import make_subplots
 
 from triovision.geo import country_name
-from triovision.viz.figures import percent
+from triovision.languages import percent
 from triovision.viz.palette import Palette, base_layout
 
 _COLUMN_ROWS = 64  # bars in one column: as many as fit on a screen or a page

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_decimal
 from numpy.typing import NDArray
 
 from triovision.geo import country_name
 from triovision.guesses import CountryGuess
+from triovision.languages import percent
 from triovision.results import Prediction
 from triovision.viz.flags import flag_data_uri
 from triovision.viz.palette import Palette, base_layout
@@ -25,16 +26,6 @@ def country_label(country: str, language: str = "en") -> str:
     """Name of a country, shortened so that it fits beside a chart on a phone."""
     name = country_name(country, language)
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
-
-
-def percent(fraction: float, language: str = "en") -> str:
-    """A fraction as per cent in the format of a language; below 10 % with one decimal."""
-    if 0 < fraction < 0.0005:
-        return "< " + percent(0.001, language)
-    pattern = "#,##0.0%" if 0 < fraction < 0.0995 else "#,##0%"
-    if language == "fr":
-        pattern = pattern.replace("%", "\u202f%")
-    return str(format_percent(fraction, format=pattern, locale=language))
 
 
 def certainty_strip(

@@ -7,7 +7,6 @@ from html import escape
 from typing import Final
 
 import folium
-from babel.numbers import format_decimal
 
 from triovision.viz.map_elements import DefaultIcons, Outlines, SafePopup, StyleSheet
 from triovision.viz.map_style import RULES, MapOptions, colours
@@ -108,9 +107,3 @@ def popup_html(name: str, *lines: str, title: str = "") -> str:
     """Content of a pop-up: title, name in bold, lines. All are escaped."""
     head = f"{escape(title)}<br>" if title else ""
     return f"{head}<strong>{escape(name)}</strong>" + "".join(f"<br>{escape(line)}" for line in lines)
-
-
-def km_text(distance: float, options: MapOptions) -> str:
-    """A distance with its unit in the language of the reader."""
-    pattern = "#,##0.0 km" if distance < 10 else "#,##0 km"
-    return str(format_decimal(distance, format=pattern, locale=options.language))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from triovision.languages import ENGLISH, Translator
 from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource
 from triovision.viz.outlines import NO_OUTLINES
 from triovision.viz.palette import DARK, FONT_FAMILY, LIGHT, Palette
@@ -39,30 +39,28 @@ LANDMARK_COLOUR: Final = "#7a3f9d"
 """Colour of the pin of a recognised landmark: its white star is readable in both themes."""
 
 
-def english(msgid: str, /, **values: object) -> str:
-    """The default `translate` of `MapOptions`: the English text of the code."""
-    return msgid.format(**values)
-
-
 @dataclass(frozen=True, slots=True)
 class MapOptions:
     """Language and appearance of a map, the same for all predictions of one reader.
 
     Attributes:
-        language: Language of country names and numbers.
-        translate: Translates an English text and replaces each `{name}` in it by the keyword argument.
+        translate: Language of texts, country names and numbers.
         theme: Colours of the page around the map.
         source: Addresses that the browser loads Leaflet from.
         outlines: Countries as GeoJSON text, from `read_outlines`.
         font_faces: `@font-face` rules with addresses relative to the map's frame; without them, the face of the system.
     """
 
-    language: str = "en"
-    translate: Callable[..., str] = english
+    translate: Translator = ENGLISH
     theme: Theme = "light"
     source: LeafletSource = PUBLIC_CDN
     outlines: str = NO_OUTLINES
     font_faces: str = ""
+
+    @property
+    def language(self) -> str:
+        """ISO 639-1 code of the language."""
+        return self.translate.language
 
 
 def colours(theme: Theme) -> dict[str, str]:

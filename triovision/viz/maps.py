@@ -12,8 +12,8 @@ from folium.plugins import FastMarkerCluster
 
 from triovision.geo import ShadowBand, country_name, distance_km
 from triovision.guesses import PlaceGuess
+from triovision.languages import percent
 from triovision.results import CameraFacts, Prediction
-from triovision.viz.figures import percent
 from triovision.viz.map_controls import add_controls
 from triovision.viz.map_elements import FitUntilTouched, OneWorld, ShadedCells
 from triovision.viz.map_geometry import (
@@ -25,7 +25,7 @@ from triovision.viz.map_geometry import (
     near_lon_deg,
     shadow_cells,
 )
-from triovision.viz.map_ground import add_base_layers, ground_map, km_text, pin, popup_html
+from triovision.viz.map_ground import add_base_layers, ground_map, pin, popup_html
 from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, SHADOW_COLOUR, MapOptions, colours
 
 _DEFAULT_OPTIONS: Final = MapOptions()
@@ -158,7 +158,7 @@ def _add_place(plot: folium.Map, prediction: Prediction, options: MapOptions) ->
     title = options.translate("Best guess, not sure") if prediction.abstained else options.translate("Predicted place")
     lines = _probability_lines(place, prediction, options)
     if _has_circle(prediction) and prediction.calibrated:
-        distance = km_text(prediction.radius_km, options)
+        distance = options.translate.km(prediction.radius_km)
         lines.append(options.translate("Half of the probability lies within {distance}.", distance=distance))
     group = folium.FeatureGroup(options.translate("Predicted place"))
     group.add_to(plot)
@@ -191,7 +191,7 @@ def _add_landmark(plot: folium.Map, landmark: PlaceGuess, place: PlaceGuess, opt
 def _add_camera(
     plot: folium.Map, position: tuple[float, float], title: str, place: PlaceGuess, options: MapOptions
 ) -> None:
-    distance = km_text(float(distance_km(*position, place.lat_deg, place.lon_deg)), options)
+    distance = options.translate.km(float(distance_km(*position, place.lat_deg, place.lon_deg)))
     away = options.translate("{distance} from the predicted place", distance=distance)
     group = folium.FeatureGroup(title)
     group.add_to(plot)

@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from triovision.geo import continent_name, country_name
+from triovision.languages import percent
 from triovision.metrics.model_figures import CountryRecall, ModelFigures
-from triovision.viz.figures import percent
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import apply_style, colours, mix
 

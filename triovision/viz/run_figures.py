@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from triovision.geo import country_name
 from triovision.geo.continents import CONTINENTS
+from triovision.languages import percent
 from triovision.metrics.country import CountryScore, Epoch, Reliability, SplitMetrics
-from triovision.viz.figures import percent
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import DASHES, SYMBOLS, apply_style, colours, curves, fraction_axis, lines, mix
 

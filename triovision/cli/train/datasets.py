@@ -134,6 +134,7 @@ def leakage(
 
     The exit status is 0 if there are none, else 1.
     """
+    from triovision.photo.names import spreadsheet_safe  # noqa: PLC0415
     from triovision.train.data.build.duplicates import near_duplicates  # noqa: PLC0415 - `--help` must not wait for pandas
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.data.overlap import divided_groups, leaking_pairs  # noqa: PLC0415
@@ -147,7 +148,7 @@ def leakage(
     click.echo(f"{len(leaks)} pairs of near-duplicates are in different parts of `{column}`")
     if len(leaks):
         out.parent.mkdir(parents=True, exist_ok=True)
-        leaks.to_csv(out, index=False)
+        leaks.map(spreadsheet_safe).to_csv(out, index=False)
         click.echo(f"wrote {out}")
     divided = 0
     if by:

@@ -49,6 +49,7 @@ def manifest(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     position in its EXIF data. Photos without a country are left out.
     """
     from triovision.errors import ManifestError  # noqa: PLC0415 - `--help` must not wait for pandas
+    from triovision.photo.names import spreadsheet_safe  # noqa: PLC0415
     from triovision.train.data.build.folders import GatherOptions, gather  # noqa: PLC0415
     from triovision.train.data.manifest import check_suffix, write_manifest, write_table  # noqa: PLC0415
 
@@ -61,7 +62,7 @@ def manifest(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
         table=table, source=source, duplicates=duplicates, max_distance=max_distance, workers=workers
     )
     gathered = gather(folder, out.parent, options, lambda it, total: tqdm(it, total=total, unit="photo", disable=None))
-    write_table(gathered.report, report)
+    write_table(gathered.report.map(spreadsheet_safe), report)
     _print_report(gathered, report)
     if gathered.photos.empty:
         raise ManifestError(str(folder), "has no photo of a known country", f"See the reasons in {report}")

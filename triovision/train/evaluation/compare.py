@@ -12,6 +12,7 @@ import pandas as pd
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
 from triovision.metrics.country import RunMetrics, SplitMetrics, read_metrics
+from triovision.photo.names import spreadsheet_safe
 
 TABLE = "comparison.csv"
 
@@ -131,7 +132,7 @@ def table_text(table: pd.DataFrame) -> str:
 
 def write_comparison(table: pd.DataFrame, out: Path) -> None:
     """Write the table of `run_table` to `comparison.csv` in a folder, created if needed."""
-    atomic_write(out / TABLE, table.to_csv(index=False))
+    atomic_write(out / TABLE, table.map(spreadsheet_safe).to_csv(index=False))
 
 
 def _bounds(split: str, metrics: SplitMetrics) -> dict[str, float | None]:

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
+from triovision.photo.names import spreadsheet_safe
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.engine.run import CACHE, train_country, train_position
@@ -217,7 +218,8 @@ def write_results(plan: StudyPlan, study: optuna.Study) -> str:
     atomic_write(plan.folder / BEST, best_recipe(plan, best.params))
     table = study.trials_dataframe(attrs=("number", "state", "value", "duration", "params", "user_attrs"))
     table["duration"] = table["duration"].dt.total_seconds()
-    atomic_write(plan.folder / TRIALS, table.rename(columns={"duration": "duration_s"}).to_csv(index=False))
+    table = table.rename(columns={"duration": "duration_s"}).map(spreadsheet_safe)
+    atomic_write(plan.folder / TRIALS, table.to_csv(index=False))
     values = ", ".join(f"{field} = {_toml(value)}" for field, value in best.params.items())
     files = ", ".join(str(plan.folder / name) for name in (BEST, TRIALS))
     return f"best: trial {best.number}, {plan.metric} {best.value:.4g}: {values}\nwrote {files}"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.files import atomic_write
+from triovision.photo.names import spreadsheet_safe
 from triovision.train.data.gldv2.resize import SmallJpeg
 from triovision.transfer import DownloadError
 
@@ -104,7 +105,7 @@ class PhotoFolder:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(Failure._fields)
-        writer.writerows(failures)
+        writer.writerows([spreadsheet_safe(cell) for cell in failure] for failure in failures)
         atomic_write(self.root / FAILURES, text.getvalue().encode())
 
     def _record(self, shard: str) -> Path:

@@ -7,8 +7,21 @@ import pytest
 
 from triovision.geo import WeightedPlaces
 from triovision.guesses import Area, AreaKind, CountryGuess, PlaceGuess
-from triovision.results import Prediction
-from triovision.wording import area_sentence, area_title, confidence_level, confidence_name, title_probability
+from triovision.languages import ENGLISH, get_translator
+from triovision.prediction_texts import (
+    area_sentence,
+    area_title,
+    camera_rows,
+    candidates,
+    confidence_level,
+    confidence_name,
+    confidence_text,
+    guess_text,
+    other_countries,
+    place_rows,
+    title_probability,
+)
+from triovision.results import CameraFacts, Prediction
 
 AREAS: dict[AreaKind, Area] = {
     "landmark": Area(
@@ -57,16 +70,16 @@ def prediction(kind: AreaKind, first: float = 0.93, calibrated: bool = True) -> 
     ],
 )
 def test_the_title_names_the_area_and_nothing_smaller(kind: AreaKind, title: str) -> None:
-    assert area_title(AREAS[kind]) == title
+    assert area_title(AREAS[kind], ENGLISH) == title
 
 
 def test_a_landmark_outside_cities_has_its_country() -> None:
-    assert area_title(replace(AREAS["landmark"], city="")) == "Sagrada Família, Spain"
-    assert area_title(replace(AREAS["landmark"], city=""), "fr") == "Sagrada Família, Espagne"
+    assert area_title(replace(AREAS["landmark"], city=""), ENGLISH) == "Sagrada Família, Spain"
+    assert area_title(replace(AREAS["landmark"], city=""), get_translator("fr")) == "Sagrada Família, Espagne"
 
 
 def test_a_name_with_an_article_has_it() -> None:
-    assert area_title(replace(AREAS["part_of_world"], part_of_world="029")) == "Somewhere in the Caribbean"
+    assert area_title(replace(AREAS["part_of_world"], part_of_world="029"), ENGLISH) == "Somewhere in the Caribbean"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +97,7 @@ def test_a_name_with_an_article_has_it() -> None:
 def test_the_sentence_says_what_the_radius_holds_or_why_there_is_none(
     kind: AreaKind, calibrated: bool, words: str
 ) -> None:
-    assert words in area_sentence(prediction(kind, calibrated=calibrated))
+    assert words in area_sentence(prediction(kind, calibrated=calibrated), ENGLISH)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +121,46 @@ def test_confidence_is_that_in_what_the_title_names(
 @pytest.mark.parametrize("kind", AREAS)
 def test_an_uncalibrated_model_says_so_and_gives_no_percentage(kind: AreaKind) -> None:
     found = prediction(kind, calibrated=False)
-    assert confidence_name(found) == "Uncalibrated"
+    assert confidence_name(found, ENGLISH) == "Uncalibrated"
     assert title_probability(found) is None
-    assert "%" not in area_sentence(found)
+    assert "%" not in area_sentence(found, ENGLISH)
+    assert confidence_text(found, ENGLISH) == "Uncalibrated"
+    assert guess_text(found.countries[0], found.calibrated, ENGLISH) == "Peru"
+
+
+def test_confidence_and_candidates_have_their_probability() -> None:
+    found, french = prediction("unknown", 0.934), get_translator("fr")
+    assert confidence_text(found, ENGLISH) == "Not sure"
+    assert confidence_text(replace(found, area=AREAS["country"]), ENGLISH) == "Very sure · 93%"
+    assert [guess_text(guess, True, french) for guess in candidates(found)] == ["Pérou (93\u202f%)"]
+
+
+@pytest.mark.parametrize("kind", AREAS)
+def test_other_countries_are_named_below_a_title_with_a_country(kind: AreaKind) -> None:
+    found = replace(prediction(kind), country_set=("PE", "BO", "EC", "CO", "CL", "BR", "AR", "UY"))
+    sentence = other_countries(found, ENGLISH)
+    assert other_countries(prediction(kind), ENGLISH) == ""
+    if kind in ("place", "region", "country"):
+        assert sentence == "It could also be: Bolivia, Ecuador, Colombia, Chile, Brazil and 2 more."
+        assert not candidates(found)
+    else:
+        assert sentence == ""
+        assert bool(candidates(found)) is (kind != "landmark")
+
+
+def test_the_best_place_is_the_landmark_if_one_is_recognised() -> None:
+    found = replace(prediction("place"), radius_km=9.96, radius_90_km=1234.5)
+    assert list(place_rows(found, ENGLISH).values()) == ["Lima (-12.000°, -77.000°)", "10 km", "1,234 km"]
+    landmark = PlaceGuess("Sagrada Família", "ES", 41.4036, 2.1744, 0.86)
+    assert place_rows(replace(found, landmark=landmark), ENGLISH)["Best place"] == "Sagrada Família (41.404°, 2.174°)"
+
+
+def test_a_fact_that_the_camera_did_not_write_is_said_to_be_missing() -> None:
+    camera = CameraFacts(camera="Acme 7", lat_deg=38.72, lon_deg=-9.14)
+    assert camera_rows(camera, ("taken", "camera", "position", "software"), ENGLISH) == {
+        "Taken": "not in the file",
+        "Camera": "Acme 7",
+        "Position in the file": "38.72000°, -9.14000°",
+        "Software that wrote the file": "not in the file",
+    }
+    assert list(camera_rows(camera, ("camera",), get_translator("fr")).values()) == ["Acme 7"]
