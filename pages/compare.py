@@ -20,7 +20,7 @@ from triovision.ui.navigation import require_app_frame
 from triovision.ui.session import current
 from triovision.ui.translation import current_translator
 from triovision.ui.upload import render_upload
-from triovision.viz import shown_photo
+from triovision.viz import jpeg_bytes, shown_photo
 
 require_app_frame()
 t = current_translator()
@@ -37,7 +37,7 @@ for fault in faults:
 
 left, right = st.columns([1, 2], gap="medium")
 with left:
-    st.image(shown_photo(result.photo), output_format="JPEG", width="stretch", alt=result.photo.name)
+    st.image(jpeg_bytes(shown_photo(result.photo)), output_format="JPEG", width="stretch", alt=result.photo.name)
     if result.credit:
         st.caption(t("Photo:") + " " + result.credit)
 with right:

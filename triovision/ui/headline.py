@@ -12,7 +12,7 @@ from triovision.ui.flags import with_flag
 from triovision.ui.messages import translate
 from triovision.ui.session import PhotoResult
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent, shown_photo
+from triovision.viz import jpeg_bytes, percent, shown_photo
 from triovision.wording import area_sentence, area_title, confidence_level, confidence_name, title_probability
 
 _CANDIDATES = 5
@@ -29,7 +29,7 @@ def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
     prediction = result.prediction
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with left:
-        st.image(shown_photo(result.photo), output_format="JPEG", width="stretch", alt=result.photo.name)
+        st.image(jpeg_bytes(shown_photo(result.photo)), output_format="JPEG", width="stretch", alt=result.photo.name)
         if result.credit:
             st.caption(t("Photo:") + " " + result.credit)
     with right, st.container(key="headline"):

@@ -7,6 +7,7 @@ server exists.
 from __future__ import annotations
 
 import atexit
+import gc
 import threading
 from contextlib import suppress
 
@@ -18,7 +19,8 @@ from triovision.errors import ModelError
 from triovision.results import Photo
 from triovision.ui.predictions import predict
 from triovision.ui.service import shared_model
-from triovision.viz.outlines import country_outlines
+from triovision.viz.maps import prediction_map
+from triovision.viz.outlines import outlines_file
 
 _SIDE_PX = 448
 
@@ -44,7 +46,7 @@ def _warm_up() -> None:
 
     with suppress(ModelError):  # the page shows it, with a remedy
         model, _ = load_default(load=shared_model)
-        # The first forward pass and the outlines take longer than those that follow.
+        # The first forward pass, the first map and the outlines take longer than those that follow.
         pixels = np.full((_SIDE_PX, _SIDE_PX, 3), 128, np.uint8)
         photo = Photo(
             name="warm start",
@@ -53,5 +55,8 @@ def _warm_up() -> None:
             original_height_px=_SIDE_PX,
             format="JPEG",
         )
-        predict(model, photo)
-        country_outlines()
+        prediction_map(predict(model, photo))
+        outlines_file()
+    # Streamlit collects garbage after each run of the page. It need not look at half a million objects that stay.
+    gc.collect()
+    gc.freeze()
