@@ -46,8 +46,8 @@ def render_attention(result: PhotoResult, predictions: Sequence[Prediction], t: 
         shown = list(explanations.items())[start : start + _COLUMNS]
         for column, (model, explanation) in zip(st.columns(_COLUMNS), shown, strict=False):
             caption = f"{plain(model)} · {plain(explanation.method)}"
-            image = overlay(result.photo, explanation, _OPACITY)
-            column.image(jpeg_bytes(image), caption, output_format="JPEG", width="stretch", alt=f"{model} · {explanation.method}")
+            image = jpeg_bytes(overlay(result.photo, explanation, _OPACITY))
+            column.image(image, caption, output_format="JPEG", width="stretch", alt=f"{model} · {explanation.method}")
     if len(explanations) > 1:
         _render_difference(result, explanations, t)
 

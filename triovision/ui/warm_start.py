@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit import runtime
 
 from triovision.errors import ModelError
+from triovision.geo import CLUE_KINDS, countries_of_clues
 from triovision.results import Photo
 from triovision.ui.predictions import predict
 from triovision.ui.service import shared_model
@@ -46,7 +47,7 @@ def _warm_up() -> None:
 
     with suppress(ModelError):  # the page shows it, with a remedy
         model, _ = load_default(load=shared_model)
-        # The first forward pass, the first map and the outlines take longer than those that follow.
+        # The first forward pass, the first map, the outlines and the clues take longer than those that follow.
         pixels = np.full((_SIDE_PX, _SIDE_PX, 3), 128, np.uint8)
         photo = Photo(
             name="warm start",
@@ -57,6 +58,8 @@ def _warm_up() -> None:
         )
         prediction_map(predict(model, photo))
         outlines_file()
+        for kind in CLUE_KINDS:
+            countries_of_clues(kind)
     # Streamlit collects garbage after each run of the page. It need not look at half a million objects that stay.
     gc.collect()
     gc.freeze()
