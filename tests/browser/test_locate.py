@@ -62,7 +62,7 @@ def test_readers_who_prefer_reduced_motion_see_a_still_picture(visit, motion):
     shown, hidden = (still, moving) if motion == "reduce" else (moving, still)
     expect(shown).to_be_visible(timeout=SLOW_MS)
     expect(hidden).to_be_hidden()
-    assert shown.bounding_box()["width"] == 64
+    assert still.evaluate("image => image.naturalWidth") > 0  # it is not broken
 
 
 def test_a_dropped_photo_is_predicted_mapped_charted_and_explained(visit, prediction):

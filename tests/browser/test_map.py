@@ -71,6 +71,7 @@ def painted_fraction(map_):
     return map_.run(
         """{
         const canvas = document.querySelector(".leaflet-outlines-pane canvas");
+        if (!canvas) return 0;  // no outlines yet
         const rgba = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
         let painted = 0;
         for (let i = 3; i < rgba.length; i += 4) painted += rgba[i] > 0;
@@ -91,16 +92,41 @@ def test_the_map_is_drawn_with_no_network(open_map, viewport, scheme):
     assert problems(map_.page) == []
 
 
-def test_the_outlines_are_fetched_once_for_all_maps(open_map):
-    map_ = open_map()
-    fetched = []
-    session = map_.page.context.new_cdp_session(map_.page)
-    session.send("Network.enable")
-    session.on("Network.responseReceived", lambda event: fetched.append(event["response"]))
-    fills_with_land(drawn(map_))
-    map_.page.reload()
-    fills_with_land(drawn(map_))
-    assert fetched
+def test_the_outlines_are_fetched_once_for_all_maps(browser, serve):
+    context = browser.new_context(viewport=WIDE)  # without the gate of `open_page`, which would disable the cache
+    page = context.new_page()
+    network, requests = context.new_cdp_session(page), {}
+    network.send("Network.enable")
+    network.on(
+        "Network.requestWillBeSent", lambda event: requests.update({event["requestId"]: event["request"]["url"]})
+    )
+    sizes = []
+    network.on(
+        "Network.loadingFinished",
+        lambda event: sizes.append(event["encodedDataLength"]) if "outlines" in requests[event["requestId"]] else None,
+    )
+    page.goto(serve(PAGE))
+    fills_with_land(drawn(Map(page)), 0.2, 0.95)
+    page.goto(f"{serve(PAGE)}/?photo=suva")
+    fills_with_land(drawn(Map(page)))
+    context.close()
+    assert len(sizes) == 2
+    assert sizes[0] > 100_000
+    assert sizes[1] == 0  # from the cache of the browser
+
+
+def test_without_the_file_of_the_outlines_the_map_still_works(browser, serve):
+    context = browser.new_context(viewport=WIDE)
+    context.route("**/*outlines/*.json", lambda route: route.abort())
+    page = context.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(serve(PAGE))
+    map_ = drawn(Map(page))
+    expect(map_.frame.locator(".distance")).to_have_text("660 km")
+    assert painted_fraction(map_) == 0
+    context.close()
+    assert problems == []
 
 
 def test_sea_and_land_follow_the_theme(open_map):
