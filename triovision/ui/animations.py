@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, Literal
 
 import streamlit as st
-from streamlit_lottie import st_lottie
 
 from triovision.bundle import ASSETS
 
@@ -25,6 +24,9 @@ def render_animation(name: Animation, key: str, size_px: int = 64) -> None:
         key: Widget key.
         size_px: Width and height.
     """
+    # Its import declares a component, which Streamlit serves only if the server exists by then.
+    from streamlit_lottie import st_lottie  # noqa: PLC0415
+
     with st.container(key=f"animation-{key}", width=size_px, height=size_px, border=False):
         st.html(f'<img alt="" width="{size_px}" height="{size_px}" src="{_still(name)}">')  # it allows no <svg>
         st_lottie(_drawing(name), loop=name != "success", height=size_px, width=size_px, key=key)

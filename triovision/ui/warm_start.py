@@ -16,12 +16,9 @@ import streamlit as st
 from streamlit import runtime
 
 from triovision.errors import ModelError
-from triovision.geo import CLUE_KINDS, countries_of_clues
 from triovision.results import Photo
 from triovision.ui.predictions import predict
 from triovision.ui.service import shared_model
-from triovision.viz.maps import prediction_map
-from triovision.viz.outlines import outlines_file
 
 _SIDE_PX = 448
 
@@ -43,7 +40,11 @@ def start_thread() -> threading.Thread:
 
 def _warm_up() -> None:
     """Load what the first answer needs. A reader who comes meanwhile waits for the same loading, not for a second."""
-    from triovision.inference import load_default  # noqa: PLC0415 - imports PyTorch
+    # These import PyTorch, Folium and pandas; the server starts meanwhile.
+    from triovision.geo import CLUE_KINDS, countries_of_clues  # noqa: PLC0415
+    from triovision.inference import load_default  # noqa: PLC0415
+    from triovision.viz.maps import prediction_map  # noqa: PLC0415
+    from triovision.viz.outlines import outlines_file  # noqa: PLC0415
 
     with suppress(ModelError):  # the page shows it, with a remedy
         model, _ = load_default(load=shared_model)
