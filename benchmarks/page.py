@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -83,22 +84,32 @@ def server() -> Iterator[Server]:
 
 
 class Visit:
-    """One reader: a page of its own, and the bytes that its browser receives, tiles left out."""
+    """One reader: a page of its own, and the bytes that its browser receives.
+
+    No tiles are among them, because the map asks for none until its reader chooses a layer. Requests are not routed:
+    Playwright would disable the cache of the browser.
+    """
 
     def __init__(self, browser: Browser, url: str) -> None:
         self.context = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
-        self.context.route("**/*arcgisonline*/**", lambda route: route.abort())
         self.page: Page = self.context.new_page()
         self.received_bytes = 0
+        self._data_urls: set[str] = set()  # requests that the browser answers itself
         network = self.context.new_cdp_session(self.page)
         network.send("Network.enable")
-        network.on("Network.dataReceived", self._count_data)
+        network.on("Network.requestWillBeSent", self._note_request)
+        network.on("Network.loadingFinished", self._count_response)
         network.on("Network.webSocketFrameReceived", self._count_frame)
         self.page.goto(url)
         self.page.get_by_test_id("stFileUploaderDropzone").wait_for(timeout=WAIT_MS)
 
-    def _count_data(self, event: dict[str, int]) -> None:
-        self.received_bytes += event["encodedDataLength"] or event["dataLength"]
+    def _note_request(self, event: dict[str, Any]) -> None:
+        if event["request"]["url"].startswith("data:"):
+            self._data_urls.add(event["requestId"])
+
+    def _count_response(self, event: dict[str, Any]) -> None:
+        if event["requestId"] not in self._data_urls:  # 0 bytes come from the cache
+            self.received_bytes += event["encodedDataLength"]
 
     def _count_frame(self, event: dict[str, dict[str, str]]) -> None:
         data = event["response"]["payloadData"]

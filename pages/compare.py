@@ -18,7 +18,7 @@ from triovision.ui.models import installed_models
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.translation import current_translator
 from triovision.ui.upload import render_upload_and_choice
-from triovision.viz import shown_photo
+from triovision.viz import jpeg_bytes, shown_photo
 
 require_app_frame()
 t = current_translator()
@@ -31,7 +31,7 @@ for fault in faults:
 
 left, right = st.columns([1, 2], gap="medium")
 with left:
-    st.image(shown_photo(result.photo), output_format="JPEG", width="stretch", alt=result.photo.name)
+    st.image(jpeg_bytes(shown_photo(result.photo)), output_format="JPEG", width="stretch", alt=result.photo.name)
     if result.credit:
         st.caption(t("Photo:") + " " + result.credit)
 with right:

@@ -53,6 +53,18 @@ def result(page):
     return heading
 
 
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_readers_who_prefer_reduced_motion_see_a_still_picture(visit, motion):
+    page = visit(reduced_motion=motion)
+    drop(page, ("china.jpg", CHINA.read_bytes()))
+    box = page.locator(".st-key-animation-success")
+    moving, still = box.locator("iframe"), box.locator("img")
+    shown, hidden = (still, moving) if motion == "reduce" else (moving, still)
+    expect(shown).to_be_visible(timeout=SLOW_MS)
+    expect(hidden).to_be_hidden()
+    assert still.evaluate("image => image.naturalWidth") > 0  # it is not broken
+
+
 def test_a_dropped_photo_is_predicted_mapped_charted_and_explained(visit, prediction):
     country = country_name(prediction.countries[0].country)
     page = visit()

@@ -46,6 +46,15 @@ def open_map(open_page, serve):
     return open_
 
 
+def fills_with_land(map_, least=0.0, most=1.0):
+    """Wait until the outlines, which arrive after the map, fill this fraction of their canvas."""
+    for _ in range(100):
+        if least < painted_fraction(map_) < most:
+            return
+        map_.page.wait_for_timeout(100)
+    pytest.fail(f"painted: {painted_fraction(map_)}")
+
+
 def problems(page):
     """Errors of the console, except for the fonts, which lie beside `app.py`."""
     return [line for line in page.problems if "/app/static/fonts/" not in line]
@@ -62,6 +71,7 @@ def painted_fraction(map_):
     return map_.run(
         """{
         const canvas = document.querySelector(".leaflet-outlines-pane canvas");
+        if (!canvas) return 0;  // no outlines yet
         const rgba = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
         let painted = 0;
         for (let i = 3; i < rgba.length; i += 4) painted += rgba[i] > 0;
@@ -76,10 +86,47 @@ def test_the_map_is_drawn_with_no_network(open_map, viewport, scheme):
     map_ = drawn(open_map(viewport=viewport, color_scheme=scheme))
     expect(map_.frame.locator(".dot, .cluster").first).to_be_visible()
     expect(map_.frame.locator(".distance")).to_have_text("660 km")
-    assert 0.2 < painted_fraction(map_) < 0.95
+    fills_with_land(map_, 0.2, 0.95)
     assert map_.run("map.getBounds().contains([48.8566, 2.3522]) && map.getBounds().contains([43.2965, 5.3698])")
     assert map_.page.blocked == []  # no server hears of the region before a tile layer is chosen
     assert problems(map_.page) == []
+
+
+def test_the_outlines_are_fetched_once_for_all_maps(browser, serve):
+    context = browser.new_context(viewport=WIDE)  # without the gate of `open_page`, which would disable the cache
+    page = context.new_page()
+    network, requests = context.new_cdp_session(page), {}
+    network.send("Network.enable")
+    network.on(
+        "Network.requestWillBeSent", lambda event: requests.update({event["requestId"]: event["request"]["url"]})
+    )
+    sizes = []
+    network.on(
+        "Network.loadingFinished",
+        lambda event: sizes.append(event["encodedDataLength"]) if "outlines" in requests[event["requestId"]] else None,
+    )
+    page.goto(serve(PAGE))
+    fills_with_land(drawn(Map(page)), 0.2, 0.95)
+    page.goto(f"{serve(PAGE)}/?photo=suva")
+    fills_with_land(drawn(Map(page)))
+    context.close()
+    assert len(sizes) == 2
+    assert sizes[0] > 100_000
+    assert sizes[1] == 0  # from the cache of the browser
+
+
+def test_without_the_file_of_the_outlines_the_map_still_works(browser, serve):
+    context = browser.new_context(viewport=WIDE)
+    context.route("**/*outlines/*.json", lambda route: route.abort())
+    page = context.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(serve(PAGE))
+    map_ = drawn(Map(page))
+    expect(map_.frame.locator(".distance")).to_have_text("660 km")
+    assert painted_fraction(map_) == 0
+    context.close()
+    assert problems == []
 
 
 def test_sea_and_land_follow_the_theme(open_map):
@@ -154,7 +201,7 @@ def test_both_sides_of_the_date_line_are_in_one_view(open_map):
     expect(map_.frame.locator(".unsure")).to_be_visible()
     expect(map_.frame.locator(".dot")).to_be_visible()
     assert map_.view[2] >= 4
-    assert painted_fraction(map_) > 0
+    fills_with_land(map_)
 
 
 def test_tools_are_there_and_named(open_map):

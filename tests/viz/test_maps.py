@@ -199,6 +199,13 @@ def test_outlines_are_in_the_map_and_its_overview():
     text = script(options=MapOptions(outlines=outlines))
     assert text.count(outlines) == 1
     assert re.search(r'L\.Control\.MiniMap\(\s*outlines_div_\d+\("overlayPane"\)', text)
+    assert "fetch(" not in text  # a map on its own needs no server
+
+
+def test_outlines_of_a_page_are_fetched_and_not_written_into_each_map():
+    text = script(options=MapOptions(outlines_url="../outlines/0a1b.json"))
+    assert text.count('fetch("../outlines/0a1b.json"') == 1
+    assert "MultiPolygon" not in text
 
 
 @pytest.mark.parametrize("name", HOSTILE)

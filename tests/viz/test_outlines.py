@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from triovision.bundle import NODE_MODULES
-from triovision.viz.outlines import read_outlines
+from triovision.viz import outlines
+from triovision.viz.outlines import outlines_file, read_outlines
 
 WORLD_ATLAS = NODE_MODULES / "world-atlas" / "countries-50m.json"
 
@@ -74,6 +75,42 @@ def test_a_file_that_is_no_topology_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"broken\.json|Expecting value"):
         read_outlines(path)
+
+
+@pytest.fixture
+def atlas(monkeypatch, tmp_path):
+    """A file of one country in place of the npm package, and an empty cache."""
+    path = tmp_path / "atlas.json"
+    arcs = [[[0, 0], [4, 0], [0, 4], [-4, 0], [0, -4]]]
+    path.write_text(json.dumps(topology(arcs, [{"type": "Polygon", "arcs": [[0]]}])))
+    monkeypatch.setattr(outlines, "_FILE", path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    outlines._file_name.cache_clear()
+    yield path
+    outlines._file_name.cache_clear()
+
+
+def test_the_file_of_the_outlines_is_written_once_and_named_by_its_content(atlas, monkeypatch):
+    first = outlines_file()
+    assert json.loads(first.read_text())["coordinates"] == [[[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]]]
+    with monkeypatch.context() as later:
+        later.setattr(outlines, "read_outlines", lambda _: pytest.fail("decoded a second time"))
+        assert outlines_file() == first
+    atlas.write_text(atlas.read_text().replace("4", "5"))
+    read_outlines.cache_clear()
+    outlines._file_name.cache_clear()
+    second = outlines_file()
+    assert second.name != first.name
+    assert json.loads(second.read_text())["coordinates"][0][0][1] == [5, 0]
+
+
+def test_without_a_cache_or_without_the_package_there_is_no_file(atlas, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # no folder
+    assert outlines_file() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    atlas.unlink()
+    assert outlines_file() is None
 
 
 @pytest.mark.skipif(not WORLD_ATLAS.exists(), reason="needs the npm packages: make assets")

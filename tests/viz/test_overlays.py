@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from triovision.results import Explanation, Photo
-from triovision.viz import overlay, png_bytes, raw_map, shown_photo
+from triovision.viz import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
 
 COLD, HOT = (0, 0, 4), (252, 255, 164)  # the two ends of Inferno
 
@@ -89,3 +89,14 @@ def test_a_png_carries_pixels_and_nothing_else():
     assert b"secret" not in data
     assert not back.info
     assert not back.getexif()
+
+
+def test_a_jpeg_for_the_screen_is_close_to_the_photo_and_small():
+    noise_hwc = np.random.default_rng(0).normal(128, 20, (600, 800, 3)).clip(0, 255).astype(np.uint8)
+    smooth = Image.fromarray(noise_hwc).resize((200, 150)).resize((800, 600), Image.Resampling.BICUBIC)
+    data = jpeg_bytes(smooth)
+    best = io.BytesIO()
+    smooth.save(best, "JPEG", quality=100)
+    assert len(data) < len(best.getvalue()) / 3
+    back_hwc = np.asarray(Image.open(io.BytesIO(data)), np.float64)
+    assert np.abs(back_hwc - np.asarray(smooth)).mean() < 3

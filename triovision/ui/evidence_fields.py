@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
@@ -175,6 +176,7 @@ def _render_clue(kind: ClueKind, countries: frozenset[str], result_id: str, t: T
         st.selectbox(clue_label(kind, t), values, index=None, **options)
 
 
+@cache
 def _option(clue: Clue, t: Translator) -> str:
     """Text of an option; codes come with the name of their country, so that it can be searched."""
     text = clue_text(clue, t)

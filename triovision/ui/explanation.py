@@ -16,7 +16,7 @@ from triovision.ui.messages import report
 from triovision.ui.probabilities import countries_shown
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import overlay, png_bytes, raw_map, shown_photo
+from triovision.viz import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
 
 if TYPE_CHECKING:
     from triovision.explain import ExplainableModel
@@ -77,7 +77,7 @@ def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Tran
         t("Raw map of the layer"): raw,
     }
     for column, (caption, image) in zip(st.columns(3), images.items(), strict=True):
-        column.image(image, caption, output_format="JPEG", width="stretch", alt=caption)
+        column.image(jpeg_bytes(image), caption, output_format="JPEG", width="stretch", alt=caption)
     st.caption(
         t(
             "Bright areas contributed most to {country}, dark areas little. "

@@ -16,7 +16,7 @@ from triovision.ui.leaflet import clicked_position, render_click_map, render_pla
 from triovision.ui.predictions import predict
 from triovision.ui.service import model_or_error
 from triovision.ui.translation import Translator, plain
-from triovision.viz import shown_photo
+from triovision.viz import jpeg_bytes, shown_photo
 from triovision.viz.places_map import PIN_COLOURS, MarkedPlace
 
 _DUEL: Final = "play-duel"
@@ -75,7 +75,7 @@ def render_round(duel: Duel, t: Translator) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         alt = t("Photo of round {number}", number=duel.number)
-        st.image(shown_photo(duel.challenge.photo), output_format="JPEG", width="stretch", alt=alt)
+        st.image(jpeg_bytes(shown_photo(duel.challenge.photo)), output_format="JPEG", width="stretch", alt=alt)
         if duel.challenge.credit:
             st.caption(t("The photographer is named after your answer."))
     with right:
@@ -164,7 +164,7 @@ def render_truth(duel: Duel, t: Translator) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         image = shown_photo(one.challenge.photo)
-        st.image(image, output_format="JPEG", width="stretch", alt=one.challenge.name)
+        st.image(jpeg_bytes(image), output_format="JPEG", width="stretch", alt=one.challenge.name)
         st.caption(plain(one.challenge.name))
         if one.challenge.credit:
             st.caption(t("Photo:") + " " + one.challenge.credit)

@@ -19,7 +19,7 @@ from triovision.ui.examples import Place
 from triovision.ui.flags import with_flag
 from triovision.ui.session import PhotoResult
 from triovision.ui.translation import Translator, plain
-from triovision.viz import shown_photo
+from triovision.viz import jpeg_bytes, shown_photo
 
 
 def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
@@ -33,7 +33,7 @@ def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
     prediction = result.prediction
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with left:
-        st.image(shown_photo(result.photo), output_format="JPEG", width="stretch", alt=result.photo.name)
+        st.image(jpeg_bytes(shown_photo(result.photo)), output_format="JPEG", width="stretch", alt=result.photo.name)
         if result.credit:
             st.caption(t("Photo:") + " " + result.credit)
     with right, st.container(key="headline"):

@@ -23,7 +23,7 @@ from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.map_geometry import drawn_box
 from triovision.viz.map_style import MapOptions
 from triovision.viz.maps import prediction_map
-from triovision.viz.outlines import country_outlines
+from triovision.viz.outlines import NO_OUTLINES, country_outlines, outlines_file
 from triovision.viz.places_map import MarkedPlace, chosen_pin, click_map, places_map
 
 
@@ -144,13 +144,23 @@ def clicked_position(key: str) -> tuple[float, float] | None:
 
 def map_options(t: Translator) -> MapOptions:
     """Language, theme and script addresses of a map for this reader."""
+    outlines_url = _outlines_url()
     return MapOptions(
         translate=t,
         theme="dark" if st.context.theme.type == "dark" else "light",
         source=_source(),
-        outlines=country_outlines(),
+        outlines=NO_OUTLINES if outlines_url else country_outlines(),
+        outlines_url=outlines_url,
         font_faces=font_faces(),
     )
+
+
+def _outlines_url() -> str:
+    path = outlines_file()
+    if path is None:
+        return ""
+    component = declare_component("outlines", path=str(path.parent))
+    return f"../{component.name}/{path.name}"
 
 
 def _source() -> LeafletSource:

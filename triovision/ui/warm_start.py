@@ -7,6 +7,7 @@ server exists.
 from __future__ import annotations
 
 import atexit
+import gc
 import threading
 from contextlib import suppress
 
@@ -18,7 +19,6 @@ from triovision.errors import ModelError
 from triovision.results import Photo
 from triovision.ui.predictions import predict
 from triovision.ui.service import shared_model
-from triovision.viz.outlines import country_outlines
 
 _SIDE_PX = 448
 
@@ -40,11 +40,15 @@ def start_thread() -> threading.Thread:
 
 def _warm_up() -> None:
     """Load what the first answer needs. A reader who comes meanwhile waits for the same loading, not for a second."""
-    from triovision.inference import load_default  # noqa: PLC0415 - imports PyTorch
+    # These import PyTorch, Folium and pandas; the server starts meanwhile.
+    from triovision.geo import CLUE_KINDS, countries_of_clues  # noqa: PLC0415
+    from triovision.inference import load_default  # noqa: PLC0415
+    from triovision.viz.maps import prediction_map  # noqa: PLC0415
+    from triovision.viz.outlines import outlines_file  # noqa: PLC0415
 
     with suppress(ModelError):  # the page shows it, with a remedy
         model, _ = load_default(load=shared_model)
-        # The first forward pass and the outlines take longer than those that follow.
+        # The first forward pass, the first map, the outlines and the clues take longer than those that follow.
         pixels = np.full((_SIDE_PX, _SIDE_PX, 3), 128, np.uint8)
         photo = Photo(
             name="warm start",
@@ -53,5 +57,10 @@ def _warm_up() -> None:
             original_height_px=_SIDE_PX,
             format="JPEG",
         )
-        predict(model, photo)
-        country_outlines()
+        prediction_map(predict(model, photo))
+        outlines_file()
+        for kind in CLUE_KINDS:
+            countries_of_clues(kind)
+    # Streamlit collects garbage after each run of the page. It need not look at half a million objects that stay.
+    gc.collect()
+    gc.freeze()

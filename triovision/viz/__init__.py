@@ -13,7 +13,7 @@ from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
 from triovision.viz.map_style import MapOptions
 from triovision.viz.maps import prediction_map
 from triovision.viz.outlines import NO_OUTLINES, read_outlines
-from triovision.viz.overlays import overlay, png_bytes, raw_map, shown_photo
+from triovision.viz.overlays import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
 from triovision.viz.palette import DARK, LIGHT, Palette
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Palette",
     "certainty_strip",
     "figures_page",
+    "jpeg_bytes",
     "missing_files",
     "overlay",
     "percent",

@@ -51,7 +51,7 @@ def certainty_strip(
         (names[0], others, palette.surface, "/"),
         (names[1], rest, palette.background, ""),
     )
-    figure = go.Figure(
+    return _figure(
         [
             go.Bar(
                 name=name,
@@ -72,16 +72,14 @@ def certainty_strip(
                 hovertemplate=f"{name} · {percent(width, language)}<extra></extra>",
             )
             for name, width, color, shape in parts
-        ]
-    )
-    _finish(figure, palette, height_px=150)
-    figure.update_layout(
+        ],
+        palette,
+        height_px=150,
         barmode="stack",
         legend={"orientation": "h", "y": -0.1, "yanchor": "top", "x": 0, "traceorder": "normal", "maxheight": 80},
         xaxis={"range": [-0.002, 1.002], "visible": False},  # room for the outer lines
         yaxis={"visible": False},
     )
-    return figure
 
 
 def probability_bars(
@@ -102,17 +100,16 @@ def probability_bars(
     guesses = prediction.countries[:k]
     likely = set(prediction.country_set)
     labels = [country_label(guess.country, language) for guess in guesses]
-    figure = go.Figure(
+    return _figure(
         [
             _bars([g for g in guesses if (g.country in likely) is inside], name, color, shape, language)
             for inside, name, color, shape in (
                 (True, names[0], palette.accent, ""),
                 (False, names[1], palette.muted, "/"),
             )
-        ]
-    )
-    _finish(figure, palette, height_px=70 + 30 * len(guesses))
-    figure.update_layout(
+        ],
+        palette,
+        height_px=70 + 30 * len(guesses),
         barmode="overlay",
         bargap=0.35,
         legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
@@ -124,14 +121,13 @@ def probability_bars(
         yaxis={"categoryorder": "array", "categoryarray": labels[::-1], "ticklabelstandoff": 34},
         images=[_flag_at(label, guess.country) for label, guess in zip(labels, guesses, strict=True)],
     )
-    return figure
 
 
 def probability_radar(prediction: Prediction, k: int, palette: Palette, language: str = "en") -> go.Figure:
     """Closed radar chart of the `k` most probable countries; the distance from the centre is the probability."""
     guesses = prediction.countries[:k]
     ring = [*guesses, guesses[0]]
-    figure = go.Figure(
+    return _figure(
         go.Scatterpolar(
             r=[guess.probability for guess in ring],
             theta=[country_label(guess.country, language).replace(" ", "<br>") for guess in ring],
@@ -142,10 +138,9 @@ def probability_radar(prediction: Prediction, k: int, palette: Palette, language
             marker={"size": 7},
             text=[_hover(guess, language) for guess in ring],
             hovertemplate="%{text}<extra></extra>",
-        )
-    )
-    _finish(figure, palette, height_px=400)
-    figure.update_layout(
+        ),
+        palette,
+        height_px=400,
         margin={"l": 84, "r": 84, "t": 44, "b": 44},
         polar={
             "bgcolor": palette.background,
@@ -168,7 +163,6 @@ def probability_radar(prediction: Prediction, k: int, palette: Palette, language
             },
         },
     )
-    return figure
 
 
 def similarity_heatmap(
@@ -193,7 +187,7 @@ def similarity_heatmap(
     labels = [country_label(country, language) for country in countries]
     rounded_kk = similarity_kk.round(2) + 0.0  # no "-0.00"
     texts = [[str(format_decimal(float(v), format="0.00", locale=language)) for v in row] for row in rounded_kk]
-    figure = go.Figure(
+    return _figure(
         go.Heatmap(
             z=similarity_kk,
             x=labels,
@@ -212,20 +206,18 @@ def similarity_heatmap(
                 "nticks": 5,
                 "tickfont": {"color": palette.muted, "size": 11},
             },
-        )
-    )
-    _finish(figure, palette, height_px=max(340, 120 + 30 * len(countries)))
-    figure.update_layout(
-        xaxis={"tickvals": labels, "ticktext": list(countries), "tickangle": 0, "side": "top"},
+        ),
+        palette,
+        height_px=max(340, 120 + 30 * len(countries)),
+        xaxis={"tickvals": labels, "ticktext": list(countries), "tickangle": 0, "side": "top", "showgrid": False},
         yaxis={"autorange": "reversed"},
     )
-    figure.update_xaxes(showgrid=False)
-    return figure
 
 
 def probability_gauge(guess: CountryGuess, palette: Palette, language: str = "en") -> go.Figure:
     """Gauge of the probability of one country, from 0 to 100 %."""
-    figure = go.Figure(
+    value, label = f"<b>{percent(guess.probability, language)}</b>", country_label(guess.country, language)
+    return _figure(
         go.Indicator(
             mode="gauge",
             value=guess.probability,
@@ -241,14 +233,24 @@ def probability_gauge(guess: CountryGuess, palette: Palette, language: str = "en
                 "bordercolor": palette.grid,
                 "borderwidth": 1,
             },
-        )
+        ),
+        palette,
+        height_px=150,
+        margin={"l": 36, "r": 36, "t": 34, "b": 10},
+        font_size=11,
+        annotations=[
+            {"text": value, "x": 0.5, "y": 0.08, "showarrow": False, "font": {"size": 20}},
+            {
+                "text": label,
+                "x": 0.5,
+                "y": 1,
+                "yanchor": "bottom",
+                "yshift": 8,
+                "showarrow": False,
+                "font": {"size": 13},
+            },
+        ],
     )
-    _finish(figure, palette, height_px=150)
-    figure.update_layout(margin={"l": 36, "r": 36, "t": 34, "b": 10}, font_size=11)
-    value, label = f"<b>{percent(guess.probability, language)}</b>", country_label(guess.country, language)
-    figure.add_annotation(text=value, x=0.5, y=0.08, showarrow=False, font={"size": 20})
-    figure.add_annotation(text=label, x=0.5, y=1, yanchor="bottom", yshift=8, showarrow=False, font={"size": 13})
-    return figure
 
 
 def figures_page(figures: Mapping[str, go.Figure], title: str) -> str:
@@ -306,14 +308,16 @@ def _hover(guess: CountryGuess, language: str) -> str:
     return f"{country_name(guess.country, language)} · {percent(guess.probability, language)}"
 
 
-def _finish(figure: go.Figure, palette: Palette, height_px: int) -> None:
-    figure.update_layout(
-        **base_layout(palette, 14), height=height_px, margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False
-    )
-    figure.update_xaxes(
-        automargin=True, fixedrange=True, gridcolor=palette.grid, zerolinecolor=palette.grid, ticklabelstandoff=4
-    )
-    figure.update_yaxes(automargin=True, fixedrange=True, showgrid=False, zeroline=False, ticklabelstandoff=8)
+def _figure(traces: object, palette: Palette, height_px: int, **layout: Any) -> go.Figure:  # noqa: ANN401 - Plotly's
+    """Figure with the look of the page. Plotly takes a tenth of the time of `update_layout` for a whole layout."""
+    defaults = {"height": height_px, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "dragmode": False}
+    axis = {"automargin": True, "fixedrange": True}
+    axes = {
+        "xaxis": axis | {"gridcolor": palette.grid, "zerolinecolor": palette.grid, "ticklabelstandoff": 4},
+        "yaxis": axis | {"showgrid": False, "zeroline": False, "ticklabelstandoff": 8},
+    }
+    whole = base_layout(palette, 14) | defaults | layout
+    return go.Figure(traces, whole | {name: options | layout.get(name, {}) for name, options in axes.items()})
 
 
 def _fade(color: str, alpha: float) -> str:

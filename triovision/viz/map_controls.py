@@ -43,6 +43,7 @@ def add_controls(plot: folium.Map, outlines: Outlines, tiles: list[folium.TileLa
         ),
         "leaflet-minimap": OutlineMiniMap(
             outlines,
+            tile_layer=tiles[0],  # not drawn; without it Folium makes another one
             width=120,
             height=90,
             toggle_display=True,

@@ -23,6 +23,7 @@ class Outlines(_MapElement):
 
     Args:
         geojson: GeoJSON text, as from `read_outlines`.
+        url: Address of a file of such text, which the browser fetches once, instead of `geojson`.
         line_colour: CSS colour of coasts and borders.
         fill_colour: CSS colour of land.
     """
@@ -31,15 +32,24 @@ class Outlines(_MapElement):
     # continues across the date line.
     _template = Template("""
         {% macro script(this, kwargs) %}
-            var {{ this.get_name() }}_shapes = {{ this.geojson }};
+            {%- if this.url %}
+            // Cached for good: the name of the file changes with its content.
+            var {{ this.get_name() }}_shapes = fetch({{ this.url|tojson }}, {cache: "force-cache"}).then(
+                function (answer) { return answer.ok ? answer.json() : []; }
+            ).catch(function () { return []; });  // the map works without them
+            {%- else %}
+            var {{ this.get_name() }}_shapes = Promise.resolve({{ this.geojson }});
+            {%- endif %}
             var {{ this.get_name() }} = function (pane) {
                 var renderer = L.canvas({pane: pane, padding: 0.5});
                 return L.layerGroup([-360, 0, 360].map(function (turn) {
-                    return L.geoJSON({{ this.get_name() }}_shapes, {
+                    var copy = L.geoJSON(null, {
                         pane: pane, renderer: renderer, interactive: false, weight: 1, fillOpacity: 1,
                         color: {{ this.line_colour|tojson }}, fillColor: {{ this.fill_colour|tojson }},
                         coordsToLatLng: function (lonLat) { return L.latLng(lonLat[1], lonLat[0] + turn); },
                     });
+                    {{ this.get_name() }}_shapes.then(function (shapes) { copy.addData(shapes); });
+                    return copy;
                 }));
             };
             {{ this._parent.get_name() }}.createPane("outlines").style.zIndex = 150;
@@ -47,9 +57,10 @@ class Outlines(_MapElement):
         {% endmacro %}
     """)
 
-    def __init__(self, geojson: str, line_colour: str, fill_colour: str) -> None:
+    def __init__(self, geojson: str, url: str, line_colour: str, fill_colour: str) -> None:
         super().__init__("Outlines")
         self.geojson = geojson
+        self.url = url
         self.line_colour = line_colour
         self.fill_colour = fill_colour
 

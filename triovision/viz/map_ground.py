@@ -7,11 +7,14 @@ from html import escape
 from typing import Final
 
 import folium
+import xyzservices.providers
 
 from triovision.viz.map_elements import DefaultIcons, Outlines, SafePopup, StyleSheet
 from triovision.viz.map_style import RULES, MapOptions, colours
 
 MAX_ZOOM: Final = 18
+# All tiles are from Esri: OpenStreetMap answers 403 to a page without a Referer, and Carto requires a key.
+_ESRI: Final = xyzservices.providers.Esri  # Folium takes 4 ms to find a provider by its name
 _DISC: Final = '<circle cx="17" cy="17" r="6" fill="#fff"/>'
 _PIN: Final = (
     '<svg class="pin" width="34" height="46" viewBox="0 0 34 46" aria-hidden="true">'
@@ -40,19 +43,18 @@ def ground_map(lat_deg: float, lon_deg: float, options: MapOptions, zoom: int = 
     ground = colours(options.theme)
     StyleSheet(options.font_faces + RULES, ground).add_to(plot)
     DefaultIcons(options.source.url("leaflet", "dist/images/")).add_to(plot)
-    outlines = Outlines(options.outlines, line_colour=ground["border"], fill_colour=ground["land"])
+    outlines = Outlines(options.outlines, options.outlines_url, ground["border"], ground["land"])
     outlines.add_to(plot)
     return plot, outlines
 
 
 def add_base_layers(plot: folium.Map, options: MapOptions) -> list[folium.TileLayer]:
     """Add outlines, shown at first, and the layers of tiles, and return these."""
-    # All from Esri: OpenStreetMap answers 403 to a page without a Referer, and Carto requires a key.
     layers = (
-        (options.translate("Streets"), "Esri.WorldStreetMap", 18, "streets"),
-        (options.translate("Satellite"), "Esri.WorldImagery", 17, "satellite"),
-        (options.translate("Terrain"), "Esri.WorldTopoMap", 17, "terrain"),
-        (options.translate("Ocean"), "Esri.OceanBasemap", 10, "ocean"),  # deeper zooms are empty over most seas
+        (options.translate("Streets"), _ESRI.WorldStreetMap, 18, "streets"),
+        (options.translate("Satellite"), _ESRI.WorldImagery, 17, "satellite"),
+        (options.translate("Terrain"), _ESRI.WorldTopoMap, 17, "terrain"),
+        (options.translate("Ocean"), _ESRI.OceanBasemap, 10, "ocean"),  # deeper zooms are empty over most seas
     )
     # A request for tiles reveals the region to the server: none is sent until the reader chooses such a layer.
     outlines_only = _with_preview(options.translate("Outlines only"), "outlines")

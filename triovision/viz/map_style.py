@@ -47,7 +47,8 @@ class MapOptions:
         translate: Language of texts, country names and numbers.
         theme: Colours of the page around the map.
         source: Addresses that the browser loads Leaflet from.
-        outlines: Countries as GeoJSON text, from `read_outlines`.
+        outlines: Countries as GeoJSON text, from `read_outlines`, written into the script of the map.
+        outlines_url: Address of a file of the same, which the browser fetches once for all maps, instead of `outlines`.
         font_faces: `@font-face` rules with addresses relative to the map's frame; without them, the face of the system.
     """
 
@@ -55,6 +56,7 @@ class MapOptions:
     theme: Theme = "light"
     source: LeafletSource = PUBLIC_CDN
     outlines: str = NO_OUTLINES
+    outlines_url: str = ""
     font_faces: str = ""
 
     @property

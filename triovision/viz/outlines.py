@@ -6,6 +6,7 @@ complement of a number is the reversed arc (https://github.com/topojson/topojson
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triovision.bundle import NODE_MODULES
+from triovision.files import atomic_write, cache_folder
 from triovision.geo.countries import country_of_number
 
 TOLERANCE_DEG: Final = 0.05
@@ -31,6 +33,30 @@ _FloatArray = NDArray[np.float64]
 def country_outlines() -> str:
     """Countries as GeoJSON text, decoded once for the whole process; none if the npm package is not installed."""
     return read_outlines(_FILE) if _FILE.is_file() else NO_OUTLINES
+
+
+def outlines_file() -> Path | None:
+    """File of the countries as GeoJSON in the user's cache, written by the first call on a machine.
+
+    Its name changes with the countries and with this module, so a browser may cache it for good.
+
+    Returns:
+        The file; None if the npm package is not installed or the cache cannot be written.
+    """
+    if not _FILE.is_file():
+        return None
+    path = cache_folder() / "outlines" / _file_name()
+    if not path.is_file():
+        try:
+            atomic_write(path, read_outlines(_FILE))
+        except OSError:
+            return None
+    return path
+
+
+@cache
+def _file_name() -> str:
+    return hashlib.sha256(_FILE.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16] + ".json"
 
 
 @cache
