@@ -93,13 +93,13 @@ class ComparedRow(Record):
     Attributes:
         name: Name of the recipe or version.
         on: Validation split, or method of prediction (a key of `triovision.metrics.position.METHODS`).
-        photos: Number of photos.
+        photos: Number of photos; None if not recorded.
         metrics: Metrics by name.
     """
 
     name: Name
     on: Name
-    photos: int = Field(ge=1)
+    photos: Annotated[int | None, Field(ge=1)]
     metrics: Annotated[dict[Name, Measure], Field(min_length=1, max_length=30)]
 
 

@@ -133,12 +133,14 @@ def _comparison_sentence(comparison: Comparison, t: Translator) -> str:
         if len(rows) == 1 and rows[0].name == "control":
             continue
         best = (min if metric == "median_km" else max)(rows, key=lambda row: row.metrics[metric].value)
-        values = {"set": measured_name(on, t), "name": plain(best.name), "photos": t.number(best.photos)}
-        measure = _measure(metric, best.metrics[metric], t)
+        values = {"set": measured_name(on, t), "name": plain(best.name)}
+        values["value"] = _measure(metric, best.metrics[metric], t)
         if metric == "median_km":
-            parts.append(t("{set}: the smallest is that of {name}, {value}, {photos} photos", value=measure, **values))
+            part = t("{set}: the smallest is that of {name}, {value}", **values)
         else:
-            parts.append(t("{set}: the highest is that of {name}, {value}, {photos} photos", value=measure, **values))
+            part = t("{set}: the highest is that of {name}, {value}", **values)
+        photos = "" if best.photos is None else t(" on {photos} photos", photos=t.number(best.photos))
+        parts.append(part + photos)
     return "; ".join(parts) + ". " + _spread_sentence(comparison, t)
 
 
@@ -162,7 +164,12 @@ def _comparison_table(comparison: Comparison, t: Translator) -> pd.DataFrame:
 
 def _comparison_cells(row: ComparedRow, metrics: Sequence[str], t: Translator) -> list[str]:
     values = ["-" if name not in row.metrics else _measure(name, row.metrics[name], t) for name in metrics]
-    return [measured_name(row.name, t), measured_name(row.on, t), t.number(row.photos), *values]
+    return [
+        measured_name(row.name, t),
+        measured_name(row.on, t),
+        "-" if row.photos is None else t.number(row.photos),
+        *values,
+    ]
 
 
 def _measure(metric: str, measure: Measure, t: Translator) -> str:

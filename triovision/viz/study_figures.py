@@ -88,7 +88,7 @@ def comparison_figure(
             orientation="h",
             marker={"color": colours(palette)[number % 6], "symbol": SYMBOLS[number % 6], "size": 10},
             error_x={"type": "data", "array": above, "arrayminus": below, "thickness": 1.5, "width": 5},
-            text=[t("{photos} photos", photos=row.photos) for row in rows],
+            text=["" if row.photos is None else t("{photos} photos", photos=row.photos) for row in rows],
             hovertemplate="%{y}: %{x}<br>%{text}<extra>%{fullData.name}</extra>",
         )
     names = len({row.name for row in comparison.rows})
