@@ -18,6 +18,8 @@ from triovision.metrics.model_files import ModelFile, Record, read_model_file
 STUDIES: Final = "studies.json"
 #: Longer runs are written with this many of their epochs.
 MAX_EPOCHS: Final = 500
+#: Name of the rows of a comparison that run no version.
+CONTROL: Final = "control"
 _REMEDY: Final = Message("Delete it, and write it again with `triovision train export` or `triovision models studies`")
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -91,7 +93,7 @@ class ComparedRow(Record):
     """Metrics of one recipe or version on one set of photos.
 
     Attributes:
-        name: Name of the recipe or version.
+        name: Name of the recipe or version, or `CONTROL`.
         on: Validation split, or method of prediction (a key of `triovision.metrics.position.METHODS`).
         photos: Number of photos; None if not recorded.
         metrics: Metrics by name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from triovision.metrics.model_studies import CONTROL
 from triovision.ui.translation import Translator
 from triovision.viz import percent
 
@@ -55,7 +56,7 @@ def measured_name(name: str, t: Translator) -> str:
         "train": t("training"),
         "val": t("mean over the splits"),
         "held-out folds": t("held-out folds"),
-        "control": t("without the network"),
+        CONTROL: t("without the network"),
         "true_city": t("photo and metadata of the true city"),
         "candidate_cities": t("photo and metadata of candidate cities"),
         "countries_alone": t("probable countries and their cities"),

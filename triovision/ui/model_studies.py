@@ -11,6 +11,7 @@ import streamlit as st
 
 from triovision.errors import ModelError
 from triovision.metrics.model_studies import (
+    CONTROL,
     ComparedRow,
     Comparison,
     Measure,
@@ -130,7 +131,7 @@ def _comparison_sentence(comparison: Comparison, t: Translator) -> str:
     metric, parts = comparison.metric, []
     for on in dict.fromkeys(row.on for row in comparison.rows):
         rows = [row for row in comparison.rows if row.on == on]
-        if len(rows) == 1 and rows[0].name == "control":
+        if len(rows) == 1 and rows[0].name == CONTROL:
             continue
         best = (min if metric == "median_km" else max)(rows, key=lambda row: row.metrics[metric].value)
         values = {"set": measured_name(on, t), "name": plain(best.name)}

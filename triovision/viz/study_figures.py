@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
+from textwrap import wrap
 
 import plotly.graph_objects as go
 
-from triovision.metrics.model_studies import Comparison, HyperparameterStudy, TrainingCurves
+from triovision.metrics.model_studies import CONTROL, Comparison, HyperparameterStudy, TrainingCurves
 from triovision.viz.figures import percent
 from triovision.viz.model_figures import Translate
 from triovision.viz.palette import Palette
@@ -19,6 +20,8 @@ Label = Callable[[str], str]
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 #: Values that differ by more than this factor are drawn on a logarithmic axis.
 _LOGARITHMIC = 50
+#: Characters in a line of a name beside a figure.
+_LINE = 18
 
 
 def curves_figure(
@@ -69,7 +72,7 @@ def comparison_figure(
     Args:
         comparison: The comparison.
         title: Title of the horizontal axis.
-        label: Names a split or a method of prediction, and `control`.
+        label: Names a split or a method of prediction, and the controls.
         palette: Colours.
         t: Translates an English text.
         language: Language of numbers.
@@ -83,7 +86,7 @@ def comparison_figure(
         figure.add_scatter(
             name=label(on),
             x=[one.value for one in measures],
-            y=[safe_name(label(row.name)) for row in rows],
+            y=[_wrapped(label(CONTROL) if row.name == CONTROL else row.name) for row in rows],
             mode="markers",
             orientation="h",
             marker={"color": colours(palette)[number % 6], "symbol": SYMBOLS[number % 6], "size": 10},
@@ -92,7 +95,7 @@ def comparison_figure(
             hovertemplate="%{y}: %{x}<br>%{text}<extra>%{fullData.name}</extra>",
         )
     names = len({row.name for row in comparison.rows})
-    apply_style(figure, palette, 110 + names * (24 + 14 * len(sets)))
+    apply_style(figure, palette, 110 + names * (32 + 12 * len(sets)))
     figure.update_layout(showlegend=True, scattermode="group", scattergap=0.4)
     if comparison.metric == "top1":
         _percent_axis(figure, "x", language, whole=False)
@@ -145,7 +148,7 @@ def importance_figure(
     figure = go.Figure(
         go.Bar(
             x=[share for _, share in shares],
-            y=[safe_name(label(name)) for name, _ in shares],
+            y=[_wrapped(label(name)) for name, _ in shares],
             orientation="h",
             marker={"color": palette.accent},
             text=[percent(share, language) for _, share in shares],
@@ -202,6 +205,12 @@ def slice_figure(
     elif min(numbers, default=0) > 0 and max(numbers) / min(numbers) > _LOGARITHMIC:
         figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     return _objective_axis(figure, study, title, language)
+
+
+def _wrapped(name: str) -> str:
+    """A name in lines that leave room for the figure on a phone."""
+    rows = wrap(safe_name(name).replace("_", "_ "), _LINE, break_long_words=False)
+    return "<br>".join(line.replace("_ ", "_") for line in rows)
 
 
 def _objective_axis(figure: go.Figure, study: HyperparameterStudy, title: str, language: str) -> go.Figure:

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
 from triovision.errors import RecipeError, faults
-from triovision.metrics.model_studies import ComparedRow, Comparison, HyperparameterStudy, Measure, Trial
+from triovision.metrics.model_studies import CONTROL, ComparedRow, Comparison, HyperparameterStudy, Measure, Trial
 from triovision.metrics.position import NETWORK_METHODS
 from triovision.train.evaluation.compare import TABLE
 from triovision.train.evaluation.model_studies import Study, proportion_interval
@@ -81,7 +81,7 @@ def recipe_comparison(folder: Path, command: str) -> Comparison:
     return Comparison(
         name="comparison",
         kind="recipes",
-        measured_on=f"one run of each recipe, {epochs} epochs; validation photos whose country has a label",
+        measured_on=f"one run a row; epochs: {epochs}; validation photos whose country has a label",
         command=command,
         folds=None,
         interval="sources" if by_source else "photos",
@@ -144,7 +144,7 @@ def version_comparison(folder: Path, command: str) -> Comparison:
     first = next(iter(photos))
     rows = [
         ComparedRow(
-            name=version if method in NETWORK_METHODS else "control",
+            name=version if method in NETWORK_METHODS else CONTROL,
             on=method,
             photos=photos[version],
             metrics=_spreads(values),
@@ -158,7 +158,7 @@ def version_comparison(folder: Path, command: str) -> Comparison:
     return Comparison(
         name="versions",
         kind="versions",
-        measured_on=f"{folds} folds by place, {epochs} epochs; photos with a position",
+        measured_on=f"{folds} folds by place; epochs: {epochs}; photos with a position",
         command=command,
         folds=folds,
         interval=None,
@@ -188,7 +188,7 @@ def hyperparameter_study(folder: Path, command: str) -> HyperparameterStudy:
     interval = proportion_interval(study.best_value, photos) if photos and config["metric"].endswith("/top1") else None
     return HyperparameterStudy(
         name=config["recipe"]["name"],
-        measured_on=f"{epochs} epochs a trial; the best epoch counts; manifest {config['manifest'][:12]}",
+        measured_on=f"epochs a trial: {epochs}; the best epoch counts; manifest {config['manifest'][:12]}",
         command=command,
         metric=config["metric"],
         direction=config["direction"],
