@@ -18,8 +18,8 @@ def metric_name(name: str, t: Translator) -> str:
     return _names(t).get(name, name.replace("_", " "))
 
 
-def metric_value(name: str, value: float | None, t: Translator) -> str:
-    """Value of a metric: a count, kilometres, points, or a fraction as per cent."""
+def metric_value(name: str, value: float | None, t: Translator, *, tenths: bool = False) -> str:
+    """Value of a metric: a count, kilometres, points, or a fraction as per cent, with a decimal by `tenths`."""
     if value is None:
         return "-"
     if name.endswith("_km") and "within" not in name:
@@ -28,7 +28,7 @@ def metric_value(name: str, value: float | None, t: Translator) -> str:
         return t.number(value)
     if name in _NUMBERS or name not in _names(t) or not 0 <= value <= 1:
         return t.number(value, 0 if float(value).is_integer() else 2)
-    return percent(value, t.language)
+    return percent(value, t.language, tenths=tenths)
 
 
 def split_name(name: str, t: Translator) -> str:
@@ -74,7 +74,7 @@ def logged_metric_value(name: str, value: float | None, t: Translator) -> str:
     """Value of a metric that training logs or compares."""
     if name == "loss" and value is not None:
         return t.number(value, 3)
-    return metric_value(_of_card(name), value, t)
+    return metric_value(_of_card(name), value, t, tenths=True)
 
 
 def _of_card(name: str) -> str:

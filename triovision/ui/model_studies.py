@@ -63,7 +63,7 @@ def _render(studies: ModelStudies, t: Translator) -> None:
 
 
 def _curves(run: TrainingCurves, key: str, t: Translator) -> None:
-    st.markdown(f"### {t('Training of {name}', name=plain(run.name))}")
+    st.markdown("### " + t("Training of {name}", name=plain(run.name)))
     st.caption(plain(run.measured_on, 1000))
     titles = {"loss": t("Loss"), "top1": t("Top-1 accuracy"), "median_km": t("Median distance (km)")}
     drawn = {metric: title for metric, title in titles.items() if lines(run.epochs, metric)}
@@ -101,7 +101,7 @@ def _curves_sentence(run: TrainingCurves, metric: str, t: Translator) -> str:
         else:
             text = t("{split}: {value} on {photos} photos", **texts)
         parts.append(text)
-    return " ".join([sentence, "; ".join(parts) + "."]) if parts else sentence
+    return " · ".join([sentence, *parts]) if parts else sentence
 
 
 def _epoch_table(run: TrainingCurves, metric: str, t: Translator) -> pd.DataFrame:
@@ -142,7 +142,7 @@ def _comparison_sentence(comparison: Comparison, t: Translator) -> str:
             part = t("{set}: the highest is that of {name}, {value}", **values)
         photos = "" if best.photos is None else t(" on {photos} photos", photos=t.number(best.photos))
         parts.append(part + photos)
-    return "; ".join(parts) + ". " + _spread_sentence(comparison, t)
+    return " · ".join([*parts, _spread_sentence(comparison, t)])
 
 
 def _spread_sentence(comparison: Comparison, t: Translator) -> str:

@@ -24,7 +24,7 @@ def render_tuning(study: HyperparameterStudy, key: str, t: Translator) -> None:
         key: Distinguishes the studies of a page.
         t: Language of the reader.
     """
-    st.markdown(f"### {t('Tuning of {name}', name=plain(study.name))}")
+    st.markdown("### " + t("Tuning of {name}", name=plain(study.name)))
     st.caption(plain(study.measured_on, 1000))
     short = _short_names(list(study.chosen))
     title = _objective(study, t)

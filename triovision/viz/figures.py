@@ -27,11 +27,11 @@ def country_label(country: str, language: str = "en") -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
-def percent(fraction: float, language: str = "en") -> str:
-    """A fraction as per cent in the format of a language; below 10 % with one decimal."""
+def percent(fraction: float, language: str = "en", *, tenths: bool = False) -> str:
+    """A fraction as per cent in the format of a language; with one decimal below 10 %, and everywhere by `tenths`."""
     if 0 < fraction < 0.0005:
         return "< " + percent(0.001, language)
-    pattern = "#,##0.0%" if 0 < fraction < 0.0995 else "#,##0%"
+    pattern = "#,##0.0%" if tenths or 0 < fraction < 0.0995 else "#,##0%"
     if language == "fr":
         pattern = pattern.replace("%", "\u202f%")
     return str(format_percent(fraction, format=pattern, locale=language))

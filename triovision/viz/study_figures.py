@@ -96,7 +96,7 @@ def comparison_figure(
         )
     names = len({row.name for row in comparison.rows})
     apply_style(figure, palette, 110 + names * (32 + 12 * len(sets)))
-    figure.update_layout(showlegend=True, scattermode="group", scattergap=0.4)
+    figure.update_layout(showlegend=True, legend_font_size=12, scattermode="group", scattergap=0.4)
     if comparison.metric == "top1":
         _percent_axis(figure, "x", language, whole=False)
     figure.update_xaxes(title=title, rangemode="tozero", hoverformat=".1%" if comparison.metric == "top1" else ",.0f")
