@@ -37,7 +37,7 @@ def render_tuning(study: HyperparameterStudy, key: str, t: Translator) -> None:
     render_figure(t("Best value so far"), _search_sentence(study, t), figure, table, key, t)
     if study.importances:
         _importance(study, short, key, t)
-    _slice(study, short, parameters, key, t)
+    _slice(study, short, table, key, t)
 
 
 def _search_sentence(study: HyperparameterStudy, t: Translator) -> str:
@@ -74,8 +74,8 @@ def _importance(study: HyperparameterStudy, short: dict[str, str], key: str, t: 
     render_figure(
         t("Importance of the parameters"),
         t(
-            "{name} explains most of the differences between the {count} finished trials: {share}. With so few trials, "
-            "only large shares mean something.",
+            "{name} explains more of the differences between the {count} finished trials than any other parameter: {share}. "
+            "With few trials, only large shares mean something.",
             name=plain(label(first)),
             count=complete,
             share=percent(study.importances[first], t.language),
@@ -87,9 +87,7 @@ def _importance(study: HyperparameterStudy, short: dict[str, str], key: str, t: 
     )
 
 
-def _slice(
-    study: HyperparameterStudy, short: dict[str, str], parameters: pd.DataFrame, key: str, t: Translator
-) -> None:
+def _slice(study: HyperparameterStudy, short: dict[str, str], table: pd.DataFrame, key: str, t: Translator) -> None:
     def label(name: str) -> str:
         return short.get(name, name)
 
@@ -103,7 +101,7 @@ def _slice(
             value=plain(_setting(study.chosen[parameter], t)),
         ),
         slice_figure(study, parameter, _objective(study, t), label, palette(), t, t.language),
-        parameters,
+        table,
         key,
         t,
     )

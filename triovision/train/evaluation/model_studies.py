@@ -33,7 +33,7 @@ from triovision.train.evaluation.intervals import Interval
 from triovision.train.evaluation.learning_curves import best_epoch, read_curves
 
 Study = TrainingCurves | Comparison | HyperparameterStudy
-S = TypeVar("S", TrainingCurves, Comparison, HyperparameterStudy)
+S = TypeVar("S", bound=Study)
 _DRAWN = ("loss", "top1", "median_km")
 
 

@@ -183,7 +183,9 @@ def hyperparameter_study(folder: Path, command: str) -> HyperparameterStudy:
     if not values:
         raise RecipeError(str(folder), "holds a study without a finished trial", "Finish it with its own command")
     config = study.user_attrs[CONFIG]
-    importances = optuna.importance.get_param_importances(study) if len(values) >= MIN_TRIALS_FOR_IMPORTANCE else {}
+    # Equal values have no differences to explain.
+    enough = len(values) >= MIN_TRIALS_FOR_IMPORTANCE and len(set(values)) > 1
+    importances = optuna.importance.get_param_importances(study) if enough else {}
     epochs, photos = config["recipe"]["optimisation"]["epochs"], study.user_attrs.get(PHOTOS)
     interval = proportion_interval(study.best_value, photos) if photos and config["metric"].endswith("/top1") else None
     return HyperparameterStudy(
