@@ -74,8 +74,8 @@ def _importance(study: HyperparameterStudy, short: dict[str, str], key: str, t: 
     render_figure(
         t("Importance of the parameters"),
         t(
-            "{name} explains more of the differences between the {count} finished trials than any other parameter: {share}. "
-            "With few trials, only large shares mean something.",
+            "{name} explains more of the differences between the {count} finished trials than any other parameter: "
+            "{share}. With few trials, only large shares mean something.",
             name=plain(label(first)),
             count=complete,
             share=percent(study.importances[first], t.language),
