@@ -53,9 +53,9 @@ class Translator:
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return str(format_decimal(value, format=pattern, locale=self.language))
 
-    def percent(self, fraction: float) -> str:
+    def percent(self, fraction: float, *, tenths: bool = False) -> str:
         """Format a fraction as per cent; see `percent`."""
-        return percent(fraction, self.language)
+        return percent(fraction, self.language, tenths=tenths)
 
     def km(self, distance_km: float) -> str:
         """Format kilometres with their unit, below 10 km with one decimal."""
@@ -101,11 +101,11 @@ def get_translator(language: str) -> Translator:
 ENGLISH: Final = get_translator("en")
 
 
-def percent(fraction: float, language: str = "en") -> str:
-    """A fraction as per cent in the format of a language; below 10 % with one decimal."""
+def percent(fraction: float, language: str = "en", *, tenths: bool = False) -> str:
+    """A fraction as per cent in the format of a language; with one decimal below 10 %, and everywhere by `tenths`."""
     if 0 < fraction < 0.0005:
         return "< " + percent(0.001, language)
-    pattern = "#,##0.0%" if 0 < fraction < 0.0995 else "#,##0%"
+    pattern = "#,##0.0%" if tenths or 0 < fraction < 0.0995 else "#,##0%"
     if language == "fr":
         pattern = pattern.replace("%", "\u202f%")
     return str(format_percent(fraction, format=pattern, locale=language))

@@ -116,6 +116,41 @@ def test_every_model_is_there_with_its_metrics_its_size_and_its_card(two, tmp_pa
     assert json.loads(written[f"{NOISE}.json"])["summary"] == "Random weights"
 
 
+def test_studies_are_drawn_on_demand_and_only_where_they_are_recorded(two, tmp_path):
+    go(two.run(), "models")
+    title = "Training: curves, comparisons, tuning"
+    assert title not in [one.label for one in two.expander]
+    folder, common = tmp_path / NOISE, {"measured_on": "9 photos", "command": "c"}
+    digest = json.loads((folder / "card.json").read_text())["weights_sha256"]
+    run = common | {
+        "name": "my *recipe*",
+        "training_photos": 9,
+        "splits": [{"name": "new_places", "photos": 10, "top1_low": 0.3, "top1_high": 0.8}],
+        "best_epoch": 1,
+        "epochs": [{"epoch": 1, "values": {"train/loss": 1.5, "new_places/top1": 0.6}}],
+    }
+    study = common | {"name": "tuned", "metric": "new_places/top1", "direction": "maximize", "photos": 400, "count": 20}
+    study |= {"pruned": None, "first": 0.308, "best": 0.325, "worst": None, "chosen": {"optimisation.batch_size": 64}}
+    content = {"model": NOISE, "weights_sha256": digest, "curves": [run], "searches": [study]}
+    content["searches"][0] |= {"trials": [], "importances": {}}
+    (folder / "studies.json").write_text(json.dumps(content))
+    go(two.run(), "models")
+    assert "Training of" not in shown(two)
+    two.session_state[f"studies-{NOISE}"] = True
+    text = shown(two.run())
+    assert not two.exception
+    assert "Training of my *recipe*" in text
+    assert "the weights of epoch 1 of 1 were kept" in text
+    assert "new places: 60.0% of 10 photos (95 % interval 30% to 80%)" in text
+    assert "20 trials: 30.8% in the first, 32.5% in the best; measured on 400 photos." in text
+    assert len(two.get("plotly_chart")) == 2
+    tables = [frame.value.to_numpy().tolist() for frame in two.dataframe]
+    assert [["1", "1.500"]] in tables
+    assert [["batch size", "64"]] in tables
+    (folder / "studies.json").write_text(json.dumps(content | {"weights_sha256": "b" * 64}))
+    assert "was measured with other weights" in shown(two.run())
+
+
 def test_the_chosen_model_predicts_and_cached_results_are_kept(two, china, predicted):
     drop(two.run(), ("china.jpg", china))
     assert two.header[0].value.startswith("🇵🇪 Peru · ")

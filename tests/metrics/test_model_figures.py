@@ -4,7 +4,8 @@ import pytest
 
 from triovision.bundle import MODELS
 from triovision.errors import ModelError
-from triovision.metrics.model_figures import FIGURES, MAX_BYTES, read_figures
+from triovision.metrics.model_figures import FIGURES, read_figures
+from triovision.metrics.model_files import MAX_BYTES
 
 WEIGHTS = "a" * 64
 FIELDS = {

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from triovision.cli.app import app
 from triovision.cli.calibrate import calibrate
-from triovision.cli.model_figures import figures
+from triovision.cli.model_figures import figures, studies
 from triovision.cli.models import models
 from triovision.cli.report import report
 from triovision.cli.train import train
@@ -46,6 +46,7 @@ def main() -> None:
 
 models.add_command(calibrate)
 models.add_command(figures)
+models.add_command(studies)
 main.add_command(app)
 main.add_command(models)
 main.add_command(report)

@@ -1,4 +1,4 @@
-"""Command `triovision models figures`: the figures of a model's card, measured on photos of new sources."""
+"""Commands `triovision models figures|studies`: what the page draws of a model beside its card."""
 
 from __future__ import annotations
 
@@ -60,3 +60,30 @@ def figures(
     measured = f.measure_figures(answers, model.card, f"manifest {manifest.name}; {halves}", command_line())
     path = f.write_figures(folder if models is None else models / model.card.id, measured)
     click.echo(f"{measured.photos} photos, top-1 {measured.top1:.1%}; wrote {path}")
+
+
+@click.command()
+@click.argument("model_id", metavar="MODEL")
+@click.argument("folders", metavar="FOLDER...", type=FOLDER, nargs=-1, required=True)
+def studies(model_id: str, folders: tuple[Path, ...]) -> None:
+    """Add the studies behind MODEL to its studies.json, which the page draws.
+
+    FOLDER is the --out folder of `train compare`, `train cv` (several are compared), `train benchmark resnetgps`,
+    `train tune`, `train search` or `train gps tune`. `train export` has written the training curves. A study with the
+    name of an earlier one replaces it. Exit status: 0 when the file is written, 2 for wrong usage.
+
+    \b
+    Example:
+      triovision models studies resnetgps_v1.mine runs/comparison runs/gps-benchmark runs/gps-study
+    """  # noqa: D301 - click reads the escape
+    require("train")
+    from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch
+    from triovision.inference.card import read_card  # noqa: PLC0415
+    from triovision.metrics.model_studies import read_studies  # noqa: PLC0415
+    from triovision.train.evaluation.model_studies import write_studies  # noqa: PLC0415
+    from triovision.train.tuning.model_studies import read_folders  # noqa: PLC0415
+
+    folder = registry.model_folder(known_model(model_id, registry.found_models()))
+    card = read_card(folder)
+    kept = read_studies(folder, card.id, card.weights_sha256)
+    click.echo(f"wrote {write_studies(folder, card, read_folders(folders, command_line()), kept)}")

@@ -5,23 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from triovision.errors import Message, ModelError, faults
+from triovision.errors import Message
 from triovision.metrics.country import Code, Count, Fraction, ReliabilityBin, RiskPoint
+from triovision.metrics.model_files import ModelFile, Record, read_model_file
 
 FIGURES: Final = "figures.json"
-MAX_BYTES: Final = 1_000_000
 _REMEDY: Final = Message("Write it again with `triovision models figures`, or delete it")
 
 Continent = Literal["AF", "AN", "AS", "EU", "NA", "OC", "SA"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CountryRecall(_Record):
+class CountryRecall(Record):
     """Recall of one country.
 
     Attributes:
@@ -52,7 +48,7 @@ class CountryRecall(_Record):
         return self.right / self.photos
 
 
-class ContinentCell(_Record):
+class ContinentCell(Record):
     """Number of photos of one continent whose most probable country lies in another, or in the same."""
 
     truth: Continent
@@ -60,13 +56,11 @@ class ContinentCell(_Record):
     photos: int = Field(ge=1)
 
 
-class ModelFigures(_Record):
+class ModelFigures(ModelFile):
     """Content of `figures.json`: measurements of one model on photos whose sources it did not see.
 
     Attributes:
         version: Version of this format.
-        model: Id of the model.
-        weights_sha256: Hash of the weights that were measured, as in the card; None for an ensemble.
         measured_on: Description of the photos and of the calibration.
         command: Command that wrote the file.
         photos: Number of photos.
@@ -83,8 +77,6 @@ class ModelFigures(_Record):
     """
 
     version: Literal[1] = 1
-    model: str = Field(max_length=200)
-    weights_sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
     measured_on: str = Field(max_length=1000)
     command: str = Field(max_length=2000)
     photos: int = Field(ge=1)
@@ -121,22 +113,4 @@ def read_figures(folder: Path, model_id: str, weights_sha256: str | None) -> Mod
     Raises:
         ModelError: If the file is unreadable, too large, not valid in this version, or measured with other weights.
     """
-    path = folder / FIGURES
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise ModelError(str(path), Message("cannot be read ({why})", why=exc.strerror), _REMEDY) from exc
-    if len(content) > MAX_BYTES:
-        raise ModelError(str(path), Message("is larger than {size} MB", size=MAX_BYTES // 1_000_000), _REMEDY)
-    try:
-        figures = ModelFigures.model_validate_json(content)
-    except ValidationError as exc:
-        raise ModelError(
-            str(path), Message("has no figures of this version ({faults})", faults=faults(exc)), _REMEDY
-        ) from exc
-    if (figures.model, figures.weights_sha256) != (model_id, weights_sha256):
-        raise ModelError(str(path), Message("was measured with other weights"), _REMEDY)
-    return figures
+    return read_model_file(ModelFigures, folder / FIGURES, model_id, weights_sha256, _REMEDY)

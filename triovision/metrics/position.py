@@ -18,6 +18,8 @@ METHODS = {
     "countries_alone": "probable countries and their cities",
     "metadata_alone": "metadata of the true city, no photo",
 }
+#: Of these, the methods that use the network, and so differ between its versions.
+NETWORK_METHODS = ("true_city", "candidate_cities")
 
 
 class _Record(BaseModel):

@@ -11,12 +11,10 @@ from optuna.visualization import plot_optimization_history, plot_param_importanc
 
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
-from triovision.train.tuning.study import CONFIG, StudyPlan, read_study
+from triovision.train.tuning.study import CONFIG, MIN_TRIALS_FOR_IMPORTANCE, StudyPlan, read_study
 from triovision.viz import figures_page
 
 PAGE = "study.html"
-#: With fewer finished trials, the importance of a field is chance.
-MIN_TRIALS_FOR_IMPORTANCE = 5
 
 
 def write_study_page(plan: StudyPlan, study: optuna.Study) -> str:

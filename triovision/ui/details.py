@@ -10,7 +10,7 @@ import streamlit as st
 from triovision.photo.names import file_stem
 from triovision.prediction_texts import camera_rows, place_rows
 from triovision.ui.messages import translate
-from triovision.ui.metric_names import metric_name, metric_value
+from triovision.ui.metric_names import metric_name, metric_value, split_name
 from triovision.ui.report import render_report
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
@@ -58,25 +58,6 @@ def render_card(card: ModelCard, t: Translator) -> None:
     for photos, metrics in card.metrics.items():
         with st.expander(t("Measured on: {photos}", photos=plain(split_name(photos, t)))):
             render_rows({metric_name(name, t): metric_value(name, value, t) for name, value in metrics.items()})
-
-
-def split_name(name: str, t: Translator) -> str:
-    """Translate the name of an evaluation split of a card, such as `new_places (calibrating run)`."""
-    split, _, run = name.removesuffix(")").partition(" (")
-    splits = {
-        "new_places": t("new places"),
-        "known_places": t("known places"),
-        "held_out_countries": t("held-out countries"),
-        "elsewhere": t("held-out countries"),  # its name in the embedded models
-        "new_sources": t("new sources"),
-    }
-    runs = {
-        "calibrating run": t("calibrating run"),
-        "this model": t("this model"),
-        "other folds' models": t("by models that saw no photo of the source"),
-    }
-    text = splits.get(split, split.replace("_", " "))
-    return f"{text} ({runs.get(run, run)})" if run else text
 
 
 def _photo_rows(result: PhotoResult, t: Translator) -> dict[str, str]:

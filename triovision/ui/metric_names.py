@@ -1,14 +1,15 @@
-"""Names of a model card's metrics in plain words, and their values in the format of the language."""
+"""Names of metrics and of what they are measured on in plain words, and values in the format of the language."""
 
 from __future__ import annotations
 
+from triovision.metrics.model_studies import CONTROL
 from triovision.ui.translation import Translator
 
 _COUNTS = (
     *("photos", "photos_known_country", "photos_with_position", "places", "sources", "unreadable"),
     *("landmarks_known", "landmarks_named"),
 )
-_NUMBERS = ("country_set_size", "negative_log_likelihood_known")
+_NUMBERS = ("country_set_size", "negative_log_likelihood_known", "r2_lat", "r2_lon")
 
 
 def metric_name(name: str, t: Translator) -> str:
@@ -16,8 +17,8 @@ def metric_name(name: str, t: Translator) -> str:
     return _names(t).get(name, name.replace("_", " "))
 
 
-def metric_value(name: str, value: float | None, t: Translator) -> str:
-    """Value of a metric: a count, kilometres, points, or a fraction as per cent."""
+def metric_value(name: str, value: float | None, t: Translator, *, tenths: bool = False) -> str:
+    """Value of a metric: a count, kilometres, points, or a fraction as per cent, with a decimal by `tenths`."""
     if value is None:
         return "-"
     if name.endswith("_km") and "within" not in name:
@@ -26,7 +27,57 @@ def metric_value(name: str, value: float | None, t: Translator) -> str:
         return t.number(value)
     if name in _NUMBERS or name not in _names(t) or not 0 <= value <= 1:
         return t.number(value, 0 if float(value).is_integer() else 2)
-    return t.percent(value)
+    return t.percent(value, tenths=tenths)
+
+
+def split_name(name: str, t: Translator) -> str:
+    """Translate the name of an evaluation split of a card, such as `new_places (calibrating run)`."""
+    split, _, run = name.removesuffix(")").partition(" (")
+    splits = {
+        "new_places": t("new places"),
+        "known_places": t("known places"),
+        "held_out_countries": t("held-out countries"),
+        "elsewhere": t("held-out countries"),  # its name in the embedded models
+        "new_sources": t("new sources"),
+    }
+    runs = {
+        "calibrating run": t("calibrating run"),
+        "this model": t("this model"),
+        "other folds' models": t("by models that saw no photo of the source"),
+    }
+    text = splits.get(split, split.replace("_", " "))
+    return f"{text} ({runs.get(run, run)})" if run else text
+
+
+def measured_name(name: str, t: Translator) -> str:
+    """Translate what a study is measured on: a split, a method of prediction, or a control of a comparison."""
+    names = {
+        "train": t("training"),
+        "val": t("mean over the splits"),
+        "held-out folds": t("held-out folds"),
+        CONTROL: t("without the network"),
+        "true_city": t("photo and metadata of the true city"),
+        "candidate_cities": t("photo and metadata of candidate cities"),
+        "countries_alone": t("probable countries and their cities"),
+        "metadata_alone": t("metadata of the true city, no photo"),
+    }
+    return names.get(name) or split_name(name, t)
+
+
+def logged_metric_name(name: str, t: Translator) -> str:
+    """Name of a metric that training logs or compares, such as `top1`."""
+    return t("Loss") if name == "loss" else metric_name(_of_card(name), t)
+
+
+def logged_metric_value(name: str, value: float | None, t: Translator) -> str:
+    """Value of a metric that training logs or compares."""
+    if name == "loss" and value is not None:
+        return t.number(value, 3)
+    return metric_value(_of_card(name), value, t, tenths=True)
+
+
+def _of_card(name: str) -> str:
+    return f"country_{name}" if name in {"top1", "top5", "macro_recall"} else name
 
 
 def _names(t: Translator) -> dict[str, str]:
@@ -67,6 +118,8 @@ def _place_names(t: Translator) -> dict[str, str]:
         "photos_with_position": t("Photos with a known position"),
         "median_km": t("Distance of the best place: half of the photos are nearer"),
         "mean_km": t("Distance of the best place on average"),
+        "r2_lat": t("R² of the latitude"),
+        "r2_lon": t("R² of the longitude"),
         "geo_score": t("GeoScore (of 5,000 points)"),
         "radius_holds": t("True place within the radius for half of the probability"),
         "radius_90_holds": t("True place within the radius for 90 % of the probability"),

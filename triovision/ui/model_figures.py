@@ -85,7 +85,7 @@ def _reliability(figures: ModelFigures, t: Translator) -> None:
         [percent(one.probability, t.language), percent(one.accuracy, t.language), one.photos]
         for one in figures.reliability
     ]
-    _figure(
+    render_figure(
         t("Is it as right as it says?"),
         t(
             "Each dot gathers photos with similar probabilities. On the diagonal, the answers are right as often as "
@@ -115,7 +115,7 @@ def _risk(figures: ModelFigures, t: Translator) -> None:
         for one in figures.risk_coverage
         if one.risk is not None
     ]
-    _figure(
+    render_figure(
         t("What does caution gain?"),
         sentence,
         risk_coverage_figure(figures, palette(), t, t.language),
@@ -131,7 +131,7 @@ def _continents(figures: ModelFigures, t: Translator) -> None:
         for one in figures.continents
     ]
     right = sum(one.photos for one in figures.continents if one.truth == one.answer) / figures.photos
-    _figure(
+    render_figure(
         t("Which continents does it confuse?"),
         t(
             "Each row shows where the photos of one continent were placed. The continent is right for {right}.",
@@ -158,12 +158,13 @@ def _countries(figures: ModelFigures, t: Translator) -> None:
         for one in sorted(figures.countries, key=lambda one: country_name(one.country, t.language))
     ]
     columns = [t("Country"), t("Right"), t("95 % interval"), t("Photos"), t("Sources")]
-    drawn = (
-        recall_map(figures, read_country_outlines(_OUTLINES), palette(), t, t.language) if _OUTLINES.is_file() else None
-    )
-    _figure(
+    drawn, missing = None, t("The map needs country outlines; `make assets` downloads them once.") + " "
+    if _OUTLINES.is_file():
+        drawn, missing = recall_map(figures, read_country_outlines(_OUTLINES), palette(), t, t.language), ""
+    render_figure(
         t("Which countries does it recognise?"),
-        t(
+        missing
+        + t(
             "Share of the photos of each country that it places there, in {count} countries. Many have few photos or "
             "one source only: the table tells how many. The smallest countries are in the table alone.",
             count=t.number(len(figures.countries)),
@@ -175,16 +176,23 @@ def _countries(figures: ModelFigures, t: Translator) -> None:
     )
 
 
-def _figure(
-    title: str, sentence: str, figure: go.Figure | None, table: pd.DataFrame, model_id: str, t: Translator
+def render_figure(
+    title: str, sentence: str, figure: go.Figure | None, table: pd.DataFrame, key: str, t: Translator
 ) -> None:
-    """Draw one figure with its sentence and its table; the table alone where there is no figure."""
+    """Draw one figure with its sentence and its table; the sentence and the table alone where there is no figure.
+
+    Args:
+        title: Title, a question or a noun phrase.
+        sentence: What the figure shows.
+        figure: The figure, or None.
+        table: The numbers behind it.
+        key: Distinguishes figures with the same title.
+        t: Language of the reader.
+    """
     st.markdown(f"#### {title}")
-    if figure is None:
-        st.caption(t("The map needs country outlines; `make assets` downloads them once."))
-    else:
+    if figure is not None:
         config = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
-        st.plotly_chart(figure, theme=None, key=f"figure-{model_id}-{title}", config=config, alt=f"{title} {sentence}")
+        st.plotly_chart(figure, theme=None, key=f"figure-{key}-{title}", config=config, alt=f"{title} {sentence}")
     st.caption(sentence)
     with st.expander(t("Table")):
         st.dataframe(table, hide_index=True)

@@ -11,9 +11,11 @@ import pandas as pd
 import streamlit as st
 
 from triovision.errors import ModelError
-from triovision.ui.details import render_card, split_name
+from triovision.ui.details import render_card
 from triovision.ui.messages import report
+from triovision.ui.metric_names import split_name
 from triovision.ui.model_figures import render_figures
+from triovision.ui.model_studies import render_studies
 from triovision.ui.service import take_linked_model
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
@@ -99,6 +101,7 @@ def render_model(model: Model, t: Translator) -> None:
         st.caption(" · ".join([countries, *size, plain(card.licence)]))
         _render_key_metrics(card, t)
         render_figures(model.folder, card.id, card.weights_sha256, t)
+        render_studies(model.folder, card.id, card.weights_sha256, t)
         with st.expander(t("What it knows, its limits, its licence and all metrics")):
             render_card(card, t)
         _render_actions(model, t)

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from triovision.geo import THRESHOLDS_KM
-from triovision.metrics.position import METHODS, PositionMetrics, PositionScores
+from triovision.metrics.position import METHODS, NETWORK_METHODS, PositionMetrics, PositionScores
 from triovision.viz.comparison_figures import seed_bars
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import Line, apply_style, colours, curves, fraction_axis, safe_name
@@ -16,14 +16,11 @@ from triovision.viz.run_style import Line, apply_style, colours, curves, fractio
 Folds = Mapping[str, Mapping[str, PositionMetrics]]
 """Metrics by the version and the name of the fold."""
 
-#: Modes of prediction that use the network, and so differ between versions.
-_NETWORK_MODES = ("true_city", "candidate_cities")
-
 
 def position_figures(versions: Folds, palette: Palette) -> dict[str, go.Figure]:
     """Median distance, fractions within the thresholds and training curves of each version, by heading."""
     figures = {}
-    for mode in _NETWORK_MODES:
+    for mode in NETWORK_METHODS:
         scores = {name: [_scores(metrics, mode) for metrics in folds.values()] for name, folds in versions.items()}
         medians = {name: [score.median_km for score in of_version] for name, of_version in scores.items()}
         figures[f"Median distance: {METHODS[mode]}"] = seed_bars(medians, palette, "median distance in km", ",.0f")

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from triovision.cli import main
 from triovision.errors import RecipeError
 from triovision.inference import CountryEngine, read_card
+from triovision.metrics.model_studies import read_studies
 from triovision.networks import build_classifier
 from triovision.photo import read_photo
 from triovision.train.data.loaders import LoadOptions
@@ -222,6 +223,15 @@ def test_what_was_exported_answers_like_the_run(
     assert engine.card.metrics["new_places"]["photos"]
     assert engine.card.provenance.photos < 94
     assert "Japan" in engine.card.knows
+    studies = read_studies(tmp_path / engine.card.id, engine.card.id, engine.card.weights_sha256)
+    assert studies is not None
+    (curves,) = studies.curves
+    logged = pd.read_csv(finished / "logs" / "version_0" / "metrics.csv").groupby("epoch").mean()
+    for name in ("train/loss", "new_places/loss", "new_places/top1"):
+        assert [epoch.values[name] for epoch in curves.epochs] == pytest.approx(logged[name].tolist())
+    assert curves.best_epoch == logged["val/loss"].argmin() + 1
+    assert {part.name: part.photos for part in curves.splits} == {"new_places": 15, "known_places": 15}
+    assert curves.training_photos == engine.card.provenance.photos
     photo = read_photo((study / "JP0.png").read_bytes(), "JP0.png")
     with torch.inference_mode():
         expected = read_country_run(finished).network(engine.preprocess([photo])).numpy()

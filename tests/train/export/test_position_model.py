@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from triovision.cli import main
 from triovision.inference.registry import open_model
 from triovision.inference.resnetgps import ResNetGpsEngine
+from triovision.metrics.model_studies import read_studies
 from triovision.photo import read_photo
 from triovision.train.engine.run_folder import read_country_run, read_position_run
 
@@ -76,6 +77,13 @@ def test_one_model_answers_as_both_runs_do(runs: Path, towns: Path, train: Train
     assert isinstance(engine, ResNetGpsEngine)
     assert engine.card.provenance.recipe["position"]["version"] == "v1"
     assert "all 16 photos with a position" in engine.card.calibration.fitted_on
+    studies = read_studies(tmp_path / engine.card.id, engine.card.id, engine.card.weights_sha256)
+    assert studies is not None
+    countries, positions = studies.curves
+    assert "new_places/top1" in countries.epochs[0].values
+    medians = [epoch.values["val/median_km"] or 0 for epoch in positions.epochs]
+    assert positions.best_epoch == medians.index(min(medians)) + 1
+    assert [(split.name, split.photos, split.top1_low) for split in positions.splits] == [("new_places", 16, None)]
     photo = read_photo((towns / "JP20.png").read_bytes(), "JP20.png")
     batch_nchw, city_nm = engine.preprocess([photo]), torch.zeros(1, 4)
     with torch.inference_mode():

@@ -18,8 +18,10 @@ from torch import nn
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
 from triovision.geo import country_name
-from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, Provenance, sha256
+from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, Provenance, read_card, sha256
 from triovision.inference.registry import open_model
+from triovision.metrics.model_studies import TrainingCurves
+from triovision.metrics.position import PositionMetrics
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import split
 from triovision.train.engine.run_folder import CountryRun, read_country_run
@@ -30,6 +32,7 @@ from triovision.train.evaluation.calibration import (
     held_out,
     unfitted_metrics,
 )
+from triovision.train.evaluation.model_studies import country_curves, position_curves, write_studies
 from triovision.train.evaluation.predict import ManifestPredictions, evaluate, predict_manifest
 
 #: Training photos of a place that the card lists.
@@ -97,12 +100,14 @@ class Exportable:
         network: Network of the run, or one that extends it.
         changes: Fields of the card that differ from those of the run.
         recipe: Additional fields of the recipe in the card.
+        positions: Metrics of the position run; None without one.
     """
 
     run: CountryRun
     network: nn.Module
     changes: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    positions: PositionMetrics | None = None
 
 
 def country_classifier(run: CountryRun) -> Exportable:
@@ -118,7 +123,7 @@ def export_run(
     workers: int,
     build: Callable[[CountryRun], Exportable] = country_classifier,
 ) -> Path:
-    """Calibrate a run, evaluate the exported model and write its folder.
+    """Calibrate a run, evaluate the exported model and write its folder, training curves included.
 
     A run without held-out places takes calibration and metrics of new places from another run: calibrated on photos
     of known places, it would be overconfident elsewhere. Metrics are those of the half of the held-out places that
@@ -139,6 +144,7 @@ def export_run(
         RecipeError: If a folder has no finished run, or one of another manifest.
     """
     exported, calibrating = build(read_country_run(run_folder)), build(read_country_run(request.calibrate_on))
+    curves = _curves(exported, calibrating, photos, request.command)
     outputs = held_out(calibrating.run, photos, workers)
     calibration = fit_calibration(outputs.where(fit_half(outputs.place)), request.accuracy)
     with TemporaryDirectory() as scratch:
@@ -155,9 +161,19 @@ def export_run(
             metrics = {f"{name} (calibrating run)": values for name, values in metrics.items()}
             metrics |= {f"{name} (this model)": values for name, values in own.items()}
     # Last, so that the app never finds a model without metrics.
-    return write_model(
-        exported.network, request.models, _card(exported, photos, description, request, calibration, metrics)
-    )
+    card = _card(exported, photos, description, request, calibration, metrics)
+    folder = write_model(exported.network, request.models, card)
+    write_studies(folder, read_card(folder), curves)
+    return folder
+
+
+def _curves(exported: Exportable, calibrating: Exportable, photos: Manifest, command: str) -> list[TrainingCurves]:
+    """Training curves of the runs that left logs: of the exported one, the calibrating one and that of positions."""
+    runs = {one.run.folder.resolve(): one.run for one in (exported, calibrating)}
+    curves = [country_curves(run, photos, command) for run in runs.values()]
+    if exported.positions is not None:
+        curves.append(position_curves(exported.positions, command))
+    return [one for one in curves if one is not None]
 
 
 def write_model(network: nn.Module, models: Path, card: ModelCard) -> Path:

@@ -51,7 +51,8 @@ def with_positions(run: CountryRun, gps: PositionRun, metrics: PositionMetrics) 
         "architecture_args": {},
         "position": _position(gps, metrics.scale_km),
     }
-    return Exportable(run, network.eval().requires_grad_(False), changes, {"position": recipe.model_dump(mode="json")})
+    recipes = {"position": recipe.model_dump(mode="json")}
+    return Exportable(run, network.eval().requires_grad_(False), changes, recipes, metrics)
 
 
 def _position(gps: PositionRun, scale_km: float) -> Position:

@@ -24,7 +24,7 @@ from triovision.train.recipes.country_recipe import Recipe
 
 Group = Literal["place", "source", "none"]
 
-FOLDS = "folds.parquet"
+FOLDS, RESULTS = "folds.parquet", "cv.json"
 #: Metrics that are not fractions of one.
 NOT_FRACTIONS = ("negative_log_likelihood",)
 #: The default of `triovision train report`.
@@ -193,7 +193,7 @@ def write_results(recipe: Recipe, runs: dict[str, RunMetrics], table: pd.DataFra
         "mean": rows["mean"].to_dict(),
         "sd": rows["sd"].to_dict(),
     }
-    atomic_write(folder / "cv.json", json.dumps(results, indent=1) + "\n")
+    atomic_write(folder / RESULTS, json.dumps(results, indent=1) + "\n")
     atomic_write(folder / "cv.csv", table.to_csv(index=False))
 
 

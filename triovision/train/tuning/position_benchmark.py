@@ -23,6 +23,7 @@ from triovision.train.tuning.cross_validation import FoldedManifest
 VersionMetrics = dict[str, dict[str, PositionMetrics]]
 """Metrics by the version and the name of the fold."""
 
+RESULTS = "benchmark.json"
 _METRICS = tuple(name for name in PositionScores.model_fields if name != "photos")
 _FRACTIONS = tuple(name for name in _METRICS if name.startswith("within_"))
 
@@ -110,7 +111,7 @@ def write_results(versions: VersionMetrics, table: pd.DataFrame, folder: Path) -
         "recipes": {version: next(iter(folds.values())).recipe for version, folds in versions.items()},
         "rows": table.astype(object).where(table.notna(), None).to_dict("records"),
     }
-    atomic_write(folder / "benchmark.json", json.dumps(results, indent=1) + "\n")
+    atomic_write(folder / RESULTS, json.dumps(results, indent=1) + "\n")
     atomic_write(folder / "benchmark.csv", table.to_csv(index=False))
 
 

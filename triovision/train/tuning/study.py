@@ -22,8 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
 from triovision.photo.names import spreadsheet_safe
+from triovision.train.data.dataset import NO_LABEL, targets
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
+from triovision.train.data.positions import located
+from triovision.train.data.splits import marked_rows, split
 from triovision.train.engine.run import CACHE, train_country, train_position
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.position_recipe import PositionRecipe
@@ -33,8 +36,10 @@ from triovision.train.tuning.search_space import Point, SearchSpace, value_at
 JOURNAL, BEST, TRIALS = "study.journal", "best.toml", "trials.csv"
 #: Attribute of a trial: why it failed.
 ERROR = "error"
-#: Attribute of a study: see `StudyPlan.config`.
-CONFIG = "config"
+#: Attributes of a study: see `StudyPlan.config` and `StudyPlan.validation_photos`.
+CONFIG, PHOTOS = "config", "photos"
+#: With fewer finished trials, the importance of a field is chance.
+MIN_TRIALS_FOR_IMPORTANCE = 5
 _NAME = "study"
 #: The pruner compares a trial with others from its second epoch on, once five trials are finished.
 _STARTUP_TRIALS, _WARMUP_EPOCHS = 5, 1
@@ -105,6 +110,17 @@ class StudyPlan:
             "weights": None if self.weights is None else str(self.weights.resolve()),
         } | (self.options.config(recipe) if isinstance(recipe, Recipe) else {})
 
+    def validation_photos(self) -> int:
+        """Count the photos that the objective is measured on; `val/…` is a mean over all splits."""
+        recipe = self.recipe({})
+        if isinstance(recipe, Recipe):
+            splits = split(self.manifest, recipe.data)
+            known = {name: targets(part, splits.labels) != NO_LABEL for name, part in splits.validation.items()}
+        else:
+            _, known = marked_rows(located(self.manifest).manifest, recipe.data.validation_splits)
+        counts = {name: int(rows.sum()) for name, rows in known.items()}
+        return counts.get(self.metric.partition("/")[0], sum(counts.values()))
+
 
 def objectives(recipe: Recipe | PositionRecipe) -> list[str]:
     """Names of the logged metrics that a study can optimise, the default first."""
@@ -135,6 +151,7 @@ def open_study(plan: StudyPlan) -> Iterator[optuna.Study]:
                 reason = f"holds another study ({' and '.join(differ)} differ)"
                 raise RecipeError(str(plan.folder), reason, "Give another --out folder")
             study.set_user_attr(CONFIG, config)
+            study.set_user_attr(PHOTOS, plan.validation_photos())
             for trial in study.get_trials(states=(TrialState.RUNNING,)):
                 study.enqueue_trial(trial.params, user_attrs=trial.user_attrs)
                 study.tell(trial.number, state=TrialState.FAIL)
