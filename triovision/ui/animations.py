@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any, Literal
 
 import streamlit as st
-from streamlit_lottie import st_lottie
 
 from triovision.bundle import ASSETS
 
@@ -24,6 +23,8 @@ def render_animation(name: Animation, key: str, size_px: int = 64) -> None:
         key: Widget key.
         size_px: Width and height.
     """
+    from streamlit_lottie import st_lottie  # noqa: PLC0415 - declares a component, which needs a server
+
     with st.container(key=f"animation-{key}", width=size_px, height=size_px, border=False):
         st_lottie(_drawing(name), loop=name != "success", height=size_px, width=size_px, key=key)
 
