@@ -58,7 +58,7 @@ def render_score(duel: Duel, t: Translator) -> None:
     """Draw the round, both scores and the button for a new game."""
     player, model = duel.scores
     count = len(duel.challenges)
-    with st.container(horizontal=True, vertical_alignment="center", key="play-score"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="large", key="play-score"):
         st.metric(t("Round"), f"{duel.number} / {count}", width="content")
         st.metric(t("You"), t.number(player), width="content")
         st.metric(t("Model"), t.number(model), width="content")

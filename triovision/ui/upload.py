@@ -58,14 +58,16 @@ def render_upload_and_choice(hint: str, t: Translator) -> PhotoResult:
     """Draw the drop zone and the choice between the photos, and return the chosen one.
 
     Args:
-        hint: Shown where the session holds no photo; the page ends there.
+        hint: Shown above the drop zone where the session holds no photo; the page ends there.
         t: Language of the reader.
     """
-    render_upload(t)
-    if not current().results:
-        st.write(hint)
-        st.stop()
-    return render_photo_choice(t)
+    if current().results:
+        render_upload(t)
+        return render_photo_choice(t)
+    st.write(hint)
+    with st.container(key="welcome"):
+        render_upload(t)
+    st.stop()
 
 
 def _predict_all(files: Sequence[PhotoFile], t: Translator) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_decimal, format_percent, get_decimal_symbol
 from numpy.typing import NDArray
 
 from triovision.geo import country_name
@@ -225,6 +225,7 @@ def similarity_heatmap(
     )
     _finish(figure, palette, height_px=max(340, 120 + 30 * len(countries)))
     figure.update_layout(
+        separators=get_decimal_symbol(language) + " ",
         xaxis={"tickvals": labels, "ticktext": list(countries), "tickangle": 0, "side": "top"},
         yaxis={"autorange": "reversed"},
     )

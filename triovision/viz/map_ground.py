@@ -13,6 +13,8 @@ from triovision.viz.map_elements import DefaultIcons, Outlines, SafePopup, Style
 from triovision.viz.map_style import RULES, MapOptions, colours
 
 MAX_ZOOM: Final = 18
+OUTLINES_ZOOM: Final = 6
+"""Closest zoom at which the outlines still show where in the world a point lies; closer, there may be none in view."""
 _DISC: Final = '<circle cx="17" cy="17" r="6" fill="#fff"/>'
 _PIN: Final = (
     '<svg class="pin" width="34" height="46" viewBox="0 0 34 46" aria-hidden="true">'
