@@ -1,4 +1,4 @@
-"""One photo on one loaded page: every tab, the map between them, a box as evidence, language, theme, and the network."""
+"""One photo on one loaded page: tabs, the map between them, a box as evidence, language, theme, and the network."""
 
 import pytest
 from playwright.sync_api import expect
@@ -27,6 +27,7 @@ def prediction():
 @pytest.fixture(scope="module")
 def answered(open_shared_page, serve, prediction, settle):
     """A page with the answer to the example photo."""
+    assert prediction.countries  # there is a model
     page = open_shared_page(
         serve(ROOT / "app.py"), viewport={"width": 1280, "height": 1500}, locale="en-GB", color_scheme="light"
     )
@@ -107,7 +108,7 @@ def test_the_map_stays_as_it_was_left_whatever_the_other_tabs_do(page, leaflet, 
     assert popup.inner_text() == text
 
 
-def test_a_box_drawn_on_the_map_is_evidence(page, leaflet, settle):
+def test_a_box_drawn_on_the_map_is_evidence(page, leaflet):
     frame = page.frame_locator(MAP)
     title = page.get_by_role("heading", level=2).first.inner_text()
     leaflet("() => void map.closePopup().setView([46.5, 2.5], 5, {animate: false})")

@@ -61,13 +61,13 @@ def render_upload_and_choice(hint: str, t: Translator) -> PhotoResult:
         hint: Shown above the drop zone where the session holds no photo; the page ends there.
         t: Language of the reader.
     """
-    if current().results:
-        render_upload(t)
-        return render_photo_choice(t)
-    st.write(hint)
-    with st.container(key="welcome"):
-        render_upload(t)
-    st.stop()
+    if not current().results:
+        st.write(hint)
+        with st.container(key="welcome"):
+            render_upload(t)
+        st.stop()
+    render_upload(t)
+    return render_photo_choice(t)
 
 
 def _predict_all(files: Sequence[PhotoFile], t: Translator) -> None:
