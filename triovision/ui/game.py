@@ -124,15 +124,17 @@ def _city_label(city: FoundCity, t: Translator) -> str:
     return f"{city.name}, {country_name(city.country, t.language)}"
 
 
+# The browser may send a field once more after its round: then the session holds no value for it.
 def _take_first_city() -> None:
     st.session_state.pop(_FOUND, None)
-    if found := find_cities(st.session_state[_CITY]):
+    if found := find_cities(st.session_state.get(_CITY) or ""):
         _choose((found[0].lat_deg, found[0].lon_deg))
 
 
 def _take_chosen_city() -> None:
-    city: FoundCity = st.session_state[_FOUND]
-    _choose((city.lat_deg, city.lon_deg))
+    city: FoundCity | None = st.session_state.get(_FOUND)
+    if city is not None:
+        _choose((city.lat_deg, city.lon_deg))
 
 
 def _render_coordinates(t: Translator) -> bool:
