@@ -108,7 +108,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
     yield serve_
     for _, process in servers.values():
         process.terminate()
-        process.wait(10)
+        process.wait(STARTUP_S)
 
 
 def _start(script: Path, log: Path) -> tuple[str, subprocess.Popen[bytes]]:
