@@ -72,7 +72,7 @@ def places_map(places: Sequence[MarkedPlace], options: MapOptions, lines_from: i
             location = line[-1].tolist()  # beyond the date line, where the line ends
         corners.append(location)
         _pin(place, location).add_to(plot)
-    add_controls(plot, outlines, tiles, options)
+    add_controls(plot, outlines, tiles, options, overview=False)  # the pins would lie below it
     Legend([(place.colour, place.sign, place.title) for place in places]).add_to(plot)
     OneWorld(lon0_deg).add_to(plot)
     bounds = np.array(corners)
