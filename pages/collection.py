@@ -27,7 +27,7 @@ with model_or_error(t) as model:
         with table.container():
             render_table(list(collection().entries.values())[: -LATEST - 1 : -1], t)
 
-    with upload:
+    with upload, st.container(key=None if collection().entries else "welcome"):
         render_intake(model, draw_table, t)
     calibration = model.card.calibration
 

@@ -12,7 +12,7 @@ from triovision.ui.leaflet import render_map
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.predictions import refresh_predictions, render_remaining
 from triovision.ui.probabilities import render_probabilities
-from triovision.ui.service import model_of_result, model_or_error
+from triovision.ui.service import model_by_id, model_or_error
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, current_translator
 from triovision.ui.upload import render_upload
@@ -23,7 +23,7 @@ require_app_frame()
 @st.fragment
 def render_tabs(result: PhotoResult, t: Translator) -> None:
     """Draw the open tab. A click inside reruns only this fragment, and runs no model again."""
-    model = model_of_result(result, t)
+    model = model_by_id(result.prediction.model, t)
     labels = [t("Map"), t("Probabilities"), t("Why"), t("Details")]
     if st.session_state.get("tab") not in labels:  # another language, or back from another page
         st.session_state["tab"] = labels[st.session_state.get("tab-number", 0)]

@@ -85,7 +85,7 @@ class Duel:
 
     Attributes:
         challenges: Photos in the order of the rounds.
-        model: Id of the model that plays.
+        model: Id of the model that plays every round.
         rounds: Rounds that were answered.
         revealed: True between an answer and the next round.
     """

@@ -1,10 +1,16 @@
 import io
+import json
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from triovision.inference import CountryEngine
+from triovision.photo.web import WebLimits, fetch_photo
+from triovision.ui import photo_sources
 
 
 @pytest.fixture
@@ -117,3 +123,81 @@ def test_an_unknown_city_is_reported(play):
     app.text_input(key="play-city").input("<b>Xqzzy</b>").run()
     assert "No city of 15,000 inhabitants or more is called" in texts(app)
     assert app.number_input(key="play-lat").value is None
+
+
+@pytest.fixture
+def commons(monkeypatch, china):
+    """Stand-in for Wikimedia Commons on this machine: answers `served` requests with a photo, later ones with 503."""
+
+    class Commons(BaseHTTPRequestHandler):
+        served, paths = 4, []
+
+        def do_GET(self):
+            self.paths.append(self.path)
+            found = len(self.paths) <= self.served
+            self.send_response(200 if found else 503)
+            self.end_headers()
+            self.wfile.write(china if found else b"")
+
+        def log_message(self, *_):
+            pass
+
+    def fetch(url):
+        path = url.removeprefix("https://commons.wikimedia.org")
+        limits = WebLimits(ports=frozenset({server.server_port}), allowed=lambda _: True)
+        return fetch_photo(f"http://127.0.0.1:{server.server_port}{path}", limits)
+
+    monkeypatch.setattr(photo_sources, "fetch_photo", fetch)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Commons) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield Commons
+        server.shutdown()
+        thread.join()
+
+
+def test_photos_of_the_gallery_join_the_game_when_asked(play, commons):
+    assert not commons.paths
+    app = play.button(key="play-commons").click().run()
+    assert not app.exception
+    assert commons.paths[0] == "/wiki/Special:FilePath/Colosseo_2020.jpg?width=1280"
+    assert app.button(key="play-start").label == "Start: 5 rounds"
+    assert "4 photos from Wikimedia Commons are in the game." in texts(app)
+    assert not [button for button in app.button if button.key == "play-commons"]
+    app.checkbox(key="play-example").uncheck().run()
+    assert app.button(key="play-start").label == "Start: 4 rounds"
+    app.button(key="play-start").click().run()
+    assert not {"FeaturedPics", "Colosseo", "Agra"} & set(texts(app).replace(",", " ").split())
+    app.text_input(key="play-city").input("Rome").run()
+    confirm(app)
+    assert any(word in texts(app) for word in ("FeaturedPics", "Martin St-Amant", "Yann", "Gorgo"))
+    assert len(commons.paths) == 4
+
+
+def test_what_could_be_fetched_is_kept_and_the_game_goes_on(play, commons):
+    commons.served = 1
+    app = play.button(key="play-commons").click().run()
+    (warning,) = app.warning
+    assert "the server responded with 503" in warning.value.replace("\\", "")
+    assert "You can play without these photos." in warning.value
+    assert len(commons.paths) == 2
+    app.run()
+    assert app.button(key="play-start").label == "Start: 2 rounds"
+    assert app.button(key="play-commons").label == "Add 3 photos from Wikimedia Commons"
+
+
+def test_another_model_selected_during_the_game_does_not_play(play, write_model):
+    folder = write_model()
+    other = shutil.copytree(folder, folder.with_name("other.test"))
+    card = json.loads((other / "card.json").read_text())
+    card |= {"id": other.name, "labels": card["labels"][1:] + card["labels"][:1]}  # predicts France, not Peru
+    (other / "card.json").write_text(json.dumps(card))
+    app = start(play, ("a.jpg", photo(lat=45)))
+    app.session_state["triovision"].choose(other.name)
+    app.number_input(key="play-lat").set_value(45.0)
+    app.number_input(key="play-lon").set_value(0.0)
+    confirm(app)
+    assert not app.exception
+    duel = app.session_state["play-duel"]
+    assert duel.model == folder.name
+    assert duel.rounds[0].model.position[0] < 0  # in Peru

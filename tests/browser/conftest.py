@@ -11,11 +11,12 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
 STARTUP_S = 60
+SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,40 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Opens pages whose requests to other machines fail; `page.blocked` and `page.problems` record what happened."""
+    yield from _open_pages(browser)
+
+
+@pytest.fixture(scope="module")
+def open_shared_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """`open_page` for pages that all tests of a module share."""
+    yield from _open_pages(browser)
+
+
+@pytest.fixture(scope="session")
+def settle() -> Callable[[Page], None]:
+    """Waits until the script of a page has run and its elements are drawn."""
+
+    def settle_(page: Page) -> None:
+        page.wait_for_timeout(300)  # a click reaches the server
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW_MS)
+        page.wait_for_timeout(500)  # Streamlit fades new elements in
+
+    return settle_
+
+
+@pytest.fixture(scope="session")
+def download() -> Callable[[Page, Locator], bytes]:
+    """Clicks a button and gives the file that the browser saves."""
+
+    def download_(page: Page, button: Locator) -> bytes:
+        with page.expect_download(timeout=SLOW_MS) as found:
+            button.click()
+        return Path(found.value.path()).read_bytes()
+
+    return download_
+
+
+def _open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts = []
 
     def open_(url: str, **options: object) -> Page:
@@ -73,7 +108,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
     yield serve_
     for _, process in servers.values():
         process.terminate()
-        process.wait(10)
+        process.wait(STARTUP_S)
 
 
 def _start(script: Path, log: Path) -> tuple[str, subprocess.Popen[bytes]]:

@@ -35,15 +35,10 @@ def violations(page):
     ]
 
 
-def settle(page):
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW_MS)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW_MS)
-    page.wait_for_timeout(500)  # Streamlit fades new elements in
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_of_the_menu_has_a_barrier(open_page, serve, scheme):
+def test_no_page_of_the_menu_has_a_barrier(open_page, serve, settle, scheme):
     page = open_page(serve(ROOT / "app.py"), viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW_MS)
     settle(page)
     names = page.get_by_test_id("stTopNavLink").all_inner_texts()
     assert len(names) >= 3
@@ -51,16 +46,16 @@ def test_no_page_of_the_menu_has_a_barrier(open_page, serve, scheme):
     for name in names:
         page.get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_test_id("stTopNavLink").filter(has_text=name)).to_have_attribute("aria-current", "page")
+        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW_MS)
         settle(page)
         found[name] = violations(page)
     assert found == {name: [] for name in names}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_result_has_no_barrier(open_page, serve, scheme):
+def test_a_result_has_no_barrier(open_page, serve, settle, scheme):
     page = open_page(serve(ROOT / "app.py"), viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-    settle(page)
-    page.get_by_role("button", name="Try an example").click()
+    page.get_by_role("button", name="Try an example").click(timeout=SLOW_MS)
     expect(page.get_by_role("heading", level=2).first).to_be_visible(timeout=SLOW_MS)
     found = {}
     for tab in ("Map", "Probabilities", "Why", "Details"):

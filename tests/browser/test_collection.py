@@ -44,34 +44,31 @@ def page(open_page, serve):
     return page
 
 
-def download(page, name):
-    with page.expect_download(timeout=SLOW_MS) as found:
-        page.get_by_role("button", name=name, exact=True).click()
-    return Path(found.value.path()).read_bytes()
+def test_sixty_photos_are_answered_shown_and_exported(page, holiday, download):
+    def export(name):
+        return download(page, page.get_by_role("button", name=name, exact=True))
 
-
-def test_sixty_photos_are_answered_shown_and_exported(page, holiday):
     page.locator("input[type=file]").first.set_input_files(holiday)
     expect(page.get_by_text("60 of 60 photos")).to_be_visible(timeout=SLOW_MS)
     expect(page.get_by_text("2 files could not be used")).to_be_visible()
     markers = page.frame_locator(MAP).locator(".dot, .cluster")
     expect(markers.first).to_be_visible(timeout=SLOW_MS)
 
-    rows = list(csv.DictReader(io.StringIO(download(page, "CSV").decode("utf-8-sig"))))
+    rows = list(csv.DictReader(io.StringIO(export("CSV").decode("utf-8-sig"))))
     names = sorted(row["name"] for row in rows)
     assert names == [f"trip/{number:02d}.jpg" for number in range(60)]
-    features = json.loads(download(page, "GeoJSON"))["features"]
+    features = json.loads(export("GeoJSON"))["features"]
     assert len(features) == 60
     by_name = {row["name"]: (float(row["lon_deg"]), float(row["lat_deg"])) for row in rows}
     for feature in features:
         assert by_name[feature["properties"]["name"]] == pytest.approx(feature["geometry"]["coordinates"][:2])
-    assert len(gpxpy.parse(download(page, "GPX").decode()).waypoints) == 60
-    assert len(pd.read_parquet(io.BytesIO(download(page, "GeoParquet")))) == 60
-    with zipfile.ZipFile(io.BytesIO(download(page, "KMZ"))) as kmz:
+    assert len(gpxpy.parse(export("GPX").decode()).waypoints) == 60
+    assert len(pd.read_parquet(io.BytesIO(export("GeoParquet")))) == 60
+    with zipfile.ZipFile(io.BytesIO(export("KMZ"))) as kmz:
         assert len([name for name in kmz.namelist() if name.endswith(".jpg")]) == 60
         document = ElementTree.fromstring(kmz.read("doc.kml"))  # noqa: S314 - our own export
         assert len(document.findall(".//{http://www.opengis.net/kml/2.2}Placemark")) == 60
-    with zipfile.ZipFile(io.BytesIO(download(page, "Sorted by country (ZIP)"))) as countries:
+    with zipfile.ZipFile(io.BytesIO(export("Sorted by country (ZIP)"))) as countries:
         assert len([name for name in countries.namelist() if name.endswith(".jpg")]) == 60
     assert page.blocked == []
 

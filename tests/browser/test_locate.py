@@ -91,22 +91,6 @@ def test_a_dropped_photo_is_predicted_mapped_charted_and_explained(visit, predic
     assert page.blocked == []  # the page asks no other machine for anything
 
 
-def test_the_map_stays_as_it_was_left(visit):
-    page = visit()
-    drop(page, ("china.jpg", CHINA.read_bytes()))
-    frame = page.frame_locator(MAP)
-    expect(frame.locator(".leaflet-marker-icon").first).to_be_visible(timeout=SLOW_MS)
-    frame.get_by_role("button", name="Zoom in").click()
-    page.wait_for_timeout(1000)
-    view = "() => [map.getCenter().lat, map.getCenter().lng, map.getZoom()]"
-    left = frame.locator("body").evaluate(view)
-    for tab in ("Probabilities", "Why", "Map"):
-        page.get_by_role("tab", name=tab).click()
-        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
-        page.wait_for_timeout(1000)
-    assert frame.locator("body").evaluate(view) == left
-
-
 def test_a_file_that_is_no_photo_is_refused_by_name_and_clear_empties_the_page(visit):
     page = visit()
     drop(page, ("china.jpg", CHINA.read_bytes()), ("<b>letter</b>.jpg", b"%PDF-1.7"))

@@ -25,6 +25,15 @@ def test_places_have_pins_and_a_legend():
     assert "<b>one</b>" not in text
 
 
+@pytest.mark.parametrize(("places", "closest"), [([TOKYO], 6), ([TOKYO, SEATTLE], 9)])
+def test_pins_are_clear_of_the_boxes_and_one_alone_shows_its_country(places, closest):
+    text = script(places_map(places, MapOptions()))
+    options = json.loads(re.search(r"Object\.assign\(\{animate: false\}, (\{.*?\})\)", text).group(1))
+    assert options["maxZoom"] == closest
+    assert options["paddingTopLeft"] == [64, 140 + 20 * len(places)]
+    assert "L.Control.MiniMap" not in text
+
+
 def test_great_circles_cross_the_date_line():
     text = script(places_map([TOKYO, SEATTLE], MapOptions(), lines_from=0))
     (line,) = re.findall(r"L\.polyline\(\s*(\[\[.*?\]\])", text)

@@ -24,8 +24,7 @@ def render_animation(name: Animation, key: str, size_px: int = 64) -> None:
         key: Widget key.
         size_px: Width and height.
     """
-    # Its import declares a component, which Streamlit serves only if the server exists by then.
-    from streamlit_lottie import st_lottie  # noqa: PLC0415
+    from streamlit_lottie import st_lottie  # noqa: PLC0415 - declares a component, which needs a server
 
     with st.container(key=f"animation-{key}", width=size_px, height=size_px, border=False):
         st.html(f'<img alt="" width="{size_px}" height="{size_px}" src="{_still(name)}">')  # it allows no <svg>

@@ -11,10 +11,15 @@ import streamlit as st
 from triovision.duel import ROUNDS, Answer, Duel, Position, duel_csv, duel_json, shuffled
 from triovision.geo import country_name
 from triovision.geo.city_search import FoundCity, city_index, find_cities
-from triovision.ui.challenges import example_challenge, session_challenges, uploaded_challenges
+from triovision.ui.challenges import (
+    example_challenge,
+    render_commons_challenges,
+    session_challenges,
+    uploaded_challenges,
+)
 from triovision.ui.leaflet import clicked_position, render_click_map, render_places
 from triovision.ui.predictions import predict
-from triovision.ui.service import model_or_error
+from triovision.ui.service import model_by_id, model_or_error
 from triovision.ui.translation import Translator, plain
 from triovision.viz import jpeg_bytes, shown_photo
 from triovision.viz.places_map import PIN_COLOURS, MarkedPlace
@@ -39,12 +44,12 @@ def render_start(t: Translator) -> None:
         help=t("Neither you nor the model sees the position or the file name before the answer."),
     )
     uploaded = uploaded_challenges([(upload.name, upload.getvalue()) for upload in uploads], t)
-    own = uploaded + session_challenges()
-    with_example = st.checkbox(t("Add the example photo"), value=True, key="play-example") if own else True
-    challenges = own + ([example_challenge()] if with_example else [])
+    others = uploaded + session_challenges() + render_commons_challenges(t)
+    with_example = st.checkbox(t("Add the example photo"), value=True, key="play-example") if others else True
+    challenges = others + ([example_challenge()] if with_example else [])
     count = min(ROUNDS, len(challenges))
-    if not own:
-        st.caption(t("Without photos of your own, the game has one round: the example photo."))
+    if not others:
+        st.caption(t("Without other photos, the game has one round: the example photo."))
     label = t.plural("Start: {number} round", "Start: {number} rounds", count)
     if st.button(label, type="primary", key="play-start"):
         with model_or_error(t) as model:
@@ -58,11 +63,12 @@ def render_score(duel: Duel, t: Translator) -> None:
     """Draw the round, both scores and the button for a new game."""
     player, model = duel.scores
     count = len(duel.challenges)
-    with st.container(horizontal=True, vertical_alignment="center", key="play-score"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="large", key="play-score"):
         st.metric(t("Round"), f"{duel.number} / {count}", width="content")
         st.metric(t("You"), t.number(player), width="content")
         st.metric(t("Model"), t.number(model), width="content")
         _new_game_button(t)
+    st.caption(t("Model: {model}", model=plain(duel.model)))
 
 
 def render_round(duel: Duel, t: Translator) -> None:
@@ -88,9 +94,9 @@ def render_round(duel: Duel, t: Translator) -> None:
     if chosen is None:
         st.warning(t("Choose a point first: click the map, name a city, or enter latitude and longitude."))
         return
-    with model_or_error(t) as model, st.spinner(t("The model is looking at the photo…")):
+    model = model_by_id(duel.model, t)  # the opponent stays the same, whatever model is selected meanwhile
+    with st.spinner(t("The model is looking at the photo…")):
         place = predict(model, duel.challenge.photo).place
-        duel.model = model.card.id
     duel.answer(chosen, (place.lat_deg, place.lon_deg))
     _forget_answer()
     st.rerun()
@@ -118,15 +124,17 @@ def _city_label(city: FoundCity, t: Translator) -> str:
     return f"{city.name}, {country_name(city.country, t.language)}"
 
 
+# The browser may send a field once more after its round: then the session holds no value for it.
 def _take_first_city() -> None:
     st.session_state.pop(_FOUND, None)
-    if found := find_cities(st.session_state[_CITY]):
+    if found := find_cities(st.session_state.get(_CITY) or ""):
         _choose((found[0].lat_deg, found[0].lon_deg))
 
 
 def _take_chosen_city() -> None:
-    city: FoundCity = st.session_state[_FOUND]
-    _choose((city.lat_deg, city.lon_deg))
+    city: FoundCity | None = st.session_state.get(_FOUND)
+    if city is not None:
+        _choose((city.lat_deg, city.lon_deg))
 
 
 def _render_coordinates(t: Translator) -> bool:
@@ -210,10 +218,13 @@ def render_summary(duel: Duel, t: Translator) -> None:
         st.header(t("You win: {player} to {model} points.", **values), anchor=False)
     else:
         st.header(t("The model wins: {model} to {player} points.", **values), anchor=False)
-    columns = [t("Round"), t("Photo"), t("You (km)"), t("You (points)"), t("Model (km)"), t("Model (points)")]
+    columns = [t("Round"), t("Photo"), t("You"), t("Model")]
     rows = [
         [str(number), plain(one.challenge.name)]
-        + [t.number(value) for who in (one.player, one.model) for value in (who.distance_km, who.score)]
+        + [
+            t("{distance} km, {score} points", distance=t.number(who.distance_km), score=t.number(who.score))
+            for who in (one.player, one.model)
+        ]
         for number, one in enumerate(duel.rounds, start=1)
     ]
     st.table(pd.DataFrame(rows, columns=columns), border="horizontal", hide_index=True)

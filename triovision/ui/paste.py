@@ -13,6 +13,7 @@ from triovision.ui.translation import Translator
 _HTML: Final = '<button type="button"></button> <span role="status"></span>'
 _CSS: Final = """
 button { font: inherit; font-size: 0.875rem; color: var(--st-text-color); background: var(--st-background-color);
+  background: hsl(from var(--st-background-color) h s calc(l + 2)); /* as Streamlit's own buttons */
   min-height: 2.5rem; padding: 0.25rem 0.75rem; cursor: pointer;
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); }
 button:hover, button:focus-visible { color: var(--st-primary-color); border-color: var(--st-primary-color); }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -46,8 +48,7 @@ def render_link(t: Translator) -> list[PhotoFile]:
             )
         )
         sent = st.form_submit_button(t("Fetch the photo"))
-    fetched = _fetch(url, t) if sent and url.strip() else None
-    return [PhotoFile(*fetched)] if fetched else []
+    return _fetched(url, lambda: PhotoFile(*_fetch(url, t))) if sent and url.strip() else []
 
 
 def render_more_examples(t: Translator) -> list[PhotoFile]:
@@ -59,16 +60,30 @@ def render_more_examples(t: Translator) -> list[PhotoFile]:
             if st.button(t(photo.place.name.id), key=f"example-{number}", width="stretch"):
                 asked = photo
             st.caption(photo.credit)
-    fetched = _fetch(asked.url, t) if asked else None
-    return [PhotoFile(asked.file, fetched[1], asked.credit, asked.place)] if asked and fetched else []
+    return _fetched(asked.url, partial(fetch_example, asked, t)) if asked else []
 
 
-def _fetch(url: str, t: Translator) -> tuple[str, bytes] | None:
+def fetch_example(photo: CommonsPhoto, t: Translator) -> PhotoFile:
+    """Fetch a photo of the gallery from Wikimedia Commons.
+
+    Raises:
+        PhotoError: If it cannot be fetched.
+    """
+    _, data = _fetch(photo.url, t)
+    return PhotoFile(photo.file, data, photo.credit, photo.place)
+
+
+def _fetch(url: str, t: Translator) -> tuple[str, bytes]:
+    with st.spinner(t("Fetching {name}…", name=plain(url, 60))):
+        return fetch_photo(url)
+
+
+def _fetched(url: str, fetch: Callable[[], PhotoFile]) -> list[PhotoFile]:
+    """The photo that `fetch` returns, or nothing; its error is kept in the session."""
     rejected = current().rejected
     rejected.clear()
     try:
-        with st.spinner(t("Fetching {name}…", name=plain(url, 60))):
-            return fetch_photo(url)
+        return [fetch()]
     except PhotoError as error:
         rejected[url] = error
-        return None
+        return []

@@ -11,7 +11,7 @@ import streamlit as st
 from triovision.errors import ModelError
 from triovision.ui.animations import render_animation
 from triovision.ui.messages import report
-from triovision.ui.session import PhotoResult, current
+from triovision.ui.session import current
 from triovision.ui.translation import Translator
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def model_or_error(t: Translator) -> Iterator[GeoModel]:
     yield model
 
 
-def model_of_result(result: PhotoResult, t: Translator) -> GeoModel:
-    """Model of a prediction; if it cannot be loaded, the run ends as in `model_or_error`."""
+def model_by_id(model_id: str, t: Translator) -> GeoModel:
+    """Model that predicted a photo or plays a game; if it cannot be loaded, the run ends as in `model_or_error`."""
     with _error_page(t):
-        return shared_model(result.prediction.model)
+        return shared_model(model_id)
 
 
 @contextmanager

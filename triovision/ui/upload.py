@@ -58,13 +58,15 @@ def render_upload_and_choice(hint: str, t: Translator) -> PhotoResult:
     """Draw the drop zone and the choice between the photos, and return the chosen one.
 
     Args:
-        hint: Shown where the session holds no photo; the page ends there.
+        hint: Shown above the drop zone where the session holds no photo; the page ends there.
         t: Language of the reader.
     """
-    render_upload(t)
     if not current().results:
         st.write(hint)
+        with st.container(key="welcome"):
+            render_upload(t)
         st.stop()
+    render_upload(t)
     return render_photo_choice(t)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_decimal_symbol
 from numpy.typing import NDArray
 
 from triovision.geo import country_name
@@ -209,6 +209,7 @@ def similarity_heatmap(
         ),
         palette,
         height_px=max(340, 120 + 30 * len(countries)),
+        separators=get_decimal_symbol(language) + " ",
         xaxis={"tickvals": labels, "ticktext": list(countries), "tickangle": 0, "side": "top", "showgrid": False},
         yaxis={"autorange": "reversed"},
     )

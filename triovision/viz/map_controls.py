@@ -18,7 +18,14 @@ _UNITS: Final = {
 }
 
 
-def add_controls(plot: folium.Map, outlines: Outlines, tiles: list[folium.TileLayer], options: MapOptions) -> None:
+def add_controls(
+    plot: folium.Map,
+    outlines: Outlines,
+    tiles: list[folium.TileLayer],
+    options: MapOptions,
+    *,
+    overview: bool = True,
+) -> None:
     """Add buttons, tools for drawing and measuring, overview map, layer switch and the notice about missing tiles.
 
     Args:
@@ -26,6 +33,7 @@ def add_controls(plot: folium.Map, outlines: Outlines, tiles: list[folium.TileLa
         outlines: Outlines of the overview map.
         tiles: Layers whose missing tiles the notice reports.
         options: Language, colours and addresses of the scripts.
+        overview: Whether to add the overview map.
     """
     tools: dict[str, JSCSSMixin] = {
         "leaflet.fullscreen": Fullscreen(
@@ -54,6 +62,8 @@ def add_controls(plot: folium.Map, outlines: Outlines, tiles: list[folium.TileLa
             aiming_rect_options={"color": CAMERA_COLOUR, "weight": 1, "interactive": False},
         ),
     }
+    if not overview:
+        del tools["leaflet-minimap"]
     options.source.equip(plot, "leaflet", options.language)
     ZoomButtons(options.translate("Zoom in"), options.translate("Zoom out")).add_to(plot)
     DrawingTexts(_drawing_texts(options.translate)).add_to(plot)

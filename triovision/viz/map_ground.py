@@ -13,6 +13,8 @@ from triovision.viz.map_elements import DefaultIcons, Outlines, SafePopup, Style
 from triovision.viz.map_style import RULES, MapOptions, colours
 
 MAX_ZOOM: Final = 18
+OUTLINES_ZOOM: Final = 6
+"""Closest zoom at which the outlines still show where in the world a point lies; closer, there may be none in view."""
 # All tiles are from Esri: OpenStreetMap answers 403 to a page without a Referer, and Carto requires a key.
 _ESRI: Final = xyzservices.providers.Esri  # Folium takes 4 ms to find a provider by its name
 _DISC: Final = '<circle cx="17" cy="17" r="6" fill="#fff"/>'

@@ -25,7 +25,7 @@ from triovision.viz.map_geometry import (
     near_lon_deg,
     shadow_cells,
 )
-from triovision.viz.map_ground import add_base_layers, ground_map, pin, popup_html
+from triovision.viz.map_ground import OUTLINES_ZOOM, add_base_layers, ground_map, pin, popup_html
 from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, SHADOW_COLOUR, MapOptions, colours
 
 _DEFAULT_OPTIONS: Final = MapOptions()
@@ -94,7 +94,8 @@ def prediction_map(
         _add_camera(plot, position, title, place, options)
     add_controls(plot, outlines, tiles, options)
     OneWorld(place.lon_deg).add_to(plot)
-    FitUntilTouched(_bounds(prediction, position), padding=(24, 24), max_zoom=11).add_to(plot)
+    closest = OUTLINES_ZOOM if position is None else 11  # close enough to tell two positions apart
+    FitUntilTouched(_bounds(prediction, position), padding=(24, 24), max_zoom=closest).add_to(plot)
     return plot
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from triovision.viz.map_controls import add_controls
 from triovision.viz.map_elements import FitUntilTouched, Legend, OneWorld, ZoomButtons
 from triovision.viz.map_geometry import great_circle, near_lon_deg
-from triovision.viz.map_ground import add_base_layers, ground_map, pin, popup_html
+from triovision.viz.map_ground import OUTLINES_ZOOM, add_base_layers, ground_map, pin, popup_html
 from triovision.viz.map_style import CAMERA_COLOUR, MapOptions
 
 #: Colours of the pins: white signs are readable on each, in both themes and for colour-blind readers.
@@ -72,14 +72,17 @@ def places_map(places: Sequence[MarkedPlace], options: MapOptions, lines_from: i
             location = line[-1].tolist()  # beyond the date line, where the line ends
         corners.append(location)
         _pin(place, location).add_to(plot)
-    add_controls(plot, outlines, tiles, options)
+    add_controls(plot, outlines, tiles, options, overview=False)  # the pins would lie below it
     Legend([(place.colour, place.sign, place.title) for place in places]).add_to(plot)
     OneWorld(lon0_deg).add_to(plot)
     bounds = np.array(corners)
     bounds[:, 0] = bounds[:, 0].clip(-_MERCATOR_DEG, _MERCATOR_DEG)
-    FitUntilTouched([bounds.min(axis=0).tolist(), bounds.max(axis=0).tolist()], padding=(48, 48), max_zoom=9).add_to(
-        plot
-    )
+    FitUntilTouched(
+        [bounds.min(axis=0).tolist(), bounds.max(axis=0).tolist()],
+        padding_top_left=(64, 140 + 20 * len(places)),  # beside the tools and below the legend, on a phone too
+        padding_bottom_right=(32, 32),
+        max_zoom=OUTLINES_ZOOM if len(places) == 1 else 9,
+    ).add_to(plot)
     return plot
 
 
