@@ -47,7 +47,7 @@ def figures():
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_the_largest_bin_has_the_largest_dot(figures, palette):
-    diagonal, bins = reliability_figure(figures, palette, ENGLISH, "en").data
+    diagonal, bins = reliability_figure(figures, palette, ENGLISH).data
     assert list(diagonal.x) == list(diagonal.y) == [0, 1]
     assert list(bins.x) == [0.3, 0.8]
     assert list(bins.y) == [0.4, 1.0]
@@ -55,15 +55,15 @@ def test_the_largest_bin_has_the_largest_dot(figures, palette):
 
 
 def test_the_threshold_is_marked_only_where_it_answers(figures):
-    curve, threshold = risk_coverage_figure(figures, LIGHT, ENGLISH, "en").data
+    curve, threshold = risk_coverage_figure(figures, LIGHT, ENGLISH).data
     assert list(curve.x) == [0.1, 1.0]
     assert list(threshold.x) == [0.1]
     silent = figures.model_copy(update={"at_threshold": RiskPoint(threshold=1.0, coverage=0.0, risk=None)})
-    assert len(risk_coverage_figure(silent, LIGHT, ENGLISH, "en").data) == 1
+    assert len(risk_coverage_figure(silent, LIGHT, ENGLISH).data) == 1
 
 
 def test_rows_of_the_confusion_sum_to_one(figures):
-    (heatmap,) = continent_confusion(figures, LIGHT, ENGLISH, "en").data
+    (heatmap,) = continent_confusion(figures, LIGHT, ENGLISH).data
     assert list(heatmap.y) == ["Asia", "Europe"]
     assert list(heatmap.x) == ["Africa", "Asia", "Europe"]
     assert heatmap.z.tolist() == [[0, 0, 1], [0.25, 0, 0.75]]
@@ -72,7 +72,7 @@ def test_rows_of_the_confusion_sum_to_one(figures):
 def test_countries_are_filled_by_their_recall(figures):
     square = [[0, 0], [1, 0], [1, 1], [0, 0]]
     outlines = {"FR": [square], "JP": [square, square], "BR": [square]}
-    traces = {trace.name: trace for trace in recall_map(figures, outlines, LIGHT, ENGLISH, "en").data if trace.fill}
+    traces = {trace.name: trace for trace in recall_map(figures, outlines, LIGHT, ENGLISH).data if trace.fill}
     assert set(traces) == {"France: 100% of 8 photos", "Japan: 0% of 2 photos", ""}
     assert traces["France: 100% of 8 photos"].fillcolor == LIGHT.accent
     assert traces[""].fillcolor == LIGHT.background

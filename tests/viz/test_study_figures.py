@@ -1,5 +1,6 @@
 import pytest
 
+from triovision.languages import ENGLISH, get_translator
 from triovision.metrics.country import Epoch
 from triovision.metrics.model_studies import (
     ComparedRow,
@@ -10,7 +11,6 @@ from triovision.metrics.model_studies import (
     Trial,
     ValidationSplit,
 )
-from triovision.viz.map_style import english
 from triovision.viz.palette import DARK, LIGHT
 from triovision.viz.study_figures import (
     comparison_figure,
@@ -38,13 +38,13 @@ def test_the_interval_stands_at_the_epoch_that_was_kept():
             Epoch(epoch=2, values={"train/top1": 0.9, "new_places/top1": 0.6}),
         ),
     )
-    training, validation = curves_figure(run, "top1", "Accuracy", label, LIGHT, english, "fr").data
+    training, validation = curves_figure(run, "top1", "Accuracy", label, LIGHT, get_translator("fr")).data
     assert (training.name, validation.name) == ("train", "new places")
     assert list(validation.y) == [0.3, 0.6]
     assert list(validation.error_y.array) == pytest.approx([0, 0.2])
     assert list(validation.error_y.arrayminus) == pytest.approx([0, 0.2])
     assert training.error_y.array is None
-    assert len(curves_figure(run, "loss", "Loss", label, LIGHT, english, "en").data) == 0
+    assert len(curves_figure(run, "loss", "Loss", label, LIGHT, ENGLISH).data) == 0
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
@@ -61,7 +61,7 @@ def test_rows_of_a_comparison_have_their_spread(palette):
             for name, on, value, sd in rows
         ),
     )
-    network, control = comparison_figure(comparison, "km", label, palette, english, "en").data
+    network, control = comparison_figure(comparison, "km", label, palette, ENGLISH).data
     assert list(network.x) == [2000, 1500]
     assert list(network.error_x.array) == list(network.error_x.arrayminus) == [100, 50]
     assert list(control.y) == ["control"]
@@ -78,7 +78,7 @@ def test_names_of_recipes_are_escaped_and_broken_into_lines():
         metric="top1",
         rows=tuple(ComparedRow(name=name, **row) for name in names),
     )
-    (trace,) = comparison_figure(comparison, "top-1", label, LIGHT, english, "en").data
+    (trace,) = comparison_figure(comparison, "top-1", label, LIGHT, ENGLISH).data
     assert list(trace.y) == ["comparison_tf_<br>efficientnet_<br>lite0", "&lt;b&gt;x&lt;/b&gt;"]
     assert list(trace.error_x.array) == [0.5, 0.5]
     assert list(trace.error_x.arrayminus) == [0.25, 0.25]
@@ -113,22 +113,22 @@ def study():
 
 
 def test_the_best_value_so_far_falls_where_it_is_minimised(study):
-    finished, best = history_figure(study, "km", LIGHT, english, "en").data
+    finished, best = history_figure(study, "km", LIGHT, ENGLISH).data
     assert list(finished.x) == [0, 2, 4]
     assert list(finished.y) == [30, 10, 20]
     assert list(best.y) == [30, 10, 10]
 
 
 def test_the_most_important_parameter_is_the_first(study):
-    (bars,) = importance_figure(study, label, LIGHT, english, "en").data
+    (bars,) = importance_figure(study, label, LIGHT, ENGLISH).data
     assert list(bars.y) == ["rate", "optimiser"]
     assert list(bars.text) == ["75%", "25%"]
 
 
 def test_a_slice_marks_the_best_trial(study):
-    figure = slice_figure(study, "rate", "km", label, LIGHT, english, "en")
+    figure = slice_figure(study, "rate", "km", label, LIGHT, ENGLISH)
     others, best = figure.data
     assert (list(others.x), list(others.y)) == ([0.001, 0.4], [30, 20])
     assert (list(best.x), list(best.y)) == ([0.01], [10])
     assert figure.layout.xaxis.type == "log"
-    assert slice_figure(study, "optimiser", "km", label, LIGHT, english, "en").layout.xaxis.type == "category"
+    assert slice_figure(study, "optimiser", "km", label, LIGHT, ENGLISH).layout.xaxis.type == "category"

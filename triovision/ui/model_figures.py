@@ -15,7 +15,6 @@ from triovision.metrics.model_figures import ModelFigures, read_figures
 from triovision.ui.messages import report
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
 from triovision.viz.model_figures import continent_confusion, recall_map, reliability_figure, risk_coverage_figure
 from triovision.viz.outlines import read_country_outlines
 
@@ -58,7 +57,7 @@ def _render(figures: ModelFigures, t: Translator) -> None:
 
 def _summary(figures: ModelFigures, t: Translator) -> str:
     photos = t.plural("{number} photo", "{number} photos", figures.photos)
-    right = percent(figures.top1, t.language)
+    right = t.percent(figures.top1)
     if figures.sources is None:
         return t("Measured on {photos}: the country is right for {right}.", photos=photos, right=right)
     if figures.top1_low is None or figures.top1_high is None:
@@ -74,17 +73,14 @@ def _summary(figures: ModelFigures, t: Translator) -> str:
         photos=photos,
         sources=t.number(figures.sources),
         right=right,
-        low=percent(figures.top1_low, t.language),
-        high=percent(figures.top1_high, t.language),
+        low=t.percent(figures.top1_low),
+        high=t.percent(figures.top1_high),
     )
 
 
 def _reliability(figures: ModelFigures, t: Translator) -> None:
-    error = percent(figures.expected_calibration_error, t.language)
-    rows = [
-        [percent(one.probability, t.language), percent(one.accuracy, t.language), one.photos]
-        for one in figures.reliability
-    ]
+    error = t.percent(figures.expected_calibration_error)
+    rows = [[t.percent(one.probability), t.percent(one.accuracy), one.photos] for one in figures.reliability]
     render_figure(
         t("Is it as right as it says?"),
         t(
@@ -92,7 +88,7 @@ def _reliability(figures: ModelFigures, t: Translator) -> None:
             "they say. Mean distance from it: {error}.",
             error=error,
         ),
-        reliability_figure(figures, palette(), t, t.language),
+        reliability_figure(figures, palette(), t),
         pd.DataFrame(rows, columns=[t("Probability"), t("Right"), t("Photos")]),
         figures.model,
         t,
@@ -107,18 +103,18 @@ def _risk(figures: ModelFigures, t: Translator) -> None:
     else:
         sentence += " " + t(
             "At its threshold it answers {coverage} of the photos, and {risk} of these answers are wrong.",
-            coverage=percent(chosen.coverage, t.language),
-            risk=percent(chosen.risk, t.language),
+            coverage=t.percent(chosen.coverage),
+            risk=t.percent(chosen.risk),
         )
     rows = [
-        [percent(one.threshold, t.language), percent(one.coverage, t.language), percent(one.risk, t.language)]
+        [t.percent(one.threshold), t.percent(one.coverage), t.percent(one.risk)]
         for one in figures.risk_coverage
         if one.risk is not None
     ]
     render_figure(
         t("What does caution gain?"),
         sentence,
-        risk_coverage_figure(figures, palette(), t, t.language),
+        risk_coverage_figure(figures, palette(), t),
         pd.DataFrame(rows, columns=[t("Smallest probability"), t("Answered"), t("Wrong")]),
         figures.model,
         t,
@@ -135,9 +131,9 @@ def _continents(figures: ModelFigures, t: Translator) -> None:
         t("Which continents does it confuse?"),
         t(
             "Each row shows where the photos of one continent were placed. The continent is right for {right}.",
-            right=percent(right, t.language),
+            right=t.percent(right),
         ),
-        continent_confusion(figures, palette(), t, t.language),
+        continent_confusion(figures, palette(), t),
         pd.DataFrame(rows, columns=[t("True continent"), t("Predicted continent"), t("Photos")]),
         figures.model,
         t,
@@ -148,10 +144,10 @@ def _countries(figures: ModelFigures, t: Translator) -> None:
     rows = [
         [
             country_name(one.country, t.language),
-            percent(one.recall, t.language),
+            t.percent(one.recall),
             "-"
             if one.low is None or one.high is None
-            else t("{low} to {high}", low=percent(one.low, t.language), high=percent(one.high, t.language)),
+            else t("{low} to {high}", low=t.percent(one.low), high=t.percent(one.high)),
             one.photos,
             "-" if one.sources is None else t.number(one.sources),
         ]
@@ -160,7 +156,7 @@ def _countries(figures: ModelFigures, t: Translator) -> None:
     columns = [t("Country"), t("Right"), t("95 % interval"), t("Photos"), t("Sources")]
     drawn, missing = None, t("The map needs country outlines; `make assets` downloads them once.") + " "
     if _OUTLINES.is_file():
-        drawn, missing = recall_map(figures, read_country_outlines(_OUTLINES), palette(), t, t.language), ""
+        drawn, missing = recall_map(figures, read_country_outlines(_OUTLINES), palette(), t), ""
     render_figure(
         t("Which countries does it recognise?"),
         missing

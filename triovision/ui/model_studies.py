@@ -25,7 +25,6 @@ from triovision.ui.model_figures import render_figure
 from triovision.ui.model_tuning import render_tuning
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
 from triovision.viz.run_style import lines
 from triovision.viz.study_figures import comparison_figure, curves_figure
 
@@ -70,7 +69,7 @@ def _curves(run: TrainingCurves, key: str, t: Translator) -> None:
     for column, (metric, title) in zip(st.columns(len(drawn) or 1, gap="large"), drawn.items(), strict=False):
         with column:
             label = partial(measured_name, t=t)
-            figure = curves_figure(run, metric, title, label, palette(), t, t.language)
+            figure = curves_figure(run, metric, title, label, palette(), t)
             render_figure(title, _curves_sentence(run, metric, t), figure, _epoch_table(run, metric, t), key, t)
 
 
@@ -96,7 +95,7 @@ def _curves_sentence(run: TrainingCurves, metric: str, t: Translator) -> str:
             "photos": t.number(split.photos),
         }
         if metric == "top1" and split.top1_low is not None and split.top1_high is not None:
-            interval = {"low": percent(split.top1_low, t.language), "high": percent(split.top1_high, t.language)}
+            interval = {"low": t.percent(split.top1_low), "high": t.percent(split.top1_high)}
             text = t("{split}: {value} of {photos} photos (95 % interval {low} to {high})", **texts, **interval)
         else:
             text = t("{split}: {value} on {photos} photos", **texts)
@@ -123,7 +122,7 @@ def _comparison(comparison: Comparison, key: str, t: Translator) -> None:
     st.markdown(f"### {title}")
     st.caption(plain(comparison.measured_on, 1000))
     axis = t("Median distance (km)") if comparison.metric == "median_km" else t("Top-1 accuracy")
-    figure = comparison_figure(comparison, axis, partial(measured_name, t=t), palette(), t, t.language)
+    figure = comparison_figure(comparison, axis, partial(measured_name, t=t), palette(), t)
     render_figure(axis, _comparison_sentence(comparison, t), figure, _comparison_table(comparison, t), key, t)
 
 

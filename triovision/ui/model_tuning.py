@@ -12,7 +12,6 @@ from triovision.ui.metric_names import logged_metric_name, logged_metric_value, 
 from triovision.ui.model_figures import render_figure
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator, plain
-from triovision.viz import percent
 from triovision.viz.study_figures import history_figure, importance_figure, slice_figure
 
 
@@ -33,7 +32,7 @@ def render_tuning(study: HyperparameterStudy, key: str, t: Translator) -> None:
     if not study.trials:
         render_figure(title, _search_sentence(study, t), None, parameters, key, t)
         return
-    figure, table = history_figure(study, title, palette(), t, t.language), _trial_table(study, t)
+    figure, table = history_figure(study, title, palette(), t), _trial_table(study, t)
     render_figure(t("Best value so far"), _search_sentence(study, t), figure, table, key, t)
     if study.importances:
         _importance(study, short, key, t)
@@ -59,8 +58,8 @@ def _search_sentence(study: HyperparameterStudy, t: Translator) -> str:
     return sentence + t(
         "; measured on {photos} photos (95 % interval of the best: {low} to {high}, photos taken as independent).",
         photos=t.number(study.photos),
-        low=percent(study.best_low, t.language),
-        high=percent(study.best_high, t.language),
+        low=t.percent(study.best_low),
+        high=t.percent(study.best_high),
     )
 
 
@@ -70,7 +69,7 @@ def _importance(study: HyperparameterStudy, short: dict[str, str], key: str, t: 
 
     first = max(study.importances, key=study.importances.__getitem__)
     complete = sum(trial.state == "complete" for trial in study.trials)
-    rows = [[label(name), percent(share, t.language)] for name, share in study.importances.items()]
+    rows = [[label(name), t.percent(share)] for name, share in study.importances.items()]
     render_figure(
         t("Importance of the parameters"),
         t(
@@ -78,9 +77,9 @@ def _importance(study: HyperparameterStudy, short: dict[str, str], key: str, t: 
             "{share}. With few trials, only large shares mean something.",
             name=plain(label(first)),
             count=complete,
-            share=percent(study.importances[first], t.language),
+            share=t.percent(study.importances[first]),
         ),
-        importance_figure(study, label, palette(), t, t.language),
+        importance_figure(study, label, palette(), t),
         pd.DataFrame(rows, columns=[t("Parameter"), t("Importance")]),
         key,
         t,
@@ -100,7 +99,7 @@ def _slice(study: HyperparameterStudy, short: dict[str, str], table: pd.DataFram
             name=plain(label(parameter)),
             value=plain(_setting(study.chosen[parameter], t)),
         ),
-        slice_figure(study, parameter, _objective(study, t), label, palette(), t, t.language),
+        slice_figure(study, parameter, _objective(study, t), label, palette(), t),
         table,
         key,
         t,

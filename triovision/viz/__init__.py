@@ -1,6 +1,5 @@
 """Plotly figures, heat map overlays and Folium maps of predictions and training metrics."""
 
-from triovision.languages import percent
 from triovision.viz.figures import (
     certainty_strip,
     figures_page,
@@ -29,7 +28,6 @@ __all__ = [
     "jpeg_bytes",
     "missing_files",
     "overlay",
-    "percent",
     "png_bytes",
     "prediction_map",
     "probability_bars",

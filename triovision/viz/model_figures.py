@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
 
 from triovision.geo import continent_name, country_name
-from triovision.languages import percent
+from triovision.languages import Translator
 from triovision.metrics.model_figures import CountryRecall, ModelFigures
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import apply_style, colours, mix
 
-Translate = Callable[..., str]
 Outlines = Mapping[str, list[list[list[float]]]]
 
 _TICKS: Final = (0, 0.25, 0.5, 0.75, 1)
 
 
-def reliability_figure(figures: ModelFigures, palette: Palette, t: Translate, language: str) -> go.Figure:
+def reliability_figure(figures: ModelFigures, palette: Palette, t: Translator) -> go.Figure:
     """Accuracy against probability in bins; the area of a dot grows with its photos, and the diagonal is calibrated.
 
     Args:
         figures: Figures of the card.
         palette: Colours.
-        t: Translates an English text.
-        language: Language of numbers.
+        t: Language of texts and numbers.
     """
     bins = figures.reliability
     figure = go.Figure(
@@ -51,8 +49,8 @@ def reliability_figure(figures: ModelFigures, palette: Palette, t: Translate, la
                 text=[
                     t(
                         "probability {probability}, right {accuracy}, {photos} photos",
-                        probability=percent(one.probability, language),
-                        accuracy=percent(one.accuracy, language),
+                        probability=t.percent(one.probability),
+                        accuracy=t.percent(one.accuracy),
                         photos=one.photos,
                     )
                     for one in bins
@@ -62,10 +60,10 @@ def reliability_figure(figures: ModelFigures, palette: Palette, t: Translate, la
         ]
     )
     apply_style(figure, palette, 380)
-    return _fractions(figure, t("probability of the answer"), t("right answers"), language)
+    return _fractions(figure, t("probability of the answer"), t("right answers"), t)
 
 
-def risk_coverage_figure(figures: ModelFigures, palette: Palette, t: Translate, language: str) -> go.Figure:
+def risk_coverage_figure(figures: ModelFigures, palette: Palette, t: Translator) -> go.Figure:
     """Fraction of wrong answers against the fraction of photos answered, the most certain first."""
     points = [point for point in figures.risk_coverage if point.risk is not None]
     figure = go.Figure(
@@ -78,8 +76,8 @@ def risk_coverage_figure(figures: ModelFigures, palette: Palette, t: Translate, 
             text=[
                 t(
                     "answered {coverage}, of these wrong {risk}",
-                    coverage=percent(point.coverage, language),
-                    risk=percent(point.risk or 0, language),
+                    coverage=t.percent(point.coverage),
+                    risk=t.percent(point.risk or 0),
                 )
                 for point in points
             ],
@@ -98,18 +96,17 @@ def risk_coverage_figure(figures: ModelFigures, palette: Palette, t: Translate, 
             hoverinfo="name",
         )
     apply_style(figure, palette, 380)
-    return _fractions(figure, t("photos answered"), t("wrong answers"), language)
+    return _fractions(figure, t("photos answered"), t("wrong answers"), t)
 
 
-def recall_map(figures: ModelFigures, outlines: Outlines, palette: Palette, t: Translate, language: str) -> go.Figure:
+def recall_map(figures: ModelFigures, outlines: Outlines, palette: Palette, t: Translator) -> go.Figure:
     """World map of the recall by country; countries without photos have the colour of the ground.
 
     Args:
         figures: Figures of the card.
         outlines: Rings by country, from `read_country_outlines`.
         palette: Colours.
-        t: Translates an English text.
-        language: Language of names and numbers.
+        t: Language of texts and numbers.
 
     Returns:
         One filled trace for each country of the outlines; the smallest countries are not among these.
@@ -127,14 +124,14 @@ def recall_map(figures: ModelFigures, outlines: Outlines, palette: Palette, t: T
             fillcolor=palette.background if one is None else _colour(one.recall, palette),
             line={"color": palette.muted, "width": 0.6},
             hoveron="fills",
-            name="" if one is None else recall_text(one, t, language),
+            name="" if one is None else recall_text(one, t),
             hoverinfo="skip" if one is None else "name",
             hoverlabel={"namelength": -1},
             showlegend=False,
         )
     # The colour bar belongs to a marker that is never seen.
     bar = {"thickness": 10, "outlinewidth": 0, "orientation": "h", "y": -0.02, "yanchor": "top", "len": 0.6}
-    ticks = {"tickvals": _TICKS, "ticktext": [percent(value, language) for value in _TICKS]}
+    ticks = {"tickvals": _TICKS, "ticktext": [t.percent(value) for value in _TICKS]}
     figure.add_scatter(
         x=[None],
         y=[None],
@@ -149,17 +146,17 @@ def recall_map(figures: ModelFigures, outlines: Outlines, palette: Palette, t: T
     return figure
 
 
-def recall_text(one: CountryRecall, t: Translate, language: str) -> str:
+def recall_text(one: CountryRecall, t: Translator) -> str:
     """Words of the recall of one country, with its photos."""
     return t(
         "{country}: {recall} of {photos} photos",
-        country=country_name(one.country, language),
-        recall=percent(one.recall, language),
+        country=country_name(one.country, t.language),
+        recall=t.percent(one.recall),
         photos=one.photos,
     )
 
 
-def continent_confusion(figures: ModelFigures, palette: Palette, t: Translate, language: str) -> go.Figure:
+def continent_confusion(figures: ModelFigures, palette: Palette, t: Translator) -> go.Figure:
     """Fraction of the photos of each continent (row) that were placed in each continent (column)."""
     rows = sorted({cell.truth for cell in figures.continents})
     columns = sorted({cell.truth for cell in figures.continents} | {cell.answer for cell in figures.continents})
@@ -167,13 +164,13 @@ def continent_confusion(figures: ModelFigures, palette: Palette, t: Translate, l
     for cell in figures.continents:
         counts[rows.index(cell.truth), columns.index(cell.answer)] = cell.photos
     shares = counts / counts.sum(axis=1, keepdims=True)
-    names = [continent_name(code, language) for code in columns]
+    names = [continent_name(code, t.language) for code in columns]
     figure = go.Figure(
         go.Heatmap(
             z=shares,
             x=names,
-            y=[continent_name(code, language) for code in rows],
-            text=[[percent(float(share), language) for share in row] for row in shares],
+            y=[continent_name(code, t.language) for code in rows],
+            text=[[t.percent(float(share)) for share in row] for row in shares],
             texttemplate="%{text}",
             customdata=counts,
             hovertemplate=t(
@@ -198,8 +195,8 @@ def _colour(share: float, palette: Palette) -> str:
     return mix(palette.background, palette.accent, 0.12 + 0.88 * share)
 
 
-def _fractions(figure: go.Figure, x_title: str, y_title: str, language: str) -> go.Figure:
-    ticks = {"tickvals": _TICKS, "ticktext": [percent(value, language) for value in _TICKS], "range": [0, 1.04]}
+def _fractions(figure: go.Figure, x_title: str, y_title: str, t: Translator) -> go.Figure:
+    ticks = {"tickvals": _TICKS, "ticktext": [t.percent(value) for value in _TICKS], "range": [0, 1.04]}
     figure.update_xaxes(title=x_title, **ticks)
     figure.update_yaxes(title=y_title, **ticks)
     return figure

@@ -8,9 +8,8 @@ from textwrap import wrap
 
 import plotly.graph_objects as go
 
+from triovision.languages import Translator
 from triovision.metrics.model_studies import CONTROL, Comparison, HyperparameterStudy, TrainingCurves
-from triovision.viz.figures import percent
-from triovision.viz.model_figures import Translate
 from triovision.viz.palette import Palette
 from triovision.viz.run_style import SYMBOLS, apply_style, colours, curves, lines, safe_name
 
@@ -25,7 +24,7 @@ _LINE = 18
 
 
 def curves_figure(
-    run: TrainingCurves, metric: str, title: str, label: Label, palette: Palette, t: Translate, language: str
+    run: TrainingCurves, metric: str, title: str, label: Label, palette: Palette, t: Translator
 ) -> go.Figure:
     """Values of a metric by epoch in training and on each split, with the interval of the accuracy that was kept.
 
@@ -35,8 +34,7 @@ def curves_figure(
         title: Title of the vertical axis.
         label: Names `train` and the splits.
         palette: Colours.
-        t: Translates an English text.
-        language: Language of numbers.
+        t: Language of texts and numbers.
     """
     named = lines(run.epochs, metric)
     figure = curves({label(name): line for name, line in named.items()}, palette, title)
@@ -44,10 +42,10 @@ def curves_figure(
     figure.update_xaxes(title=t("epoch"))
     figure.update_yaxes(hoverformat=",.0f" if metric == "median_km" else ".3f")
     if metric == "top1":
-        _percent_axis(figure, "y", language, whole=True)
+        _percent_axis(figure, "y", t, whole=True)
         figure.update_yaxes(hoverformat=".1%")
         _add_kept_intervals(figure, run, list(named))
-    return _separators(figure, language)
+    return _separators(figure, t)
 
 
 def _add_kept_intervals(figure: go.Figure, run: TrainingCurves, names: list[str]) -> None:
@@ -64,9 +62,7 @@ def _add_kept_intervals(figure: go.Figure, run: TrainingCurves, names: list[str]
         trace.error_y = {"type": "data", "array": above, "arrayminus": below, "thickness": 1.5, "width": 5}
 
 
-def comparison_figure(
-    comparison: Comparison, title: str, label: Label, palette: Palette, t: Translate, language: str
-) -> go.Figure:
+def comparison_figure(comparison: Comparison, title: str, label: Label, palette: Palette, t: Translator) -> go.Figure:
     """Drawn metric of each recipe or version, with its standard deviation over the folds or its 95 % interval.
 
     Args:
@@ -74,8 +70,7 @@ def comparison_figure(
         title: Title of the horizontal axis.
         label: Names a split or a method of prediction, and the controls.
         palette: Colours.
-        t: Translates an English text.
-        language: Language of numbers.
+        t: Language of texts and numbers.
     """
     figure, sets = go.Figure(), list(dict.fromkeys(row.on for row in comparison.rows))
     for number, on in enumerate(sets):
@@ -98,21 +93,20 @@ def comparison_figure(
     apply_style(figure, palette, 110 + names * (32 + 12 * len(sets)))
     figure.update_layout(showlegend=True, legend_font_size=12, scattermode="group", scattergap=0.4)
     if comparison.metric == "top1":
-        _percent_axis(figure, "x", language, whole=False)
+        _percent_axis(figure, "x", t, whole=False)
     figure.update_xaxes(title=title, rangemode="tozero", hoverformat=".1%" if comparison.metric == "top1" else ",.0f")
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    return _separators(figure, language)
+    return _separators(figure, t)
 
 
-def history_figure(study: HyperparameterStudy, title: str, palette: Palette, t: Translate, language: str) -> go.Figure:
+def history_figure(study: HyperparameterStudy, title: str, palette: Palette, t: Translator) -> go.Figure:
     """Value of each finished trial by its number, and the best value so far.
 
     Args:
         study: A study whose trials are recorded.
         title: Title of the vertical axis.
         palette: Colours.
-        t: Translates an English text.
-        language: Language of numbers.
+        t: Language of texts and numbers.
     """
     finished = [(one.number, one.value) for one in study.trials if one.state == "complete" and one.value is not None]
     numbers, values = [number for number, _ in finished], [value for _, value in finished]
@@ -137,12 +131,10 @@ def history_figure(study: HyperparameterStudy, title: str, palette: Palette, t: 
     )
     apply_style(figure, palette, 360)
     figure.update_xaxes(title=t("trial"))
-    return _objective_axis(figure, study, title, language)
+    return _objective_axis(figure, study, title, t)
 
 
-def importance_figure(
-    study: HyperparameterStudy, label: Label, palette: Palette, t: Translate, language: str
-) -> go.Figure:
+def importance_figure(study: HyperparameterStudy, label: Label, palette: Palette, t: Translator) -> go.Figure:
     """Share of each parameter in the differences between the trials, the largest first."""
     shares = sorted(study.importances.items(), key=lambda pair: -pair[1])
     figure = go.Figure(
@@ -151,21 +143,21 @@ def importance_figure(
             y=[_wrapped(label(name)) for name, _ in shares],
             orientation="h",
             marker={"color": palette.accent},
-            text=[percent(share, language) for _, share in shares],
+            text=[t.percent(share) for _, share in shares],
             textposition="outside",
             cliponaxis=False,
             hoverinfo="skip",
         )
     )
     apply_style(figure, palette, 90 + 32 * len(shares))
-    _percent_axis(figure, "x", language, whole=True)
+    _percent_axis(figure, "x", t, whole=True)
     figure.update_xaxes(title=t("share in the differences between trials"), range=[0, 1.15])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
 
 
 def slice_figure(
-    study: HyperparameterStudy, parameter: str, title: str, label: Label, palette: Palette, t: Translate, language: str
+    study: HyperparameterStudy, parameter: str, title: str, label: Label, palette: Palette, t: Translator
 ) -> go.Figure:
     """Value of each finished trial against one parameter, the best trial marked.
 
@@ -175,8 +167,7 @@ def slice_figure(
         title: Title of the vertical axis.
         label: Names the parameter.
         palette: Colours.
-        t: Translates an English text.
-        language: Language of numbers.
+        t: Language of texts and numbers.
     """
     trials = [one for one in study.trials if one.state == "complete" and parameter in one.parameters]
     settings = [one.parameters[parameter] for one in trials]
@@ -204,7 +195,7 @@ def slice_figure(
         figure.update_xaxes(type="category")
     elif min(numbers, default=0) > 0 and max(numbers) / min(numbers) > _LOGARITHMIC:
         figure.update_xaxes(type="log", exponentformat="power", dtick=1)
-    return _objective_axis(figure, study, title, language)
+    return _objective_axis(figure, study, title, t)
 
 
 def _wrapped(name: str) -> str:
@@ -213,24 +204,24 @@ def _wrapped(name: str) -> str:
     return "<br>".join(line.replace("_ ", "_") for line in rows)
 
 
-def _objective_axis(figure: go.Figure, study: HyperparameterStudy, title: str, language: str) -> go.Figure:
+def _objective_axis(figure: go.Figure, study: HyperparameterStudy, title: str, t: Translator) -> go.Figure:
     if study.metric.endswith("/top1"):
         figure.update_yaxes(tickformat=".0%", hoverformat=".1%")
     else:
         figure.update_yaxes(hoverformat=",.0f" if study.metric.endswith("_km") else ".3f")
     figure.update_yaxes(title=title)
     figure.update_layout(showlegend=True)
-    return _separators(figure, language)
+    return _separators(figure, t)
 
 
-def _percent_axis(figure: go.Figure, axis: str, language: str, *, whole: bool) -> None:
+def _percent_axis(figure: go.Figure, axis: str, t: Translator, *, whole: bool) -> None:
     """Ticks in per cent in the format of a language; `whole` always shows 0 to 100 %."""
-    ticks = {"tickvals": _QUARTERS, "ticktext": [percent(value, language) for value in _QUARTERS]}
+    ticks = {"tickvals": _QUARTERS, "ticktext": [t.percent(value) for value in _QUARTERS]}
     update = figure.update_xaxes if axis == "x" else figure.update_yaxes
     update(**(ticks | {"range": [0, 1.04]} if whole else {"tickformat": ".0%"}))
 
 
-def _separators(figure: go.Figure, language: str) -> go.Figure:
+def _separators(figure: go.Figure, t: Translator) -> go.Figure:
     """Set the decimal mark and the mark of thousands of a language."""
-    figure.update_layout(separators=",\u202f" if language == "fr" else ".,")
+    figure.update_layout(separators=",\u202f" if t.language == "fr" else ".,")
     return figure
