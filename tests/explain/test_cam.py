@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from triovision.errors import ExplanationError
+from triovision.errors import ExplanationError, ModelFailure
 from triovision.explain import METHODS, explain_country
 from triovision.results import Photo
 
@@ -245,9 +245,10 @@ class BackwardBreakingNetwork(TinyNetwork):
 def test_a_failure_leaves_no_trace_and_does_not_poison_the_next(method, network):
     engine = TinyEngine(network())
     before = state_of(engine.network)
-    with pytest.raises(RuntimeError) as failure:
+    with pytest.raises(ModelFailure) as failure:
         explain_country(engine, feature_photo(), "FR", method)
-    assert "broken on purpose" in f"{failure.value} {failure.value.__cause__}"
+    cause = failure.value.__cause__
+    assert "broken on purpose" in f"{cause} {cause.__cause__}"
     assert state_of(engine.network) == before
     assert not engine.lock.locked()
     healthy = TinyEngine()

@@ -105,7 +105,7 @@ def verify(model_ids: tuple[str, ...]) -> None:
     selected = [known_model(model_id, folders) for model_id in model_ids] or list(folders)
     damaged = 0
     for name in selected:
-        faults = list(registry.file_faults(folders[name], read_card(folders[name])))
+        faults = list(registry.file_faults(folders[name], read_card(folders[name], name)))
         click.echo(f"{name}: {f'{len(faults)} of its files are not right' if faults else 'whole'}")
         for fault in faults:
             click.echo(f"  {fault}", err=True)
@@ -162,7 +162,8 @@ def _card(model_id: str) -> ModelCard:
     offered, folders = released_card(), found_models()
     if model_id in {offered.id, _short(offered)} and offered.id not in folders:
         return offered
-    return read_card(folders[known_model(model_id, folders)])
+    known = known_model(model_id, folders)
+    return read_card(folders[known], known)
 
 
 def known_model(model_id: str, known_ids: Collection[str]) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 from triovision.errors import ExplanationError
 from triovision.explain import attention, cam
 from triovision.explain.model import AttendingModel, CompositeModel, ExplainableModel
+from triovision.inference.faults import check_finite, worded_faults
 from triovision.results import Explanation, Photo
 
 
@@ -46,6 +47,7 @@ def explain_country(
 
     Raises:
         ExplanationError: If the method is unknown, the country is no label of the model, or no method fits the model.
+        ModelFailure: If the model fails, whatever the reason.
     """
     model = _explained_member(model)
     methods = methods_for(model)
@@ -60,7 +62,7 @@ def explain_country(
         known = ", ".join(sorted(model.labels))
         raise ExplanationError(country, f"is no label of {model.card.id}", f"Choose one of {known}")
     layer = model.attention_layers if isinstance(model, AttendingModel) else cast(str, model.target_layer)
-    with model.private_network() as network:
+    with worded_faults(model.card.id), model.private_network() as network:
         start = time.perf_counter()
         heatmap_hw = _heatmap(model, network, photo, model.labels.index(country), chosen, layer)
         elapsed_ms = (time.perf_counter() - start) * 1000
@@ -90,6 +92,7 @@ def _heatmap(
         heatmap_hw = attention.attention_map(cast(attention.AttendingNetwork, network), batch_nchw, label)
     else:
         heatmap_hw = cam.activation_map(network, batch_nchw, label, method, layer)
+    check_finite(model.card.id, heatmap_hw)
     # Divide without subtracting the minimum, which would empty an even map and change the meaning of zero.
     peak = heatmap_hw.max()
     return heatmap_hw / peak if peak > 0 else heatmap_hw

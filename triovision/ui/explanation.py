@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, cast
 import streamlit as st
 from PIL.Image import Image
 
-from triovision.errors import ExplanationError
+from triovision.errors import TrioVisionError
 from triovision.geo import country_name
 from triovision.photo.names import file_stem
 from triovision.results import Explanation
 from triovision.ui.headline import guess_label
 from triovision.ui.messages import report
 from triovision.ui.probabilities import countries_shown
+from triovision.ui.service import run_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import overlay, png_bytes, raw_map, shown_photo
@@ -47,7 +48,7 @@ def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> N
         )
     try:
         explanation = _explanation(result, model, country, method, t)
-    except ExplanationError as error:
+    except TrioVisionError as error:
         st.error(report(error, t))
         return
     _draw(result, explanation, opacity / 100, t)
@@ -63,7 +64,9 @@ def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str
         if method == _SLOW:
             text = t("Score-CAM runs the model for every channel of the layer; this takes a while…")
         with st.spinner(text, show_time=method == _SLOW):
-            explanation = explain_country(cast("ExplainableModel", model), result.photo, country, method)
+            explanation = run_model(
+                model, lambda one: explain_country(cast("ExplainableModel", one), result.photo, country, method)
+            )
         current().keep(key, explanation)
     return explanation
 
