@@ -5,6 +5,7 @@ import torch
 
 from triovision import explain
 from triovision.inference import country_classifier
+from triovision.ui import explanation
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,18 @@ def test_an_explanation_that_fails_is_worded(app, china, monkeypatch):
     app.file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()
     assert not app.exception
     assert "no kernel image" in app.error[0].value
+
+
+def test_score_cam_draws_its_progress_and_its_map(app, china, monkeypatch):
+    drawn, draw = [], explanation._draw_progress
+    monkeypatch.setattr(
+        explanation, "_draw_progress", lambda place, t, part: (drawn.append(part), draw(place, t, part))
+    )
+    app.run().session_state["tab"] = "Why"
+    app.file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()
+    app.selectbox(key="method").set_value("Score-CAM").run()
+    assert not app.exception
+    assert drawn[-1] == 1
+    assert drawn == sorted(drawn)
+    assert not app.get("progress")
+    assert any("Method Score-CAM" in caption.value for caption in app.caption)

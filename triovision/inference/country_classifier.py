@@ -48,7 +48,6 @@ class CountryEngine(NetworkEngine):
         self.precision = choose_precision(device)
         self._batch_size = BatchSize(_BATCH)
         self._turn = threading.Lock()
-        self._explaining = threading.Lock()
 
     @cached_property
     def _places(self) -> CandidatePlaces:
@@ -57,13 +56,12 @@ class CountryEngine(NetworkEngine):
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
-        """Lend a copy of the network for hooks and gradients to one user at a time. It shares the weights' memory.
+        """Lend a copy of the network for hooks and gradients. It shares the weights' memory.
 
         The network that predicts never carries a hook, so a slow explanation delays no prediction.
         """
         shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
-        with self._explaining:
-            yield copy.deepcopy(self.network, shared)
+        yield copy.deepcopy(self.network, shared)
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:
         """Return photos as the network's `batch_nchw`, `float32` on the engine's device."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 from PIL.Image import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from triovision.errors import TrioVisionError
 from triovision.geo import country_name
@@ -22,8 +24,6 @@ from triovision.viz import overlay, png_bytes, raw_map, shown_photo
 if TYPE_CHECKING:
     from triovision.explain import ExplainableModel
     from triovision.inference import GeoModel
-
-_SLOW = "Score-CAM"
 
 
 def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> None:
@@ -60,15 +60,29 @@ def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str
     if explanation is None:
         from triovision.explain import explain_country  # noqa: PLC0415 - as above
 
-        text = t("Computing the explanation…")
-        if method == _SLOW:
-            text = t("Score-CAM runs the model for every channel of the layer; this takes a while…")
-        with st.spinner(text, show_time=method == _SLOW):
-            explanation = run_model(
-                model, lambda one: explain_country(cast("ExplainableModel", one), result.photo, country, method)
+        progress = st.empty()
+
+        def compute(one: GeoModel) -> Explanation:
+            return explain_country(
+                cast("ExplainableModel", one),
+                result.photo,
+                country,
+                method,
+                on_step=partial(_draw_progress, progress, t),
             )
+
+        with st.spinner(t("Computing the explanation…")):
+            explanation = run_model(model, compute)
+        progress.empty()
         current().keep(key, explanation)
     return explanation
+
+
+def _draw_progress(place: DeltaGenerator, t: Translator, fraction: float) -> None:
+    """Draw the progress of a slow method. Streamlit ends the run here, and with it the computation, after any click or
+    when the reader has gone.
+    """
+    place.progress(fraction, t("Score-CAM runs the model for every channel of the layer; this takes a while…"))
 
 
 def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Translator) -> None:

@@ -70,7 +70,6 @@ class GeoClipEngine(NetworkEngine):
         self._position_logits = network.position_logits
         self._batch_size = BatchSize(_BATCH)
         self._turn = threading.Lock()
-        self._explaining = threading.Lock()
 
     @classmethod
     def open(cls, folder: Path, card: ModelCard, device: torch.device, members: Sequence[GeoModel]) -> Self:
@@ -85,12 +84,11 @@ class GeoClipEngine(NetworkEngine):
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
-        """Lend a copy of the network with eager attention to one user at a time. It shares the weights' memory."""
+        """Lend a copy of the network with eager attention. It shares the weights' memory."""
         shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
-        with self._explaining:
-            network = copy.deepcopy(self.network, cast(dict[int, Any], shared))
-            cast(Any, network).vision.set_attn_implementation("eager")
-            yield network
+        network = copy.deepcopy(self.network, cast(dict[int, Any], shared))
+        cast(Any, network).vision.set_attn_implementation("eager")
+        yield network
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:
         """Return photos as the network's `batch_nchw`, `float32` on the engine's device, by the hub's preprocessing."""
