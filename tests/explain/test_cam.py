@@ -357,14 +357,7 @@ def test_a_turn_that_does_not_come_is_a_busy_answer():
 
 
 def test_score_cam_ends_at_its_deadline():
-    limits = ExplanationLimits(total_s=0.2)
+    engine, photo, limits = TinyEngine(wide_network()), random_photo(), ExplanationLimits(total_s=0.2)
     with pytest.raises(ExplanationError, match=r"takes longer than 0\.2 s"):
-        explain_country(
-            TinyEngine(wide_network()),
-            random_photo(),
-            "FR",
-            "Score-CAM",
-            on_step=lambda _: time.sleep(0.3),
-            limits=limits,
-        )
+        explain_country(engine, photo, "FR", "Score-CAM", on_step=lambda _: time.sleep(0.3), limits=limits)
     assert not country._TURNS.taken

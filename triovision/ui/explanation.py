@@ -63,13 +63,8 @@ def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str
         progress = st.empty()
 
         def compute(one: GeoModel) -> Explanation:
-            return explain_country(
-                cast("ExplainableModel", one),
-                result.photo,
-                country,
-                method,
-                on_step=partial(_draw_progress, progress, t),
-            )
+            on_step = partial(_draw_progress, progress, t)
+            return explain_country(cast("ExplainableModel", one), result.photo, country, method, on_step=on_step)
 
         with st.spinner(t("Computing the explanation…")):
             explanation = run_model(model, compute)
@@ -79,9 +74,7 @@ def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str
 
 
 def _draw_progress(place: DeltaGenerator, t: Translator, fraction: float) -> None:
-    """Draw the progress of a slow method. Streamlit ends the run here, and with it the computation, after any click or
-    when the reader has gone.
-    """
+    """Draw the progress of a slow method; here Streamlit ends the run after a click, or when the reader has gone."""
     place.progress(fraction, t("Score-CAM runs the model for every channel of the layer; this takes a while…"))
 
 
