@@ -12,6 +12,7 @@ import click
 from tqdm import tqdm
 
 from triovision.cli.landmark_index import index
+from triovision.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
@@ -39,7 +40,7 @@ def list_() -> None:
 
     cards = {card.id: card for card in registry.list_models()}
     for card in cards.values():
-        click.echo(f"{'*' if card.id == registry.default_model() else ' '} {card.id}: {card.summary}")
+        click.echo(f"{'*' if card.id == registry.default_model() else ' '} {card.id}: {one_line(card.summary)}")
     offered = released_card()
     if offered.id not in cards:
         click.echo(f"- {offered.id}: {offered.summary} Not installed: `triovision models install {_short(offered)}`.")
@@ -108,7 +109,7 @@ def verify(model_ids: tuple[str, ...]) -> None:
         faults = list(registry.file_faults(folders[name], read_card(folders[name], name)))
         click.echo(f"{name}: {f'{len(faults)} of its files are not right' if faults else 'whole'}")
         for fault in faults:
-            click.echo(f"  {fault}", err=True)
+            click.echo(f"  {one_line(fault)}", err=True)
         damaged += bool(faults)
     sys.exit(1 if damaged else 0)
 
