@@ -13,8 +13,8 @@ import pytest
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from triovision.transfer import CHUNK_BYTES, DownloadError, Transfer
-from triovision.transfer_limits import TransferLimits
+from triovision.transfer import CHUNK_BYTES, Transfer
+from triovision.transfer_limits import DownloadError, TransferLimits
 
 DATA = bytes(range(256)) * 5000  # 1.28 MB, several chunks
 PATH = "/train/images_000.tar"

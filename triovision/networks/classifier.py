@@ -69,7 +69,8 @@ def _check_argument(name: str, value: object) -> None:
     elif name in _NUMBERS:
         numbers = value if isinstance(value, list | tuple) else [value]
         fits = 0 < len(numbers) <= _MAX_STAGES and all(
-            type(number) in (int, float) and 0 <= number <= _NUMBERS[name] for number in numbers
+            isinstance(number, int | float) and type(number) is not bool and 0 <= number <= _NUMBERS[name]
+            for number in numbers
         )
     else:
         allowed = ", ".join(sorted((*_NUMBERS, *_CHOICES)))

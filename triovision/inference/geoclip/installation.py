@@ -15,8 +15,8 @@ from triovision.errors import Message, ModelError
 from triovision.files import atomic_write, durable_replace
 from triovision.inference.card import CARD, ModelCard, sha256
 from triovision.inference.geoclip.release import HubFile, OnProgress, Release, release_of
-from triovision.transfer import DownloadError, Transfer
-from triovision.transfer_limits import SlowDownloadError
+from triovision.transfer import Transfer
+from triovision.transfer_limits import DownloadError, SlowDownloadError
 
 _HUB: Final = "https://huggingface.co"
 _RETRY: Final = Message(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from triovision.files import atomic_write
 from triovision.train.data.gldv2.resize import SmallJpeg
-from triovision.transfer import DownloadError
+from triovision.transfer_limits import DownloadError
 
 FAILURES = "failures.csv"
 _STATE = ".download"
