@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from triovision.cli.terminal import one_line
+
 if TYPE_CHECKING:
-    from triovision.cli.terminal import one_line
-from triovision.inference.landmark_engine import LandmarkEngine
+    from triovision.inference.landmark_engine import LandmarkEngine
 
 _MODEL = click.option("--model", "model_id", help="A model with a landmark index; by default the default model.")
 
