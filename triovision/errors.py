@@ -64,6 +64,10 @@ class ModelError(TrioVisionError):
     """A model folder, card or weights file is missing, damaged or unknown."""
 
 
+class ModelFailure(ModelError):  # noqa: N818 - an error is the base; this names what happened
+    """A model failed while it was loaded or ran, whatever its files hold: no memory, a lost device, outputs of NaN."""
+
+
 class ExplanationError(TrioVisionError):
     """An explanation is impossible: unknown method, layer or country."""
 

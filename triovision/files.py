@@ -1,11 +1,11 @@
-"""Atomic writes, complete and fsynced or not at all, and the user's cache folder."""
+"""Atomic writes, complete and on the disk or not at all, and the user's cache folder."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,8 +19,9 @@ def cache_folder() -> Path:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, for a library that writes files by name.
 
-    When the block ends, the temporary file is fsynced and replaces `path`; after an exception it is deleted. The
-    parent folder is made when it is missing. Writers in other threads and processes have temporary names of their own.
+    When the block ends, the temporary file replaces `path` as in `durable_replace`; after an exception, such as a full
+    disk, it is deleted. The parent folder is made when it is missing. Writers in other threads and processes have
+    temporary names of their own.
 
     Raises:
         OSError: If the file cannot be written or replaced.
@@ -29,9 +30,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        durable_replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -47,3 +46,38 @@ def atomic_write(path: Path, content: bytes | memoryview | str) -> None:
     """Write bytes, or text as UTF-8; see `atomic_path`."""
     with atomic_open(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def durable_replace(source: Path, target: Path) -> None:
+    """Give a file, or a folder with all it holds, another name that survives a power failure.
+
+    The content is on the disk before the name changes, and the name before this function returns.
+
+    Args:
+        source: File or folder.
+        target: New path on the same file system. A file there is replaced, a folder must be empty.
+
+    Raises:
+        OSError: If the content cannot be written, or the name cannot be changed.
+    """
+    for path in (*source.rglob("*"), source):
+        _sync(path)
+    source.replace(target)
+    for folder in {source.parent, target.parent}:
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or a folder to the disk; some systems cannot open folders."""
+    if path.is_dir():
+        with suppress(OSError):
+            _sync_descriptor(os.open(path, os.O_RDONLY))
+    else:
+        _sync_descriptor(os.open(path, os.O_RDWR))
+
+
+def _sync_descriptor(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

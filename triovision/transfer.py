@@ -1,32 +1,41 @@
-"""Downloads over HTTP: resumed, retried with back-off, limited in size."""
+"""Downloads over HTTP from public addresses: resumed, retried with back-off, limited in size and time."""
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import requests
 import stamina
 import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 import triovision
-from triovision.errors import Message, TrioVisionError
+from triovision import transfer_limits
+from triovision.connections import Deadline, PrivateAddressError, UnknownHostError, connect
+from triovision.errors import Message
+from triovision.transfer_limits import (
+    AGAIN,
+    DownloadError,
+    Pace,
+    SlowDownloadError,
+    TooSlowError,
+    TransferLimits,
+)
 
 CHUNK_BYTES = 256 * 1024
 _TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of a response
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 60.0
 _CALLER = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
-_AGAIN = Message("Repeat the command to resume")
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 T = TypeVar("T")
-
-
-class DownloadError(TrioVisionError):
-    """A file cannot be fetched or has wrong content; `subject` is its address or name."""
 
 
 class _RefusedError(Exception):
@@ -44,12 +53,17 @@ class _RefusedError(Exception):
 class Transfer:
     """Downloads of several threads with one byte budget.
 
+    They connect to public addresses only, also after redirects. Through a proxy that the environment names, that proxy
+    decides which servers can be reached.
+
     Args:
         max_bytes: Largest number of content bytes in total; None for no limit.
+        limits: Bounds on reach and time; None for the defaults.
     """
 
-    def __init__(self, max_bytes: int | None = None) -> None:
+    def __init__(self, max_bytes: int | None = None, limits: TransferLimits | None = None) -> None:
         self._max_bytes = max_bytes
+        self._limits = limits or transfer_limits.LIMITS
         self._received = 0
         self._stopped = False
         self._lock = threading.Lock()
@@ -79,7 +93,8 @@ class Transfer:
         Raises:
             DownloadError: If the file is missing, is too large, or several attempts fail.
         """
-        return _retry(url, lambda: self._read(url, max_bytes))
+        pace = Pace(url, max_bytes, self._limits)
+        return _retry(url, lambda: self._read(url, max_bytes, pace))
 
     def save(self, url: str, path: Path, max_bytes: int, on_size: Callable[[int], object] | None = None) -> None:
         """Fetch a large file and resume after the bytes that `path` already holds, in this run or a later one.
@@ -96,19 +111,23 @@ class Transfer:
             DownloadError: If the file is missing, is too large, or several attempts fail.
             OSError: If `path` cannot be written.
         """
-        _retry(url, lambda: self._append(url, path, max_bytes, on_size))
+        pace = Pace(url, max_bytes, self._limits)
+        _retry(url, lambda: self._append(url, path, max_bytes, on_size, pace))
 
-    def _read(self, url: str, max_bytes: int) -> bytes:
+    def _read(self, url: str, max_bytes: int, pace: Pace) -> bytes:
         content = bytearray()
-        with self._get(url, 0) as response:
+        with self._get(url, 0, pace) as response:
             while chunk := self._chunk(response):
                 content += chunk
+                pace.check(len(content))
                 _check_size(url, len(content), max_bytes)
         return bytes(content)
 
-    def _append(self, url: str, path: Path, max_bytes: int, on_size: Callable[[int], object] | None) -> None:
+    def _append(
+        self, url: str, path: Path, max_bytes: int, on_size: Callable[[int], object] | None, pace: Pace
+    ) -> None:
         start = path.stat().st_size if path.exists() else 0
-        with self._get(url, start) as response:
+        with self._get(url, start, pace) as response:
             if response.status_code == _RANGE_NOT_SATISFIABLE:
                 return  # the file is complete
             resumed = response.status_code == _PARTIAL_CONTENT
@@ -119,13 +138,23 @@ class Transfer:
             with path.open("ab" if resumed else "wb") as file:
                 while chunk := self._chunk(response):
                     file.write(chunk)
+                    pace.check(file.tell())
                     _check_size(url, file.tell(), max_bytes)
                     if on_size is not None:
                         on_size(file.tell())
 
-    def _get(self, url: str, start: int) -> requests.Response:
+    def _get(self, url: str, start: int, pace: Pace) -> requests.Response:
+        """Request a file. Redirects pass through the same checked connections."""
         headers = {"Range": f"bytes={start}-"} if start else {}
-        response = self._session().get(url, headers=headers, stream=True, timeout=_TIMEOUT_S)
+        pace.begin()
+        with Deadline(self._limits.head_s) as deadline:
+            session = self._session()
+            self._local.deadline = deadline
+            response = session.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S)
+            if deadline.over:  # a head that was cut off looks like a whole one
+                response.close()
+                raise TooSlowError
+        pace.begin()
         if not response.ok and not (start and response.status_code == _RANGE_NOT_SATISFIABLE):
             response.close()
             raise _RefusedError(response)
@@ -136,10 +165,18 @@ class Transfer:
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
             # Wikimedia requires a name; `identity`, because sizes and ranges must be those of the file itself.
+            for scheme in ("http://", "https://"):
+                self._local.session.mount(scheme, _CheckedAdapter(self._connect, self._watch))
             agent = f"TrioVision/{triovision.__version__} (image geolocation, research)"
             self._local.session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
         session: requests.Session = self._local.session
         return session
+
+    def _connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
+        return connect(host, port, self._limits.allowed, timeout_s)
+
+    def _watch(self, connection: socket.socket) -> None:
+        self._local.deadline.watch(connection)
 
     def _chunk(self, response: requests.Response) -> bytes:
         """Read the next bytes, empty at the end. They are reserved first, so that threads keep to the common budget."""
@@ -151,13 +188,53 @@ class Transfer:
         try:
             if self._stopped or (not amount and response.raw.length_remaining != 0):
                 reason = Message("stopped on request") if self._stopped else Message("the byte budget is spent")
-                raise DownloadError(response.url, reason, _AGAIN)
+                raise DownloadError(response.url, reason, AGAIN)
             # `read1` returns the bytes at hand, so that a broken connection loses none.
             chunk = response.raw.read1(amount) if amount else b""
         finally:
             with self._lock:
                 self._received -= amount - len(chunk)
         return chunk
+
+
+class _CheckedAdapter(HTTPAdapter):
+    """Transport of requests whose connections are made by a function, redirects included.
+
+    Args:
+        make: Function from host, port and timeout in seconds to a connected socket.
+        watch: Called with the socket before the handshake, and again before each request that uses it.
+    """
+
+    def __init__(
+        self, make: Callable[[str, int, float], socket.socket], watch: Callable[[socket.socket], object]
+    ) -> None:
+        self._make, self._watch = make, watch
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of requests
+        """Let the pools make their connections by the function."""
+        super().init_poolmanager(*args, **kwargs)
+        make, watch = self._make, self._watch
+
+        class Checked(HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                made = make(self._dns_host, self.port, float(self.timeout or _TIMEOUT_S[0]))
+                watch(made)
+                return made
+
+            def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of urllib3
+                if self.sock is not None:  # kept from an earlier request
+                    watch(self.sock)
+                super().request(*args, **kwargs)
+
+        class CheckedTls(Checked, HTTPSConnection):
+            pass
+
+        plain, secure = HTTPConnectionPool, HTTPSConnectionPool
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": type("CheckedPool", (plain,), {"ConnectionCls": Checked}),
+            "https": type("CheckedTlsPool", (secure,), {"ConnectionCls": CheckedTls}),
+        }
 
 
 def root_cause(exc: BaseException) -> BaseException:
@@ -171,9 +248,16 @@ def _retry(url: str, work: Callable[[], T]) -> T:
     try:
         return _CALLER(_wait_s, work)
     except _RefusedError as exc:
-        raise DownloadError(url, exc.message, _AGAIN) from exc
+        raise DownloadError(url, exc.message, AGAIN) from exc
+    except PrivateAddressError as exc:
+        remedy = Message("Use a server with a public address")
+        raise DownloadError(url, Message("it leads into a private network"), remedy) from exc
+    except UnknownHostError as exc:
+        raise DownloadError(url, Message("there is no server of this name, or no network"), AGAIN) from exc
+    except TooSlowError as exc:
+        raise SlowDownloadError(url, Message("the server sends too slowly"), AGAIN) from exc
     except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-        raise DownloadError(url, Message("the connection failed ({why})", why=root_cause(exc)), _AGAIN) from exc
+        raise DownloadError(url, Message("the connection failed ({why})", why=root_cause(exc)), AGAIN) from exc
 
 
 def _wait_s(exc: Exception) -> bool | float:
@@ -182,7 +266,7 @@ def _wait_s(exc: Exception) -> bool | float:
         return exc.wait_s if exc.temporary and exc.wait_s else exc.temporary
     if isinstance(exc, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL | requests.TooManyRedirects):
         return False
-    return isinstance(exc, requests.RequestException | urllib3.exceptions.HTTPError)
+    return isinstance(exc, TooSlowError | UnknownHostError | requests.RequestException | urllib3.exceptions.HTTPError)
 
 
 def _check_size(url: str, size: int, most: int) -> None:

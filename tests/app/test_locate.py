@@ -85,10 +85,19 @@ def test_the_embedded_model_predicts_a_real_photo(app, china, monkeypatch):
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_a_map_that_needs_a_network_says_so(app, china, monkeypatch, complete):
+def test_without_its_scripts_there_is_no_map_and_no_request_for_them(app, china, monkeypatch, complete):
+    drawn = []
+
+    def draw(plot, **_):
+        drawn.append(plot.get_root().render())
+        return {}
+
+    monkeypatch.setattr("triovision.ui.leaflet.st_folium", draw)
     monkeypatch.setattr("triovision.ui.leaflet._packages_are_complete", lambda: complete)
     drop(app.run(), ("china.jpg", china))
-    assert ("make assets" in shown(app)) is not complete
+    assert any("make assets" in one.value for one in app.info) is not complete
+    assert len(drawn) == complete
+    assert not any("cdn." in page for page in drawn)
 
 
 def test_no_widget_of_a_tab_runs_the_model_again(app, china, calls):

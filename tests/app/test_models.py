@@ -345,3 +345,21 @@ def test_a_page_without_models_says_so_and_offers_one(world, tmp_path):
     st.cache_resource.clear()
     app = go(world.run(), "models")
     assert "Download and install" in labels(app)
+
+
+def test_only_the_owner_may_install_cancel_or_see_folders(world, hub, tmp_path, monkeypatch):
+    path = next(path for path in hub.files if path.endswith("model.safetensors"))
+    hub.holds[path] = 300_000
+    monkeypatch.setenv("TRIOVISION_ADMIN", "0")
+    app = go(world.run(), "models")
+    assert "geoclip.mp16 is not installed yet." in shown(app).replace("*", "")
+    assert "Only the owner of this server can install" in shown(app)
+    assert "Download and install" not in labels(app)
+    assert str(tmp_path) not in shown(app)
+    shared_installation().start()  # by the owner
+    assert hub.held.wait(SOON_S)
+    app.run()
+    assert bars(app)
+    assert "Cancel" not in labels(app)
+    monkeypatch.setenv("TRIOVISION_ADMIN", "1")
+    assert "Cancel" in labels(app.run())

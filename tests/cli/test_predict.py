@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,3 +160,46 @@ def test_evaluate_takes_the_rows_that_are_asked_for(run: Run, photo_folder: Path
     assert json.loads(evaluate(run, manifest, "--where", "part=b").stdout)["metrics"]["photos"] == 2
     assert evaluate(run, manifest, "--where", "part=c").exit_code == 2
     assert "lacks the column" in evaluate(run, manifest, "--where", "nothing=c").stderr
+
+
+HOSTILE = (
+    b"\xff\xfe.jpg",
+    b"\x1b]0;owned\x07.jpg",
+    b"\x1b[31mred.jpg",
+    "a\u202egpj.jpg".encode(),
+    "\x9b2J.jpg".encode(),
+)
+
+
+@pytest.fixture
+def hostile_folder(photo_folder: Path) -> Path:
+    """Six photos and one file that is none, of which five have names that are no UTF-8 or direct a terminal."""
+    for number, name in enumerate(HOSTILE):
+        os.rename(photo_folder / f"{number}.jpg", os.fsencode(photo_folder) + b"/" + name)
+    os.rename(photo_folder / "note.jpg", os.fsencode(photo_folder) + b"/note\xff.jpg")
+    return photo_folder
+
+
+def test_a_name_that_is_no_utf8_is_answered_and_kept_to_the_byte(run: Run, hostile_folder: Path) -> None:
+    result = predict(run, hostile_folder)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {os.fsencode(line["photo"]) for line in lines} == {os.fsencode(path) for path in hostile_folder.iterdir()}
+    assert len([line for line in lines if "error" not in line]) == 6
+    assert result.exit_code == 1  # for the one that is no photo
+    assert not set(result.stdout) & set("\x1b\x07\x9b\u202e")
+
+
+def test_a_name_cannot_direct_the_terminal(run: Run, hostile_folder: Path) -> None:
+    result = run("predict", hostile_folder, "--model", "test_efficientnet.noise", "--device", "cpu")
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 7
+    assert "]0;owned.jpg: " in result.stdout
+    assert "note.jpg: refused: " in result.stdout
+    assert not set(result.output) & set("\x1b\x07\x9b\u202e")
+
+
+def test_an_error_cannot_direct_the_terminal(run: Run) -> None:
+    result = run("predict", "x.jpg", "--model", "\x1b]0;owned\x07")
+    assert result.exit_code == 2
+    assert "Error: ]0;owned: is not installed" in result.stderr
+    assert "\x1b" not in result.output

@@ -1,3 +1,4 @@
+import copy
 import math
 import threading
 import time
@@ -9,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from triovision.errors import ExplanationError
-from triovision.explain import METHODS, explain_country
+from triovision.errors import ExplanationError, ModelFailure
+from triovision.explain import METHODS, country, explain_country
+from triovision.explain.turns import ExplanationLimits
 from triovision.results import Photo
 
 # Two feature maps, and how much each of their cells adds to the logit of France.
@@ -45,12 +47,10 @@ class TinyEngine:
 
     def __init__(self, network=None):
         self.network = TinyNetwork() if network is None else network
-        self.lock = threading.Lock()
 
     @contextmanager
     def private_network(self):
-        with self.lock:
-            yield self.network  # no copy, so that a trace that was left would be seen
+        yield self.network  # no copy, so that a trace that was left would be seen
 
     def preprocess(self, photos):
         batch = np.stack([photo.image_hwc.transpose(2, 0, 1) for photo in photos])
@@ -206,7 +206,7 @@ def test_the_network_is_left_as_it_was_found(method):
     assert [(p[0], p[2]) for p in after[2]] == [(p[0], p[2]) for p in before[2]]
     assert torch.equal(network.stem.weight.grad, grad)
     assert network.head.weight.grad is None
-    assert not engine.lock.locked()
+    assert not country._TURNS.taken
 
 
 class BreakingNetwork(TinyNetwork):
@@ -245,15 +245,24 @@ class BackwardBreakingNetwork(TinyNetwork):
 def test_a_failure_leaves_no_trace_and_does_not_poison_the_next(method, network):
     engine = TinyEngine(network())
     before = state_of(engine.network)
-    with pytest.raises(RuntimeError) as failure:
+    with pytest.raises(ModelFailure) as failure:
         explain_country(engine, feature_photo(), "FR", method)
-    assert "broken on purpose" in f"{failure.value} {failure.value.__cause__}"
+    cause = failure.value.__cause__
+    assert "broken on purpose" in f"{cause} {cause.__cause__}"
     assert state_of(engine.network) == before
-    assert not engine.lock.locked()
+    assert not country._TURNS.taken
     healthy = TinyEngine()
     engine.network = healthy.network if isinstance(engine.network, BackwardBreakingNetwork) else engine.network
     again = explain_country(engine, feature_photo(), "FR", method).heatmap_hw
     assert np.array_equal(again, explain_country(healthy, feature_photo(), "FR", method).heatmap_hw)
+
+
+class CopyingEngine(TinyEngine):
+    """Lends copies, as the engines do."""
+
+    @contextmanager
+    def private_network(self):
+        yield copy.deepcopy(self.network)
 
 
 class SlowNetwork(TinyNetwork):
@@ -266,7 +275,7 @@ class SlowNetwork(TinyNetwork):
 
 
 def test_two_threads_make_the_same_maps_as_one():
-    engine = TinyEngine(SlowNetwork())
+    engine = CopyingEngine(SlowNetwork())
     other_photo = photo_of(feature_photo().image_hwc[::-1, ::-1].copy())
     jobs = [(photo, country, method) for method in METHODS for photo, country in _tasks(feature_photo(), other_photo)]
     alone = [explain_country(engine, *job).heatmap_hw for job in jobs]
@@ -299,3 +308,56 @@ def test_an_unknown_method_is_refused_with_the_choice():
 def test_a_country_without_a_label_is_refused_with_the_choice():
     with pytest.raises(ExplanationError, match=r"DE: .*tiny\.test.*FR, IT, NA"):
         explain_country(TinyEngine(), feature_photo(), "DE")
+
+
+def test_other_explanations_take_their_turn_between_the_steps_of_score_cam():
+    """While Score-CAM is in its first step, another explanation asks; it is answered before Score-CAM ends."""
+    engine, order, fractions = CopyingEngine(wide_network()), [], []
+    quick = threading.Thread(target=lambda: (explain_country(engine, random_photo(), "NA"), order.append("quick")))
+
+    def on_step(fraction):
+        fractions.append(fraction)
+        if len(fractions) == 1:  # the turn is free here
+            quick.start()
+            quick.join(60)
+
+    explain_country(engine, random_photo(), "FR", "Score-CAM", on_step=on_step)
+    order.append("Score-CAM")
+    assert order == ["quick", "Score-CAM"]
+    assert fractions == pytest.approx([min(1.0, 8 * step / 70) for step in range(1, 10)])
+
+
+def test_what_a_step_raises_ends_score_cam_and_leaves_no_trace():
+    class Gone(BaseException):
+        """The session has ended."""
+
+    engine, steps = TinyEngine(wide_network()), []
+    before = hooks_of(engine.network)
+
+    def on_step(fraction):
+        steps.append(fraction)
+        if len(steps) == 2:
+            raise Gone
+
+    with pytest.raises(Gone):
+        explain_country(engine, random_photo(), "FR", "Score-CAM", on_step=on_step)
+    assert len(steps) == 2
+    assert hooks_of(engine.network) == before
+    assert not country._TURNS.taken
+
+
+def test_a_turn_that_does_not_come_is_a_busy_answer():
+    assert country._TURNS.acquire(1)
+    try:
+        with pytest.raises(ExplanationError, match=r"tiny\.test: waits for other explanations.*Try again"):
+            explain_country(TinyEngine(), feature_photo(), "FR", limits=ExplanationLimits(wait_s=0.01))
+    finally:
+        country._TURNS.release()
+    assert explain_country(TinyEngine(), feature_photo(), "FR").heatmap_hw.max() == 1
+
+
+def test_score_cam_ends_at_its_deadline():
+    engine, photo, limits = TinyEngine(wide_network()), random_photo(), ExplanationLimits(total_s=0.2)
+    with pytest.raises(ExplanationError, match=r"takes longer than 0\.2 s"):
+        explain_country(engine, photo, "FR", "Score-CAM", on_step=lambda _: time.sleep(0.3), limits=limits)
+    assert not country._TURNS.taken

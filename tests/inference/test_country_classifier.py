@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from triovision.errors import ModelFailure
 from triovision.inference import CountryEngine, GeoModel, country_classifier
 from triovision.inference.calibration import probabilities
 from triovision.results import Photo
@@ -95,9 +96,43 @@ def test_a_photo_that_does_not_fit_alone_is_an_error_and_the_next_request_works(
 
     with monkeypatch.context() as patch:
         patch.setattr(country_classifier, "forward", no_machine)
-        with pytest.raises(torch.OutOfMemoryError):
+        with pytest.raises(ModelFailure, match="needs more memory than this machine has free"):
             engine.predict(make_photos(2))
     assert len(engine.predict(make_photos(2))) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        RuntimeError("CUDA error: device-side assert triggered\nmore"),
+        MemoryError(),
+        KeyError("head"),
+        ZeroDivisionError(),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_any_fault_of_the_network_is_worded(
+    engine: CountryEngine, make_photos: MakePhotos, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: object) -> Tensor:
+        raise fault
+
+    monkeypatch.setattr(country_classifier, "forward", fail)
+    with pytest.raises(
+        ModelFailure, match=r"test_efficientnet\.noise: (failed|needs more memory).*Choose another model"
+    ):
+        engine.predict(make_photos(1))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_outputs_that_are_not_finite_are_an_error(
+    engine: CountryEngine, make_photos: MakePhotos, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    monkeypatch.setattr(
+        country_classifier, "forward", lambda _, batch_nchw, __: torch.full((len(batch_nchw), 4), value)
+    )
+    with pytest.raises(ModelFailure, match="gave numbers that are not finite"):
+        engine.predict(make_photos(1))
 
 
 def test_threads_share_one_engine(engine: CountryEngine, make_photos: MakePhotos) -> None:

@@ -94,3 +94,31 @@ def test_an_engine_is_its_module_and_one_line_of_the_registry(
     folder = write_tiny_model(tmp_path, engine="renamed")
     assert isinstance(open_model(folder, torch.device("cpu")), Renamed)
     assert list(file_faults(folder, read_card(folder))) == []
+
+
+def test_a_model_that_comes_with_the_project_precedes_one_of_its_name_in_the_users_folder(
+    tmp_path: Path, write_tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for embedded, installed in (("a", "z"), ("y", "b")):  # whatever the alphabet says
+        folders = tmp_path / embedded, tmp_path / installed
+        monkeypatch.setattr(registry, "model_folders", lambda folders=folders: folders)
+        own = write_tiny_model(folders[0], "test_efficientnet.same", seed=1)
+        write_tiny_model(folders[1], "test_efficientnet.same", seed=2)
+        other = write_tiny_model(folders[1], "test_efficientnet.other")
+        assert registry.found_models() == {"test_efficientnet.other": other, "test_efficientnet.same": own}
+        assert list(registry.found_models()) == ["test_efficientnet.other", "test_efficientnet.same"]
+
+
+def test_a_card_with_another_id_than_its_folder_is_refused(
+    tmp_path: Path, write_tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIOVISION_MODELS", str(tmp_path))
+    write_tiny_model(tmp_path, "test_efficientnet.real").rename(tmp_path / "test_efficientnet.copy")
+    words = r"has the id test_efficientnet\.real and not that of its folder, test_efficientnet\.copy"
+    with pytest.raises(ModelError, match=words):
+        triovision.load_model("test_efficientnet.copy")
+    with pytest.raises(ModelError, match=words):
+        list_models()
+    with pytest.raises(ModelError, match="is not installed"):
+        triovision.load_model("test_efficientnet.real")
+    assert open_model(tmp_path / "test_efficientnet.copy", torch.device("cpu")).card.id == "test_efficientnet.real"

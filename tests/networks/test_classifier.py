@@ -65,10 +65,28 @@ def test_transformers_have_logits_and_a_head_and_no_grid(architecture: str) -> N
     assert target_layer(architecture) is None
 
 
-@pytest.mark.parametrize("argument", ["pretrained", "checkpoint_path", "num_classes"])
-def test_arguments_that_would_bring_other_weights_are_refused(argument: str) -> None:
-    with pytest.raises(ValueError, match=argument):
-        build_classifier("test_resnet", 2, **{"in_chans": 3, argument: 1})
+@pytest.mark.parametrize("argument", ["pretrained", "checkpoint_path", "num_classes", "norm_layer", "in_chans"])
+def test_arguments_that_describe_no_shape_are_refused(argument: str) -> None:
+    with pytest.raises(ValueError, match=f"may not hold {argument}, only attn_drop_rate"):
+        build_classifier("test_resnet", 2, **{"drop_rate": 0.1, argument: 1})
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("drop_rate", 1.5),
+        ("drop_rate", True),
+        ("img_size", 10**9),
+        ("img_size", float("nan")),
+        ("depths", []),
+        ("depths", [1] * 9),
+        ("pad_type", "../etc"),
+        ("layers", "all"),
+    ],
+)
+def test_arguments_out_of_their_range_are_refused(argument: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"architecture_args.{argument}` is out of its range"):
+        build_classifier("test_resnet", 2, **{argument: value})
 
 
 def test_resnet50_v1_halves_its_grids_where_its_paper_does() -> None:

@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from triovision.connections import is_public
 from triovision.errors import PhotoError
-from triovision.photo.web import WebLimits, fetch_photo, is_public
+from triovision.photo.web import WebLimits, fetch_photo
 
 PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 20  # begins like a JPEG
 

@@ -7,7 +7,7 @@ import pytest
 from triovision.errors import ModelError
 from triovision.inference import registry
 from triovision.inference.geoclip import installation, loading
-from triovision.transfer import DownloadError
+from triovision.transfer_limits import DownloadError
 from triovision.ui.installation import Installation, Progress, RateEstimator, Step, shared_installation
 
 SOON_S = 30

@@ -16,6 +16,7 @@ from triovision.cli.calibrate import calibrate
 from triovision.cli.model_figures import figures, studies
 from triovision.cli.models import models
 from triovision.cli.report import report
+from triovision.cli.terminal import json_line, one_line
 from triovision.cli.train import train
 from triovision.cli.train.options import DEVICE, WHERE, photos_where
 from triovision.errors import TrioVisionError
@@ -35,7 +36,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except TrioVisionError as exc:
-            click.echo(f"Error: {exc}", err=True)
+            click.echo(f"Error: {one_line(exc)}", err=True)
             ctx.exit(2)
 
 
@@ -125,7 +126,7 @@ def evaluate(
         for name, value in evaluation.metrics.items():
             click.echo(f"{name:32} {'-' if value is None else f'{value:.4g}'}")
         for _, reason in evaluation.unreadable:
-            click.echo(f"unreadable: {reason}", err=True)
+            click.echo(f"unreadable: {one_line(reason)}", err=True)
     sys.exit(1 if evaluation.unreadable else 0)
 
 
@@ -143,14 +144,14 @@ def _files(arguments: Iterable[str]) -> Iterator[Path]:
 
 def _json_line(path: Path, outcome: Prediction | TrioVisionError) -> str:
     if isinstance(outcome, Prediction):
-        return json.dumps({**outcome.to_dict(), "photo": str(path)}, ensure_ascii=False)
+        return json_line({**outcome.to_dict(), "photo": str(path)})
     error = {"type": type(outcome).__name__, "message": str(outcome)}
-    return json.dumps({"photo": str(path), "error": error}, ensure_ascii=False)
+    return json_line({"photo": str(path), "error": error})
 
 
 def _table_line(path: Path, outcome: Prediction | TrioVisionError) -> str:
     if not isinstance(outcome, Prediction):
-        return f"{path}: refused: {outcome}"
+        return f"{one_line(path)}: refused: {one_line(outcome)}"
     probability = title_probability(outcome)
     sure = confidence_name(outcome, ENGLISH) + ("" if probability is None else f", {probability:.0%}")
     # The percentages of an uncalibrated model are no shares of right answers.
@@ -159,4 +160,4 @@ def _table_line(path: Path, outcome: Prediction | TrioVisionError) -> str:
     title, sentence = area_title(outcome.area, ENGLISH), area_sentence(outcome, ENGLISH)
     at = outcome.landmark or outcome.place
     position = f"{at.lat_deg:.2f}, {at.lon_deg:.2f}"
-    return f"{path}: {title} ({sure}). {sentence}  {countries}  →  {position}"
+    return f"{one_line(path)}: {title} ({sure}). {sentence}  {countries}  →  {position}"

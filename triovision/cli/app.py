@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import click
 
 from triovision.bundle import APP
 from triovision.extras import require
 
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
+
 
 @click.command()
-@click.option("--host", help="Address to listen on; 127.0.0.1 for this machine only.  [default: every address]")
+@click.option("--host", help="Address to listen on; 0.0.0.0 lets others in, without a login.  [default: localhost]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: the first free from 8501]")
 @click.option("--model", "model_id", help="Model that answers; see `models`.")
 @click.option("--no-browser", is_flag=True, help="Open no browser, as on a server.")
@@ -21,7 +24,8 @@ def app(host: str | None, port: int | None, model_id: str | None, no_browser: bo
     \b
     Examples:
       triovision app
-      triovision app --host 127.0.0.1 --port 8600 --model tf_efficientnet_lite0.places10k
+      triovision app --port 8600 --model tf_efficientnet_lite0.places10k
+      triovision app --host 0.0.0.0 --no-browser
     """  # noqa: D301 - click reads the escape
     require("")
     from streamlit.web.cli import main_run  # noqa: PLC0415 - `--help` must not wait for Streamlit
@@ -30,7 +34,13 @@ def app(host: str | None, port: int | None, model_id: str | None, no_browser: bo
         from triovision.inference.registry import model_folder  # noqa: PLC0415 - torch
 
         os.environ["TRIOVISION_MODEL"] = model_folder(model_id).name
-    options = {"server.address": host, "server.port": port, "server.headless": no_browser or None}
+    options = {
+        "server.address": host,
+        "server.port": port,
+        "server.headless": no_browser or None,
+        # Without a name to print, Streamlit would request its own address from a server of Amazon.
+        "browser.serverAddress": socket.gethostname() if host in _EVERY_ADDRESS else None,
+    }
     flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
     from triovision.ui.warm_start import start_thread  # noqa: PLC0415 - Streamlit
 

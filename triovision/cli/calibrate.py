@@ -10,6 +10,7 @@ import click
 from tqdm import tqdm
 
 from triovision.cli.models import CANCELLED, known_model
+from triovision.cli.terminal import one_line
 from triovision.cli.train.options import DEVICE, ROOT, WHERE, photos_where
 from triovision.extras import require
 
@@ -99,7 +100,7 @@ def _fit(model_id: str, photos: Manifest, name: str, accuracy: float, device: st
             f"{len(predictions.unreadable)} of {len(photos)} photos could not be read and are left out:", err=True
         )
         for _, reason in predictions.unreadable[:_NAMED_UNREADABLE]:
-            click.echo(f"  {reason}", err=True)
+            click.echo(f"  {one_line(reason)}", err=True)
     located = int(predictions.table[["lat", "lon"]].notna().all(axis=1).sum())
     with tqdm(total=4 * located, desc="radii", disable=None if located else True) as bar:
         result = recalibrate(predictions, model.card, accuracy, name, bar.update)

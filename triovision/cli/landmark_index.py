@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from triovision.cli.terminal import one_line
+
 if TYPE_CHECKING:
     from triovision.inference.landmark_engine import LandmarkEngine
 
@@ -32,9 +34,9 @@ def add(folder: Path, model_id: str | None) -> None:
     engine = _engine(model_id)
     result = add_landmarks(engine, folder)
     for reason in result.skipped:
-        click.echo(f"skipped {reason}", err=True)
+        click.echo(f"skipped {one_line(reason)}", err=True)
     for name, photos in result.photos.items():
-        click.echo(f"{name}: {photos} photos")
+        click.echo(f"{one_line(name)}: {photos} photos")
     if not result.photos:
         raise click.ClickException("No landmark was added. Give a folder with one subfolder of photos for each.")
     click.echo(f"{engine.card.id} knows {len(result.photos)} more landmarks from its next start.")
@@ -49,7 +51,7 @@ def list_(model_id: str | None) -> None:
     engine = _engine(model_id)
     added = read_additions(engine.index, engine.card.id)
     for landmark in () if added is None else added.landmarks:
-        click.echo(f"{landmark.name} ({landmark.country}) {landmark.lat_deg:.5f}, {landmark.lon_deg:.5f}")
+        click.echo(f"{one_line(landmark.name)} ({landmark.country}) {landmark.lat_deg:.5f}, {landmark.lon_deg:.5f}")
     if added is None:
         click.echo(f"No landmark was added to {engine.card.id}.")
 

@@ -12,6 +12,7 @@ import click
 from tqdm import tqdm
 
 from triovision.cli.landmark_index import index
+from triovision.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
@@ -39,7 +40,7 @@ def list_() -> None:
 
     cards = {card.id: card for card in registry.list_models()}
     for card in cards.values():
-        click.echo(f"{'*' if card.id == registry.default_model() else ' '} {card.id}: {card.summary}")
+        click.echo(f"{'*' if card.id == registry.default_model() else ' '} {card.id}: {one_line(card.summary)}")
     offered = released_card()
     if offered.id not in cards:
         click.echo(f"- {offered.id}: {offered.summary} Not installed: `triovision models install {_short(offered)}`.")
@@ -105,10 +106,10 @@ def verify(model_ids: tuple[str, ...]) -> None:
     selected = [known_model(model_id, folders) for model_id in model_ids] or list(folders)
     damaged = 0
     for name in selected:
-        faults = list(registry.file_faults(folders[name], read_card(folders[name])))
+        faults = list(registry.file_faults(folders[name], read_card(folders[name], name)))
         click.echo(f"{name}: {f'{len(faults)} of its files are not right' if faults else 'whole'}")
         for fault in faults:
-            click.echo(f"  {fault}", err=True)
+            click.echo(f"  {one_line(fault)}", err=True)
         damaged += bool(faults)
     sys.exit(1 if damaged else 0)
 
@@ -162,7 +163,8 @@ def _card(model_id: str) -> ModelCard:
     offered, folders = released_card(), found_models()
     if model_id in {offered.id, _short(offered)} and offered.id not in folders:
         return offered
-    return read_card(folders[known_model(model_id, folders)])
+    known = known_model(model_id, folders)
+    return read_card(folders[known], known)
 
 
 def known_model(model_id: str, known_ids: Collection[str]) -> str:

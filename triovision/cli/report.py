@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from triovision.cli.terminal import one_line
 from triovision.cli.train.options import DEVICE, FILE
 from triovision.errors import ExplanationError, ReportError
 from triovision.files import atomic_write
@@ -84,7 +85,7 @@ def report(
         raise ReportError(
             str(target), f"cannot be written ({exc.strerror})", "Check the folder and its permissions"
         ) from exc
-    click.echo(f"wrote {target}")
+    click.echo(f"wrote {one_line(target)}")
 
 
 def _explanation(model: GeoModel, photo: Photo, prediction: Prediction) -> Explanation | None:
@@ -94,5 +95,5 @@ def _explanation(model: GeoModel, photo: Photo, prediction: Prediction) -> Expla
     try:
         return explain_country(cast("ExplainableModel", model), photo, prediction.countries[0].country)
     except ExplanationError as error:
-        click.echo(f"The report has no heat map: {error}", err=True)
+        click.echo(f"The report has no heat map: {one_line(error)}", err=True)
         return None

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchcam.methods import GradCAM, GradCAMpp, LayerCAM, ScoreCAM
 
+from triovision.explain.turns import OnStep
+
 Extractor = Callable[..., AbstractContextManager[Callable[..., list[Tensor]]]]
 
 
@@ -41,19 +43,39 @@ def _paper_weights(activation_nchw: Tensor, gradient_nchw: Tensor) -> Tensor:
     return (gradient_nchw / (2 + gradient_nchw * sums)).sum(dim=(2, 3))
 
 
-# Score-CAM runs the network once per channel of the layer. More than 8 at a time cost memory and save no time.
+class SteppedScoreCAM(ScoreCAM):
+    """Score-CAM that calls `on_step` after each batch of masked photos, with the fraction that is done."""
+
+    def __init__(self, *args: Any, on_step: OnStep, **kwargs: Any) -> None:  # noqa: ANN401 - torchcam's
+        super().__init__(*args, **kwargs)
+        self._on_step = on_step
+        self._scored = 0
+
+    def _score_input(self, input_tensor: Tensor, *args: Any) -> Tensor:  # noqa: ANN401 - torchcam's
+        scores = super()._score_input(input_tensor, *args)
+        self._scored += len(input_tensor)
+        self._on_step(self._scored / sum(activation.shape[0] * activation.shape[1] for activation in self.hook_a))
+        return scores
+
+
+SCORE_CAM: Final = "Score-CAM"
+"""The method that takes many steps: it runs the network once per channel of the layer."""
+
+# More than 8 masked photos at a time cost memory and save no time.
 _EXTRACTORS: Final[Mapping[str, Extractor]] = {
     "LayerCAM": LayerCAM,
     "Grad-CAM": GradCAM,
     "Grad-CAM++": PaperGradCAMpp,
-    "Score-CAM": partial(ScoreCAM, batch_size=8),
+    SCORE_CAM: partial(SteppedScoreCAM, batch_size=8),
 }
 
 METHODS: Final = tuple(_EXTRACTORS)
 """Names of the methods for convolutional networks, the default first."""
 
 
-def activation_map(network: nn.Module, batch_nchw: Tensor, label: int, method: str, layer: str) -> NDArray[np.float32]:
+def activation_map(
+    network: nn.Module, batch_nchw: Tensor, label: int, method: str, layer: str, on_step: OnStep
+) -> NDArray[np.float32]:
     """Map the positions of a layer's grid that raise the logit of a label.
 
     Args:
@@ -62,11 +84,12 @@ def activation_map(network: nn.Module, batch_nchw: Tensor, label: int, method: s
         label: Index of the logit.
         method: One of `METHODS`.
         layer: Dotted name of the layer.
+        on_step: Called between the steps of Score-CAM.
 
     Returns:
         `float32` on the layer's grid; 0 where nothing raises the logit.
     """
-    extractor = _EXTRACTORS[method]
+    extractor = partial(_EXTRACTORS[method], on_step=on_step) if method == SCORE_CAM else _EXTRACTORS[method]
     # Gradients are needed in any mode of the caller. The parameters are frozen, so the batch requires the gradient; a
     # copy of it, because a tensor made in inference mode cannot.
     with torch.inference_mode(mode=False), extractor(network, target_layer=layer) as extract:

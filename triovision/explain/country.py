@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,16 @@ from torch import nn
 from triovision.errors import ExplanationError
 from triovision.explain import attention, cam
 from triovision.explain.model import AttendingModel, CompositeModel, ExplainableModel
+from triovision.explain.turns import ExplanationLimits, OnStep, Turns, taking_turns
+from triovision.inference.faults import check_finite, worded_faults
 from triovision.results import Explanation, Photo
+
+#: Explanations compute one at a time, whatever the model: they share the cores.
+_TURNS: Final = Turns()
+
+
+def _ignore(fraction: float) -> None:
+    """Progress callback that does nothing."""
 
 
 def methods_for(model: ExplainableModel | CompositeModel) -> tuple[str, ...]:
@@ -24,7 +33,13 @@ def methods_for(model: ExplainableModel | CompositeModel) -> tuple[str, ...]:
 
 
 def explain_country(
-    model: ExplainableModel | CompositeModel, photo: Photo, country: str, method: str | None = None
+    model: ExplainableModel | CompositeModel,
+    photo: Photo,
+    country: str,
+    method: str | None = None,
+    *,
+    on_step: OnStep = _ignore,
+    limits: ExplanationLimits | None = None,
 ) -> Explanation:
     """Map the parts of a photo that raise the score of a country.
 
@@ -39,13 +54,18 @@ def explain_country(
         photo: Photo to explain.
         country: Label to explain, ISO 3166-1 alpha-2; any label, not only the most probable one.
         method: One of `methods_for(model)`; None for the first.
+        on_step: Called between the steps of Score-CAM with the fraction that is done. Explanations of other threads
+            take their turns meanwhile. What it raises ends the explanation.
+        limits: Bounds on the time; None for the defaults.
 
     Returns:
         The map divided by its maximum: 1 at the strongest position, 0 where nothing raises the score; all 0 where
         nothing in the photo does.
 
     Raises:
-        ExplanationError: If the method is unknown, the country is no label of the model, or no method fits the model.
+        ExplanationError: If the method is unknown, the country is no label of the model, no method fits the model,
+            others have the turn for too long, or the deadline is over.
+        ModelFailure: If the model fails, whatever the reason.
     """
     model = _explained_member(model)
     methods = methods_for(model)
@@ -60,9 +80,14 @@ def explain_country(
         known = ", ".join(sorted(model.labels))
         raise ExplanationError(country, f"is no label of {model.card.id}", f"Choose one of {known}")
     layer = model.attention_layers if isinstance(model, AttendingModel) else cast(str, model.target_layer)
-    with model.private_network() as network:
+    label = model.labels.index(country)
+    with (
+        worded_faults(model.card.id),
+        model.private_network() as network,
+        taking_turns(model.card.id, _TURNS, limits or ExplanationLimits(), on_step) as step,
+    ):
         start = time.perf_counter()
-        heatmap_hw = _heatmap(model, network, photo, model.labels.index(country), chosen, layer)
+        heatmap_hw = _heatmap(model, network, photo, label, chosen, layer, step)
         elapsed_ms = (time.perf_counter() - start) * 1000
     return Explanation(
         photo=photo.name,
@@ -83,13 +108,14 @@ def _explained_member(model: ExplainableModel | CompositeModel) -> ExplainableMo
 
 
 def _heatmap(
-    model: ExplainableModel, network: nn.Module, photo: Photo, label: int, method: str, layer: str
+    model: ExplainableModel, network: nn.Module, photo: Photo, label: int, method: str, layer: str, on_step: OnStep
 ) -> NDArray[np.float32]:
     batch_nchw = model.preprocess([photo])
     if method in attention.METHODS:
         heatmap_hw = attention.attention_map(cast(attention.AttendingNetwork, network), batch_nchw, label)
     else:
-        heatmap_hw = cam.activation_map(network, batch_nchw, label, method, layer)
+        heatmap_hw = cam.activation_map(network, batch_nchw, label, method, layer, on_step)
+    check_finite(model.card.id, heatmap_hw)
     # Divide without subtracting the minimum, which would empty an even map and change the meaning of zero.
     peak = heatmap_hw.max()
     return heatmap_hw / peak if peak > 0 else heatmap_hw

@@ -40,7 +40,7 @@ class ExplainableModel(Protocol):
         ...
 
     def private_network(self) -> AbstractContextManager[nn.Module]:
-        """Lend a copy of the frozen network for hooks to one user at a time."""
+        """Lend a copy of the frozen network for hooks."""
         ...
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:

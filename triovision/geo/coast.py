@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from triovision.files import atomic_open
+
 #: Cells to a degree: cells of 0.05°, whose middles lie at most 3.9 km from what runs through them.
 _PER_DEGREE: Final = 20
 _COLUMNS: Final = 360 * _PER_DEGREE
@@ -39,7 +41,8 @@ def write_coast(land: Path, target: Path) -> None:
     scale, translate = topology["transform"]["scale"], topology["transform"]["translate"]
     arcs = [np.cumsum(np.array(arc, np.int64), axis=0) * scale + translate for arc in topology["arcs"]]
     cells = np.unique(np.concatenate([_cells_along(arc) for arc in arcs]))
-    np.savez_compressed(target, steps=np.diff(cells, prepend=0).astype(np.int32))
+    with atomic_open(target) as file:
+        np.savez_compressed(file, steps=np.diff(cells, prepend=0).astype(np.int32))
 
 
 def _cells_along(lon_lat: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -19,17 +19,22 @@ RESTORE: Final = Message(
     command="triovision train export",
 )
 
+#: Largest card; the longest list of countries and metrics takes a hundredth of it.
+_MAX_BYTES: Final = 4_000_000
+
 #: Optional sections of a card that belong to an engine.
 ENGINE_SECTIONS: Final = ("position", "landmarks", "ensemble")
 
 MODEL_ID: Final = r"^[a-z0-9_]+\.[a-z0-9_]+$"
 SHA256: Final = r"^[0-9a-f]{64}$"
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+#: `fit_temperature` searches between 0.05 and 20.
+Temperature = Annotated[float, Field(ge=0.01, le=100)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class Calibration(_Section):
@@ -49,13 +54,13 @@ class Calibration(_Section):
         fitted_on: Photos on which these were fitted, in plain words; empty for a model that is not calibrated.
     """
 
-    temperature: float = Field(gt=0)
+    temperature: Temperature
     conformal_threshold: Fraction
     conformal_coverage: Fraction
     abstention_threshold: Fraction
     part_of_world_threshold: Fraction = 1.0
-    radius_factor: float = Field(default=1.0, gt=0)
-    radius_90_factor: float = Field(default=1.0, gt=0)
+    radius_factor: Positive = 1.0
+    radius_90_factor: Positive = 1.0
     fitted_on: str
 
     @property
@@ -86,12 +91,12 @@ class Position(_Section):
     city_mean: tuple[FiniteFloat, ...]
     city_scale: tuple[Positive, ...]
     outputs: Literal["standardised_degrees", "von_mises_fisher_mixture"]
-    components: int = Field(ge=1)
+    components: int = Field(ge=1, le=1000)
     position_mean: tuple[FiniteFloat, FiniteFloat]
     position_scale: tuple[Positive, Positive]
     scale_km: Positive
-    asked_countries: int = Field(ge=1)
-    cities_per_country: int = Field(ge=1)
+    asked_countries: int = Field(ge=1, le=1000)
+    cities_per_country: int = Field(ge=1, le=100_000)
 
     @model_validator(mode="after")
     def _one_number_per_feature(self) -> Self:
@@ -115,7 +120,7 @@ class Landmarks(_Section):
     index_sha256: str = Field(pattern=SHA256)
     photos: int = Field(ge=1)
     landmarks: int = Field(ge=1)
-    head_temperature: Positive
+    head_temperature: Temperature
     coefficients: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
     intercept: FiniteFloat
 
@@ -133,7 +138,7 @@ class Provenance(_Section):
 
     recipe: dict[str, Any]
     manifest_sha256: str
-    photos: int
+    photos: int = Field(ge=0)
     command: str
     data: str
 
@@ -270,15 +275,28 @@ class ModelCard(_Section):
         return ModelError(self.id, "is an ensemble and has no network of its own", "Choose one of its members")
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_card(folder: Path, model_id: str | None = None) -> ModelCard:
     """Read and validate the `card.json` of a model folder.
 
+    Args:
+        folder: Folder of the model.
+        model_id: Id that the card must have; None for any.
+
     Raises:
-        ModelError: If the file is missing, is no JSON or lacks a field.
+        ModelError: If the file is missing, is too large, is no JSON, lacks a field or has another id.
     """
     path = folder / CARD
     try:
-        return ModelCard.model_validate_json(path.read_bytes())
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            reason = Message("is too large for a model card (more than {size} MB)", size=_MAX_BYTES // 1_000_000)
+            raise ModelError(str(path), reason, RESTORE)
+        card = ModelCard.model_validate_json(content)
+        if model_id not in {None, card.id}:
+            reason = Message("has the id {id} and not that of its folder, {folder}", id=card.id, folder=model_id)
+            raise ModelError(str(path), reason, Message("Name the folder {id}", id=card.id))
+        return card
     except OSError as exc:
         raise ModelError(str(path), Message("cannot be read ({why})", why=exc.strerror), RESTORE) from exc
     except ValidationError as exc:

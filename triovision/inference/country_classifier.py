@@ -20,6 +20,7 @@ from triovision.guesses import PlaceGuess
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard, read_card
 from triovision.inference.device import choose_precision, forward
+from triovision.inference.faults import BatchSize, worded_faults
 from triovision.inference.network_engine import NetworkEngine
 from triovision.inference.weights import load_network
 from triovision.networks import class_vectors, target_layer
@@ -45,9 +46,8 @@ class CountryEngine(NetworkEngine):
         self.network: nn.Module = load_network(folder, self.card).to(device)
         self.target_layer: str | None = target_layer(self.card.architecture)
         self.precision = choose_precision(device)
-        self._batch_size = _BATCH
+        self._batch_size = BatchSize(_BATCH)
         self._turn = threading.Lock()
-        self._explaining = threading.Lock()
 
     @cached_property
     def _places(self) -> CandidatePlaces:
@@ -56,13 +56,12 @@ class CountryEngine(NetworkEngine):
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
-        """Lend a copy of the network for hooks and gradients to one user at a time. It shares the weights' memory.
+        """Lend a copy of the network for hooks and gradients. It shares the weights' memory.
 
         The network that predicts never carries a hook, so a slow explanation delays no prediction.
         """
         shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
-        with self._explaining:
-            yield copy.deepcopy(self.network, shared)
+        yield copy.deepcopy(self.network, shared)
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:
         """Return photos as the network's `batch_nchw`, `float32` on the engine's device."""
@@ -82,23 +81,16 @@ class CountryEngine(NetworkEngine):
         return self._run(self.network, photos, len(self.labels))
 
     def _run(self, network: nn.Module, photos: Sequence[Photo], width: int) -> NDArray[np.float32]:
-        """Run a network on photos in batches, shape `(n, width)`. Halve the batch when memory runs out."""
+        """Run a network on photos in batches, shape `(n, width)`."""
         outputs = np.empty((len(photos), width), dtype=np.float32)
+
+        def run(batch: Sequence[int]) -> None:
+            batch_nchw = self.preprocess([photos[i] for i in batch])
+            with self._turn:
+                outputs[list(batch)] = forward(network, batch_nchw, self.precision).cpu().numpy()
+
         for group in self._groups_of_one_size(photos):
-            done = 0
-            while done < len(group):
-                size = self._batch_size
-                batch = group[done : done + size]
-                try:
-                    batch_nchw = self.preprocess([photos[i] for i in batch])
-                    with self._turn:
-                        outputs[batch] = forward(network, batch_nchw, self.precision).cpu().numpy()
-                except RuntimeError as exc:
-                    if not _out_of_memory(exc) or size == 1:
-                        raise
-                    self._batch_size = max(1, size // 2)
-                    continue
-                done += size
+            self._batch_size.run(group, run)
         return outputs
 
     def _groups_of_one_size(self, photos: Sequence[Photo]) -> list[list[int]]:
@@ -116,8 +108,9 @@ class CountryEngine(NetworkEngine):
             ValueError: If a country is no label of the model.
         """
         rows = [self.labels.index(country) for country in countries]
-        vectors = F.normalize(class_vectors(self.network)[rows], dim=1)
-        similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
+        with worded_faults(self.card.id):
+            vectors = F.normalize(class_vectors(self.network)[rows], dim=1)
+            similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
         return similarity
 
     def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
@@ -126,8 +119,3 @@ class CountryEngine(NetworkEngine):
     def _posterior(self, output: NDArray[np.float32]) -> tuple[NDArray[np.float64], WeightedPlaces, PlaceGuess | None]:
         probability = probabilities(output[None], self.card.calibration.temperature)[0]
         return probability, self._places.weighted(probability), None
-
-
-def _out_of_memory(exc: RuntimeError) -> bool:
-    """Recognise CUDA and MPS by the type of the error, the CPU's allocator by its message."""
-    return isinstance(exc, torch.OutOfMemoryError) or "can't allocate memory" in str(exc)

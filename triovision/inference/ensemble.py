@@ -15,6 +15,7 @@ from triovision.errors import ModelError
 from triovision.geo.mixture import mix
 from triovision.inference.calibration import probabilities
 from triovision.inference.card import ModelCard
+from triovision.inference.faults import check_finite, worded_faults
 from triovision.inference.integrity import REFIT, HashedFile
 from triovision.inference.model import GeoModel
 from triovision.inference.pooling import log_pool, union
@@ -61,6 +62,11 @@ class EnsembleEngine:
         return ()
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """Devices of the members, each once."""
+        return tuple(dict.fromkeys(device for member in self.members for device in member.devices))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Labels of all members together, in alphabetical order."""
         return self.card.labels
@@ -79,10 +85,12 @@ class EnsembleEngine:
 
         Raises:
             ValueError: If `top_k` is below 1.
+            ModelFailure: If a member fails, whatever the reason, or the pool is not finite.
         """
         check_top_k(top_k)
         by_member = [member.predict(photos, len(member.card.labels)) for member in self.members]
-        return [self._prediction(of_photo, top_k) for of_photo in zip(*by_member, strict=True)]
+        with worded_faults(self.card.id):
+            return [self._prediction(of_photo, top_k) for of_photo in zip(*by_member, strict=True)]
 
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
         """Return the mean of the members' similarities by their country weight, shape `(k, k)`.
@@ -107,6 +115,7 @@ class EnsembleEngine:
     def _prediction(self, by_member: Sequence[Prediction], top_k: int) -> Prediction:
         start = time.perf_counter()
         pooled = self._pool(by_member)
+        check_finite(self.card.id, pooled)
         posterior = mix(
             [prediction.posterior for prediction in by_member],
             self._place_weight,

@@ -96,7 +96,7 @@ def member_folder(folder: Path, member: Member, model_folders: Mapping[str, Path
     path = folder / CARD
     if member.id not in model_folders:
         raise ModelError(str(path), f"has the member {member.id}, which is not installed", REFIT)
-    card = read_card(model_folders[member.id])
+    card = read_card(model_folders[member.id], member.id)
     if card.ensemble is not None:
         raise ModelError(str(path), f"has the member {member.id}, which is an ensemble itself", REFIT)
     if card.weights_sha256 != member.weights_sha256:

@@ -23,8 +23,17 @@ class GeoModel(Protocol):
         """Card of the model."""
         ...
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Devices on which it computes, such as `("cuda:0",)`."""
+        ...
+
     def predict(self, photos: Sequence[Photo], top_k: int = 5) -> list[Prediction]:
-        """Return one prediction per photo, in order, each with the `top_k` most probable countries."""
+        """Return one prediction per photo, in order, each with the `top_k` most probable countries.
+
+        Raises:
+            ModelFailure: If the model fails, whatever the reason.
+        """
         ...
 
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:

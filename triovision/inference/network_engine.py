@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from triovision.geo import WeightedPlaces
 from triovision.guesses import PlaceGuess
 from triovision.inference.card import ModelCard
+from triovision.inference.faults import check_finite, worded_faults
 from triovision.inference.integrity import HashedFile, weights_file
 from triovision.inference.model import GeoModel
 from triovision.inference.prediction import build_prediction_fields, check_top_k, rank_countries
@@ -52,6 +53,11 @@ class NetworkEngine(ABC):
         yield weights_file(folder, card)
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """Device of the network."""
+        return (str(self.device),)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Countries in the order of the logits."""
         return self.card.labels
@@ -65,12 +71,15 @@ class NetworkEngine(ABC):
 
         Raises:
             ValueError: If `top_k` is below 1.
+            ModelFailure: If the network fails, whatever the reason, or its outputs are not finite.
         """
         check_top_k(top_k)
-        start = time.perf_counter()
-        outputs = self._forward(photos)
-        network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
-        return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, outputs, strict=True)]
+        with worded_faults(self.card.id):
+            start = time.perf_counter()
+            outputs = self._forward(photos)
+            check_finite(self.card.id, outputs)
+            network_ms = (time.perf_counter() - start) * 1000 / max(1, len(photos))
+            return [self._prediction(photo, row, top_k, network_ms) for photo, row in zip(photos, outputs, strict=True)]
 
     @abstractmethod
     def _forward(self, photos: Sequence[Photo]) -> NDArray[Any]:
@@ -86,6 +95,7 @@ class NetworkEngine(ABC):
     def _prediction(self, photo: Photo, output: NDArray[Any], top_k: int, network_ms: float) -> Prediction:
         start = time.perf_counter()
         probability, posterior, landmark = self._posterior(output)
+        check_finite(self.card.id, probability, posterior.weight, posterior.lat_deg, posterior.lon_deg)
         ranking = rank_countries(self.labels, probability)
         fields = build_prediction_fields(ranking, posterior, self.card.calibration, top_k, landmark)
         return Prediction(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,8 +17,8 @@ _STRIDE = 32
 #: Longest side of a whole picture in units of its shorter side; of a longer panorama the centre is seen.
 _MAX_ASPECT = 2
 
-Channels = tuple[float, float, float]
-Positive = Annotated[float, Field(gt=0)]
+Channels = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+Positive = Annotated[float, Field(gt=1e-3, le=1e3)]
 
 
 class Preprocessing(BaseModel):

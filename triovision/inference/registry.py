@@ -17,6 +17,7 @@ from triovision.errors import Message, ModelError
 from triovision.files import cache_folder
 from triovision.inference.card import CARD, ENGINE_SECTIONS, RESTORE, Member, ModelCard, read_card
 from triovision.inference.device import choose_device
+from triovision.inference.faults import worded_faults
 from triovision.inference.geoclip import release
 from triovision.inference.integrity import member_folder
 from triovision.inference.model import Engine, GeoModel
@@ -52,9 +53,16 @@ def install_folder() -> Path:
 
 
 def found_models() -> dict[str, Path]:
-    """Return the folder of each model on this machine, by id."""
-    cards = (path for models in reversed(model_folders()) for path in models.glob(f"[!.]*/{CARD}"))
-    return dict(sorted((path.parent.name, path.parent) for path in cards))
+    """Return the folder of each model on this machine, by id in alphabetical order.
+
+    A model that comes with TrioVision precedes one of the same id in the user's folder: nothing that lies there takes
+    its place unnoticed. A folder bears the id of its card; loading refuses another one.
+    """
+    found: dict[str, Path] = {}
+    for models in model_folders():
+        for path in models.glob(f"[!.]*/{CARD}"):
+            found.setdefault(path.parent.name, path.parent)
+    return dict(sorted(found.items()))
 
 
 def default_model() -> str:
@@ -71,9 +79,9 @@ def list_models() -> tuple[ModelCard, ...]:
     """Return the cards of all models on this machine, ordered by id.
 
     Raises:
-        ModelError: If a card is damaged.
+        ModelError: If a card is damaged, or its id is not the name of its folder.
     """
-    return tuple(read_card(folder) for folder in found_models().values())
+    return tuple(read_card(folder, model_id) for model_id, folder in found_models().items())
 
 
 def load_model(model_id: str | None = None, device: str | None = None) -> GeoModel:
@@ -144,7 +152,7 @@ def calibrated(card: ModelCard) -> ModelCard:
 
 def _load(model_id: str, device: torch.device) -> GeoModel:
     folder = model_folder(model_id)
-    return _open(folder, calibrated(read_card(folder)), device)
+    return _open(folder, calibrated(read_card(folder, model_id)), device)
 
 
 def open_model(folder: Path, device: torch.device) -> GeoModel:
@@ -160,10 +168,11 @@ def open_model(folder: Path, device: torch.device) -> GeoModel:
 
 
 def _open(folder: Path, card: ModelCard, device: torch.device) -> GeoModel:
-    engine = _engine(card)
     known = found_models()
-    folders = [member_folder(folder, member, known) for member in _members(card)]
-    return engine.open(folder, card, device, [open_model(of_member, device) for of_member in folders])
+    with worded_faults(card.id):
+        engine = _engine(card)
+        folders = [member_folder(folder, member, known) for member in _members(card)]
+        return engine.open(folder, card, device, [open_model(of_member, device) for of_member in folders])
 
 
 def file_faults(folder: Path, card: ModelCard) -> Iterator[ModelError]:

@@ -30,10 +30,10 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
     file = weights_file(folder, card)
     content = file.read()
     try:
-        network = _build(card)
-    except (TypeError, ValueError) as exc:
+        network = _build(card, len(content))
+    except Exception as exc:  # timm raises what Python raises on the way
         remedy = "Install the timm that `pyproject.toml` names or correct the card"
-        raise ModelError(str(folder / CARD), str(exc), remedy) from exc
+        raise ModelError(str(folder / CARD), str(exc) or type(exc).__name__, remedy) from exc
     try:
         tensors = load(content)
         state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
@@ -43,9 +43,19 @@ def load_network(folder: Path, card: ModelCard) -> nn.Module:
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def _build(card: ModelCard) -> nn.Module:
-    """Build the card's network with random weights and without dropout, which inference does not need."""
+def _build(card: ModelCard, n_bytes: int) -> nn.Module:
+    """Build the card's network with random weights and without dropout, which inference does not need.
+
+    A stranger's arguments may ask for more memory than there is. So their network is first built without memory, and
+    refused if it has more parameters than the weights have bytes.
+    """
     position, labels = card.position, len(card.labels)
+    args = card.architecture_args
+    if args and position is None:
+        with torch.device("meta"):
+            size = sum(one.numel() for one in build_classifier(card.architecture, labels, **args).parameters())
+        if size > n_bytes:
+            raise ValueError(f"`architecture_args` ask for {size:,} parameters, more than the weights hold")
     if position is None:
         return build_classifier(card.architecture, labels, **card.architecture_args)
     n_outputs = _DEGREES if position.outputs == "standardised_degrees" else COMPONENT_OUTPUTS * position.components

@@ -24,11 +24,16 @@ _TARGET_LAYERS = {
 #: Families with such a head and token outputs, which class activation maps cannot read.
 _TRANSFORMERS = ("vit_", "swin_")
 
-#: Arguments of timm that would load or fetch other weights than those of the model's folder, or that are set here.
-_FORBIDDEN = frozenset(
-    {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir", "num_classes"}
-    | {"features_only", "scriptable", "exportable", "no_jit"}
-)
+#: Arguments of timm that describe a shape, with the largest number of each. Others may load, fetch or run something.
+_NUMBERS = {
+    **dict.fromkeys(("drop_rate", "drop_path_rate", "proj_drop_rate", "attn_drop_rate"), 1),
+    **dict.fromkeys(("depth", "depths", "layers", "num_heads", "patch_size", "window_size"), 64),
+    **dict.fromkeys(("embed_dim", "dims"), 4096),
+    "img_size": 1024,
+    "mlp_ratio": 16,
+}
+_CHOICES = {"pad_type": ("", "same"), "global_pool": ("avg", "max", "avgmax", "token")}
+_MAX_STAGES = 8
 
 
 def build_classifier(architecture: str, n_labels: int, **architecture_args: Any) -> nn.Module:  # noqa: ANN401 - timm's
@@ -37,24 +42,41 @@ def build_classifier(architecture: str, n_labels: int, **architecture_args: Any)
     Args:
         architecture: Name of a timm architecture, such as `"tf_efficientnet_lite0"`, or of several joined by `+`.
         n_labels: Number of logits; 0 omits the last layer.
-        architecture_args: Arguments of `timm.create_model`, such as `drop_rate`.
+        architecture_args: Arguments of `timm.create_model` that describe a shape, such as `drop_rate` and `img_size`.
 
     Returns:
         A network from `batch_nchw` (float, normalised) to logits of shape `(n, n_labels)`.
 
     Raises:
-        ValueError: If the architecture is unknown to timm, its family is not supported, or an argument is forbidden.
+        ValueError: If the architecture is unknown to timm, its family is not supported, or an argument is none of those
+            that a card may hold or is out of its range.
         TypeError: If the architecture has no such argument.
     """
     backbones = architecture.split(SEPARATOR)
     for backbone in backbones:
         _check_backbone(backbone, transformers=len(backbones) == 1)
-    if forbidden := _FORBIDDEN & architecture_args.keys():
-        raise ValueError(f"`architecture_args` may not hold {', '.join(sorted(forbidden))}")
+    for name, value in architecture_args.items():
+        _check_argument(name, value)
     if len(backbones) > 1:
         return ConcatenatedBackbones(backbones, n_labels, **architecture_args)
     network: nn.Module = timm.create_model(architecture, num_classes=n_labels, **architecture_args)
     return network
+
+
+def _check_argument(name: str, value: object) -> None:
+    if name in _CHOICES:
+        fits = value in _CHOICES[name]
+    elif name in _NUMBERS:
+        numbers = value if isinstance(value, list | tuple) else [value]
+        fits = 0 < len(numbers) <= _MAX_STAGES and all(
+            isinstance(number, int | float) and type(number) is not bool and 0 <= number <= _NUMBERS[name]
+            for number in numbers
+        )
+    else:
+        allowed = ", ".join(sorted((*_NUMBERS, *_CHOICES)))
+        raise ValueError(f"`architecture_args` may not hold {name}, only {allowed}")
+    if not fits:
+        raise ValueError(f"`architecture_args.{name}` is out of its range: {value!r:.60}")
 
 
 def _check_backbone(architecture: str, *, transformers: bool) -> None:

@@ -1,9 +1,7 @@
 """Photos fetched from a link, from public addresses only.
 
-A link comes from a stranger, and the computer that runs the page may see servers that the stranger must not. So the
-name of the server is resolved once, every address of the answer is checked, and the connection goes to a checked
-address: a second answer of the DNS cannot lead elsewhere. A redirect is a new link and passes the same checks. There
-are no proxies, no cookies and no passwords.
+A link comes from a stranger; see `connections`. A redirect is a new link and passes the same checks. There are no
+proxies, no cookies and no passwords.
 """
 
 from __future__ import annotations
@@ -11,13 +9,9 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn
 from urllib.parse import unquote, urljoin
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -25,31 +19,19 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 import triovision
+from triovision.connections import Address, Deadline, PrivateAddressError, UnknownHostError, connect, is_public
 from triovision.errors import Message, PhotoError
 from triovision.photo.content import foreign_kind
 from triovision.photo.limits import PhotoLimits
 from triovision.photo.names import clean_text
 
-Address = IPv4Address | IPv6Address
-
 _CHUNK_BYTES: Final = 64 * 1024
 _HEAD_BYTES: Final = 1024  # enough to recognise a web page
 _MAX_URL: Final = 2000
-_MAX_ADDRESSES: Final = 3  # tried one after the other
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_UNICAST: Final = IPv6Network("2000::/3")  # outside lie NAT64, IPv4-mapped, local and multicast addresses
-_NOT_PUBLIC: Final = (IPv6Network("2002::/16"), IPv6Network("3fff::/20"))  # IPv4 inside IPv6; documentation
 _SAVE: Final = Message("Save the photo and drop it on the page")
 _CHECK: Final = Message("Check the link")
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address belongs to the public Internet and holds no other address inside."""
-    if isinstance(address, IPv6Address):
-        outside = address not in _UNICAST or any(address in network for network in _NOT_PUBLIC)
-        return address.is_global and not outside
-    return address.is_global and not address.is_multicast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +72,7 @@ def fetch_photo(url: str, limits: WebLimits = WebLimits()) -> tuple[str, bytes]:
     """
     subject = clean_text(url, 80) or "The link"
     try:
-        with _Deadline(limits.total_s) as deadline:
+        with Deadline(limits.total_s) as deadline:
             return _fetch(_parsed(url.strip(), limits), limits, deadline)
     except _RefusedError as refusal:
         raise PhotoError(subject, refusal.reason, refusal.remedy) from refusal.__cause__
@@ -121,56 +103,7 @@ class _Link:
         return unquote(self.target.partition("?")[0].rpartition("/")[2]) or self.host
 
 
-class _Deadline:
-    """Shuts the watched connection down when the time is over, even in the middle of a slow answer or handshake."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._timer = threading.Timer(seconds, self._shut)
-        self._timer.daemon = True
-        self._twin: socket.socket | None = None
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-        self._forget()
-
-    @property
-    def left_s(self) -> float:
-        """Seconds left; an error when there are none."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise _RefusedError(Message("the server took too long"))
-        return left
-
-    def watch(self, connection: socket.socket) -> None:
-        """Watch this connection instead of the one before; a duplicate, for TLS takes the original over."""
-        self._forget()
-        with self._lock:
-            self._twin = connection.dup()
-
-    def _shut(self) -> None:
-        with self._lock:
-            if self._twin is not None:
-                try:
-                    self._twin.shutdown(socket.SHUT_RDWR)
-                except OSError:  # closed by the other side
-                    return
-
-    def _forget(self) -> None:
-        with self._lock:
-            if self._twin is not None:
-                self._twin.close()
-                self._twin = None
-
-
-def _fetch(link: _Link, limits: WebLimits, deadline: _Deadline) -> tuple[str, bytes]:
+def _fetch(link: _Link, limits: WebLimits, deadline: Deadline) -> tuple[str, bytes]:
     for _ in range(limits.max_redirects + 1):
         try:
             answer = _request(link, limits, deadline)
@@ -182,7 +115,7 @@ def _fetch(link: _Link, limits: WebLimits, deadline: _Deadline) -> tuple[str, by
     raise _RefusedError(Message("it redirects more than {count} times", count=limits.max_redirects))
 
 
-def _request(link: _Link, limits: WebLimits, deadline: _Deadline) -> bytes | str:
+def _request(link: _Link, limits: WebLimits, deadline: Deadline) -> bytes | str:
     """Return the content, or the address that the server redirects to."""
     connection = http.client.HTTPConnection(link.host.strip("[]"), link.port)
     connection.default_port = _PORTS[link.scheme]
@@ -203,7 +136,7 @@ def _request(link: _Link, limits: WebLimits, deadline: _Deadline) -> bytes | str
         connection.close()
 
 
-def _content(response: http.client.HTTPResponse, limits: WebLimits, deadline: _Deadline) -> bytes:
+def _content(response: http.client.HTTPResponse, limits: WebLimits, deadline: Deadline) -> bytes:
     most = f"{limits.max_bytes / 1e6:g}"
     too_large = Message("it has more than the {most} MB allowed", most=most)
     if (response.length or 0) > limits.max_bytes:
@@ -231,16 +164,14 @@ def _check_kind(content: bytearray) -> None:
         raise _RefusedError(Message("it leads to {kind} and not to a photo", kind=kind), remedy)
 
 
-def _connected(link: _Link, limits: WebLimits, deadline: _Deadline) -> socket.socket:
-    addresses = _checked_addresses(link, limits)
-    for number, address in enumerate(addresses, start=1):
-        try:
-            seconds = min(limits.connect_timeout_s, deadline.left_s)
-            plain = socket.create_connection((str(address), link.port), timeout=seconds)
-            break
-        except OSError:
-            if number == len(addresses):
-                raise
+def _connected(link: _Link, limits: WebLimits, deadline: Deadline) -> socket.socket:
+    try:
+        plain = connect(link.host, link.port, limits.allowed, min(limits.connect_timeout_s, deadline.left_s))
+    except UnknownHostError as exc:
+        reason = Message("there is no server of this name, or no network")
+        raise _RefusedError(reason, Message("Check the link and the connection to the Internet")) from exc
+    except PrivateAddressError as exc:
+        raise _RefusedError(Message("it leads into a private network, where this page fetches nothing")) from exc
     plain.settimeout(limits.read_timeout_s)
     try:
         deadline.watch(plain)
@@ -251,19 +182,6 @@ def _connected(link: _Link, limits: WebLimits, deadline: _Deadline) -> socket.so
     except BaseException:
         plain.close()
         raise
-
-
-def _checked_addresses(link: _Link, limits: WebLimits) -> list[Address]:
-    """Addresses of the server; one forbidden address among them refuses the link."""
-    try:
-        answer = socket.getaddrinfo(link.host.strip("[]"), link.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as exc:
-        reason = Message("there is no server of this name, or no network")
-        raise _RefusedError(reason, Message("Check the link and the connection to the Internet")) from exc
-    addresses = list(dict.fromkeys(ip_address(str(entry[4][0])) for entry in answer))
-    if not addresses or not all(limits.allowed(address) for address in addresses):
-        raise _RefusedError(Message("it leads into a private network, where this page fetches nothing"))
-    return addresses[:_MAX_ADDRESSES]
 
 
 def _parsed(url: str, limits: WebLimits) -> _Link:
@@ -285,10 +203,9 @@ def _parsed(url: str, limits: WebLimits) -> _Link:
     return _Link(parts.scheme, parts.host, port, target)
 
 
-def _fail(exc: Exception, deadline: _Deadline) -> NoReturn:
+def _fail(exc: Exception, deadline: Deadline) -> NoReturn:
     """Put a failure of the connection into words."""
-    _ = deadline.left_s
-    if isinstance(exc, TimeoutError):
+    if deadline.over or isinstance(exc, TimeoutError):
         raise _RefusedError(Message("the server took too long")) from exc
     if isinstance(exc, ssl.SSLCertVerificationError):
         raise _RefusedError(Message("the server has no valid certificate")) from exc

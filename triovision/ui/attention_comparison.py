@@ -12,7 +12,7 @@ from triovision.errors import TrioVisionError
 from triovision.geo import country_name
 from triovision.results import Explanation, Prediction
 from triovision.ui.messages import report
-from triovision.ui.service import shared_model
+from triovision.ui.service import run_model, shared_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import jpeg_bytes, overlay
@@ -62,8 +62,10 @@ def _explanation(result: PhotoResult, model: str, country: str, asked: bool, t: 
 
     try:
         with st.spinner(t("Computing the explanation of {model}…", model=plain(model))):
-            loaded = cast("ExplainableModel", shared_model(model))
-            explanation = explain_country(loaded, result.photo, country)
+            explanation = run_model(
+                shared_model(model),
+                lambda one: explain_country(cast("ExplainableModel", one), result.photo, country),
+            )
     except TrioVisionError as error:
         st.warning(report(error, t))
         return None

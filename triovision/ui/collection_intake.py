@@ -18,6 +18,7 @@ from triovision.photo import read_photo
 from triovision.results import Photo
 from triovision.ui.collection_state import MAX_PHOTOS, clear_collection, collection
 from triovision.ui.messages import report
+from triovision.ui.predictions import predict_all
 from triovision.ui.session import release_uploads
 from triovision.ui.translation import Translator
 
@@ -129,7 +130,7 @@ def _decode(item: _Item, waiting: dict[str, tuple[Photo, bytes]]) -> PhotoError 
 def _predict(waiting: dict[str, tuple[Photo, bytes]], model: GeoModel) -> None:
     if not waiting:
         return
-    predictions = model.predict([photo for photo, _ in waiting.values()], top_k=len(model.card.labels))
+    predictions = predict_all(model, [photo for photo, _ in waiting.values()])
     for (key, (photo, data)), prediction in zip(waiting.items(), predictions, strict=True):
         collection().add(make_entry(key, photo, prediction), data)
     waiting.clear()

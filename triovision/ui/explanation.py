@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 from PIL.Image import Image
+from streamlit.delta_generator import DeltaGenerator
 
-from triovision.errors import ExplanationError
+from triovision.errors import TrioVisionError
 from triovision.geo import country_name
 from triovision.photo.names import file_stem
 from triovision.prediction_texts import guess_text
 from triovision.results import Explanation
 from triovision.ui.messages import report
 from triovision.ui.probabilities import countries_shown
+from triovision.ui.service import run_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
@@ -21,8 +24,6 @@ from triovision.viz import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
 if TYPE_CHECKING:
     from triovision.explain import ExplainableModel
     from triovision.inference import GeoModel
-
-_SLOW = "Score-CAM"
 
 
 def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> None:
@@ -47,7 +48,7 @@ def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> N
         )
     try:
         explanation = _explanation(result, model, country, method, t)
-    except ExplanationError as error:
+    except TrioVisionError as error:
         st.error(report(error, t))
         return
     _draw(result, explanation, opacity / 100, t)
@@ -59,13 +60,22 @@ def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str
     if explanation is None:
         from triovision.explain import explain_country  # noqa: PLC0415 - as above
 
-        text = t("Computing the explanation…")
-        if method == _SLOW:
-            text = t("Score-CAM runs the model for every channel of the layer; this takes a while…")
-        with st.spinner(text, show_time=method == _SLOW):
-            explanation = explain_country(cast("ExplainableModel", model), result.photo, country, method)
+        progress = st.empty()
+
+        def compute(one: GeoModel) -> Explanation:
+            on_step = partial(_draw_progress, progress, t)
+            return explain_country(cast("ExplainableModel", one), result.photo, country, method, on_step=on_step)
+
+        with st.spinner(t("Computing the explanation…")):
+            explanation = run_model(model, compute)
+        progress.empty()
         current().keep(key, explanation)
     return explanation
+
+
+def _draw_progress(place: DeltaGenerator, t: Translator, fraction: float) -> None:
+    """Draw the progress of a slow method; here Streamlit ends the run after a click, or when the reader has gone."""
+    place.progress(fraction, t("Score-CAM runs the model for every channel of the layer; this takes a while…"))
 
 
 def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Translator) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from triovision.errors import ModelError
 from triovision.ui.installation import Installation, Progress, Step, shared_installation
 from triovision.ui.messages import report
+from triovision.ui.owner import SWITCH, is_owner
 from triovision.ui.translation import Translator, plain
 
 _RUNNING_S, _IDLE_S = 1.0, 5.0
@@ -30,6 +31,17 @@ def _render_progress(step: Step, t: Translator) -> None:
     if now.running:
         _render_running(installation, now, t)
         return
+    if not is_owner():
+        _render_state(t)
+        st.info(
+            t(
+                "Only the owner of this server can install or repair it: on the server with `{command}`, or here after "
+                "a start with `{switch}`.",
+                command="triovision models install geoclip",
+                switch=f"{SWITCH}=1",
+            )
+        )
+        return
     if now.error is not None:
         st.error(t("The installation failed.") + "\n\n" + report(now.error, t))
     if now.step is Step.CANCELLED:
@@ -37,7 +49,8 @@ def _render_progress(step: Step, t: Translator) -> None:
     _render_offer(installation, now.step, t)
 
 
-def _render_offer(installation: Installation, step: Step, t: Translator) -> None:
+def _render_state(t: Translator) -> bool:
+    """Write whether the model is installed, and return it."""
     from triovision.inference.geoclip import release  # noqa: PLC0415 - imports PyTorch
     from triovision.inference.registry import found_models  # noqa: PLC0415
 
@@ -47,6 +60,15 @@ def _render_offer(installation: Installation, step: Step, t: Translator) -> None
         st.write(t("{model} is installed.", model=name))
     else:
         st.write(t("{model} is not installed yet.", model=name) + " " + plain(card.summary, 300))
+    return installed
+
+
+def _render_offer(installation: Installation, step: Step, t: Translator) -> None:
+    from triovision.inference.geoclip import release  # noqa: PLC0415 - imports PyTorch
+
+    installed = _render_state(t)
+    if not installed:
+        card = release.released_card()
         st.caption(_download_size(sum(file.size_bytes for file in release.release_of(card).files), t))
     try:
         release.package_folder()
@@ -76,7 +98,8 @@ def _download_size(needed_bytes: int, t: Translator) -> str:
 def _render_running(installation: Installation, now: Progress, t: Translator) -> None:
     fraction = min(1.0, now.done / now.total) if now.total else 0.0
     st.progress(fraction, _progress_text(now, t))
-    st.button(t("Cancel"), key="cancel", disabled=now.stopping, on_click=installation.cancel)
+    if is_owner():
+        st.button(t("Cancel"), key="cancel", disabled=now.stopping, on_click=installation.cancel)
     st.caption(t("It continues while you use other pages, and if you close this one."))
 
 

@@ -1,4 +1,4 @@
-"""Leaflet map on the page; its scripts come from this machine if the npm packages are installed."""
+"""Leaflet map on the page; its scripts come from this machine, and without them a message stands in its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from triovision.results import CameraFacts, Prediction
 from triovision.ui.theme import font_faces
 from triovision.ui.translation import Translator
 from triovision.viz.collection_map import MapPhoto, collection_map
-from triovision.viz.leaflet import PUBLIC_CDN, LeafletSource, missing_files
+from triovision.viz.leaflet import LeafletSource, missing_files
 from triovision.viz.map_geometry import drawn_box
 from triovision.viz.map_style import MapOptions
 from triovision.viz.maps import prediction_map
@@ -54,6 +54,8 @@ def render_map(
     Returns:
         The last drawing of the reader, if it is a rectangle.
     """
+    if _scripts_are_missing(t):
+        return None
     options = map_options(t)
     # Rendering changes a Folium map, so a second rendering gives another script. A new map for each run gives the same
     # script, and streamlit-folium leaves the map in the browser as it is.
@@ -68,13 +70,6 @@ def render_map(
             "which see the region that you look at; until you choose one, nothing is sent."
         )
     )
-    if options.source == PUBLIC_CDN:
-        st.caption(
-            t(
-                "The scripts of the map are not installed and come from a public server. "
-                "Without a network the map stays blank; `make assets` downloads them once."
-            )
-        )
     return drawn_box(drawn.get("all_drawings"))
 
 
@@ -87,6 +82,8 @@ def render_places(places: Sequence[MarkedPlace], t: Translator, key: str, lines_
         key: Widget key of the map.
         lines_from: Number of the place where the great circles begin; None for no lines.
     """
+    if _scripts_are_missing(t):
+        return
     plot = places_map(places, map_options(t), lines_from)
     st_folium(plot, key=key, height=480, use_container_width=True, returned_objects=[], render=False)
 
@@ -99,6 +96,8 @@ def render_collection_map(entries: Sequence[CollectionEntry], t: Translator, key
         t: Language of the reader.
         key: Widget key of the map.
     """
+    if _scripts_are_missing(t):
+        return
     photos = [
         MapPhoto(
             lat_deg=entry.position[0],
@@ -122,6 +121,8 @@ def render_click_map(chosen: tuple[float, float] | None, t: Translator, key: str
         t: Language of the reader.
         key: Widget key of the map. The map keeps its zoom while the key stays.
     """
+    if _scripts_are_missing(t):
+        return
     st_folium(
         click_map(map_options(t)),
         key=key,
@@ -163,9 +164,15 @@ def _outlines_url() -> str:
     return f"../{component.name}/{path.name}"
 
 
+def _scripts_are_missing(t: Translator) -> bool:
+    """Whether the npm packages are missing; a message then says how to get them. No other server is asked for them."""
+    if _packages_are_complete():
+        return False
+    st.info(t("There is no map, because its scripts are not installed. `make assets` downloads them once."))
+    return True
+
+
 def _source() -> LeafletSource:
-    if not _packages_are_complete():
-        return PUBLIC_CDN
     # Streamlit serves the folder of a component; the map's frame is a component beside it.
     component = declare_component("packages", path=str(NODE_MODULES))
     return LeafletSource(f"../{component.name}/{{package}}/{{path}}")

@@ -52,7 +52,7 @@ def installed_models() -> tuple[dict[str, Model], list[ModelError]]:
     models, faults = {}, []
     for model_id, folder in found_models().items():
         try:
-            models[model_id] = Model(read_card(folder), folder)
+            models[model_id] = Model(read_card(folder, model_id), folder)
         except ModelError as error:
             faults.append(error)
     return models, faults

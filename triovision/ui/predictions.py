@@ -10,6 +10,7 @@ import streamlit as st
 
 from triovision.results import Photo, Prediction
 from triovision.ui.animations import render_animation
+from triovision.ui.service import run_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 
@@ -18,9 +19,18 @@ if TYPE_CHECKING:
 
 
 def predict(model: GeoModel, photo: Photo) -> Prediction:
-    """Predict one photo, with the probabilities of all countries of the model."""
-    (prediction,) = model.predict([photo], top_k=len(model.card.labels))
+    """Predict one photo, with the probabilities of all countries of the model; see `predict_all`."""
+    (prediction,) = predict_all(model, [photo])
     return prediction
+
+
+def predict_all(model: GeoModel, photos: Sequence[Photo]) -> list[Prediction]:
+    """Predict photos, with the probabilities of all countries of the model.
+
+    Raises:
+        ModelFailure: If the model fails, on the CPU too.
+    """
+    return run_model(model, lambda one: one.predict(photos, top_k=len(one.card.labels)))
 
 
 def refresh_predictions(results: Sequence[PhotoResult], model: GeoModel, t: Translator) -> None:

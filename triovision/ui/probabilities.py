@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
+from triovision.errors import ModelError
 from triovision.geo import country_name
 from triovision.photo.names import file_stem
 from triovision.results import Prediction
+from triovision.ui.messages import report
+from triovision.ui.service import run_model
 from triovision.ui.session import PhotoResult
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator
@@ -45,7 +48,11 @@ def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) ->
             st.session_state["k"] = min(most, st.session_state["k"])
         st.slider(t("Number of countries"), MIN_COUNTRIES, most, key="k", persist_state="session", width=320)
     k = countries_shown(known)
-    figures = _figures(prediction, k, model, t)
+    try:
+        figures = _figures(prediction, k, model, t)
+    except ModelError as error:
+        st.error(report(error, t))
+        return
     gauges = {
         country_name(guess.country, t.language): probability_gauge(guess, palette(), t.language)
         for guess in prediction.countries[:k]
@@ -87,7 +94,7 @@ def _figures(prediction: Prediction, k: int, model: GeoModel, t: Translator) -> 
         t("Most probable countries"): probability_bars(prediction, k, colors, (inside, outside), language),
         t("Radar chart"): probability_radar(prediction, k, colors, language),
         t("Country similarity according to the model"): similarity_heatmap(
-            countries, model.country_similarity(countries), colors, language
+            countries, run_model(model, lambda one: one.country_similarity(countries)), colors, language
         ),
     }
 

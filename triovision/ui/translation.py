@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 from triovision.languages import LANGUAGES, Translator, get_translator
@@ -17,6 +19,9 @@ __all__ = [
     "render_language_switch",
 ]
 
+#: Where Markdown makes a link of a bare address, also behind escapes: in front of these, a word joiner breaks it.
+_AUTOLINK = re.compile(r"(?<=http)(?=:)|(?<=https)(?=:)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
+_WORD_JOINER = "\u2060"
 _MARKDOWN = str.maketrans({sign: "\\" + sign for sign in r"\`*_{}[]()<>#+-.!|~:$&^"})
 
 
@@ -47,5 +52,8 @@ def render_language_switch(t: Translator) -> None:
 
 
 def plain(text: str, max_length: int = 80) -> str:
-    """Escape an untrusted text for Markdown: one line without control characters, at most `max_length` characters."""
-    return clean_text(text, max_length).translate(_MARKDOWN)
+    """Escape an untrusted text for Markdown: one line without control characters, at most `max_length` characters.
+
+    Addresses in it become no links: an invisible character interrupts them.
+    """
+    return _AUTOLINK.sub(_WORD_JOINER, clean_text(text, max_length)).translate(_MARKDOWN)

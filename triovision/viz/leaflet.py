@@ -57,6 +57,7 @@ class LeafletSource:
 
 
 PUBLIC_CDN: Final = LeafletSource("https://cdn.jsdelivr.net/npm/{package}@{version}/{path}")
+"""For maps that somebody makes in Python and opens on their own; the page never uses it."""
 
 
 def missing_files(node_modules: Path) -> list[str]:

@@ -14,7 +14,8 @@ from triovision.inference.card import CARD, ModelCard, read_card
 from triovision.inference.geoclip import release
 from triovision.inference.geoclip.installation import install
 from triovision.inference.registry import file_faults
-from triovision.transfer import DownloadError, Transfer
+from triovision.transfer import Transfer
+from triovision.transfer_limits import DownloadError
 
 
 class Hub(NamedTuple):

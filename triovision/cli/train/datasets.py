@@ -12,6 +12,7 @@ from tqdm import tqdm
 from triovision.bundle import NODE_MODULES
 from triovision.cli.train.options import FILE, FOLDER, ROOT, WORKERS
 from triovision.errors import ManifestError
+from triovision.files import atomic_write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,7 +149,7 @@ def leakage(
     click.echo(f"{len(leaks)} pairs of near-duplicates are in different parts of `{column}`")
     if len(leaks):
         out.parent.mkdir(parents=True, exist_ok=True)
-        leaks.map(spreadsheet_safe).to_csv(out, index=False)
+        atomic_write(out, leaks.map(spreadsheet_safe).to_csv(index=False))
         click.echo(f"wrote {out}")
     divided = 0
     if by:

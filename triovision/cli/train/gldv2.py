@@ -104,7 +104,8 @@ def download(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     """
     from triovision.train.data.gldv2 import download as d  # noqa: PLC0415 - `--help` must not wait for it
     from triovision.train.data.gldv2.resize import SmallJpeg  # noqa: PLC0415
-    from triovision.transfer import DownloadError, Transfer  # noqa: PLC0415
+    from triovision.transfer import Transfer  # noqa: PLC0415
+    from triovision.transfer_limits import DownloadError  # noqa: PLC0415
 
     transfer, form = Transfer(max_bytes), SmallJpeg(short_side, quality)
     try:

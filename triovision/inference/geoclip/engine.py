@@ -20,6 +20,7 @@ from triovision.geo import SPACING_KM, WeightedPlaces
 from triovision.geo.city_metadata import nearest_city_names
 from triovision.inference.calibration import log_probabilities, probabilities
 from triovision.inference.card import ModelCard, read_card
+from triovision.inference.faults import BatchSize, worded_faults
 from triovision.inference.geoclip import release
 from triovision.inference.geoclip.loading import load_gallery, load_image_processor, load_network
 from triovision.inference.geoclip.release import OnProgress
@@ -67,8 +68,8 @@ class GeoClipEngine(NetworkEngine):
         network = load_network(folder, self.card, self.gallery, self._country_index, on_progress)
         self.network: nn.Module = network.to(device)
         self._position_logits = network.position_logits
+        self._batch_size = BatchSize(_BATCH)
         self._turn = threading.Lock()
-        self._explaining = threading.Lock()
 
     @classmethod
     def open(cls, folder: Path, card: ModelCard, device: torch.device, members: Sequence[GeoModel]) -> Self:
@@ -83,12 +84,11 @@ class GeoClipEngine(NetworkEngine):
 
     @contextmanager
     def private_network(self) -> Iterator[nn.Module]:
-        """Lend a copy of the network with eager attention to one user at a time. It shares the weights' memory."""
+        """Lend a copy of the network with eager attention. It shares the weights' memory."""
         shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
-        with self._explaining:
-            network = copy.deepcopy(self.network, cast(dict[int, Any], shared))
-            cast(Any, network).vision.set_attn_implementation("eager")
-            yield network
+        network = copy.deepcopy(self.network, cast(dict[int, Any], shared))
+        cast(Any, network).vision.set_attn_implementation("eager")
+        yield network
 
     def preprocess(self, photos: Sequence[Photo]) -> Tensor:
         """Return photos as the network's `batch_nchw`, `float32` on the engine's device, by the hub's preprocessing."""
@@ -106,11 +106,14 @@ class GeoClipEngine(NetworkEngine):
     def position_probability(self, photos: Sequence[Photo]) -> NDArray[np.float64]:
         """Return the uncalibrated probability of each position of the gallery, shape `(n, n_positions)`."""
         rows = [np.empty((0, len(self.gallery)))]
-        for start in range(0, len(photos), _BATCH):
-            batch_nchw = self.preprocess(photos[start : start + _BATCH])
+
+        def run(batch: Sequence[int]) -> None:
+            batch_nchw = self.preprocess([photos[i] for i in batch])
             with self._turn, torch.inference_mode():
                 logits = self._position_logits(batch_nchw).cpu().numpy()
             rows.append(probabilities(logits, temperature=1))
+
+        self._batch_size.run(range(len(photos)), run)
         return np.concatenate(rows)
 
     def country_similarity(self, countries: Sequence[str]) -> NDArray[np.float32]:
@@ -119,8 +122,10 @@ class GeoClipEngine(NetworkEngine):
         Raises:
             ValueError: If a country is no label of the model.
         """
-        vectors = self._country_vectors[[self.labels.index(country) for country in countries]]
-        similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
+        rows = [self.labels.index(country) for country in countries]
+        with worded_faults(self.card.id):
+            vectors = self._country_vectors[rows]
+            similarity: NDArray[np.float32] = (vectors @ vectors.T).cpu().numpy()
         return similarity
 
     @cached_property

@@ -12,10 +12,11 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from triovision.errors import Message, ModelError
-from triovision.files import atomic_write
+from triovision.files import atomic_write, durable_replace
 from triovision.inference.card import CARD, ModelCard, sha256
 from triovision.inference.geoclip.release import HubFile, OnProgress, Release, release_of
-from triovision.transfer import DownloadError, Transfer
+from triovision.transfer import Transfer
+from triovision.transfer_limits import DownloadError, SlowDownloadError
 
 _HUB: Final = "https://huggingface.co"
 _RETRY: Final = Message(
@@ -53,7 +54,7 @@ def install(card: ModelCard, models: Path, on_progress: OnProgress, transfer: Tr
             _gather(release, staging, on_progress, transfer or Transfer())
             atomic_write(staging / CARD, card.model_dump_json(indent=1))
             shutil.rmtree(folder, ignore_errors=True)  # only where another process put one there meanwhile
-            staging.replace(folder)
+            durable_replace(staging, folder)
     except Timeout as exc:
         reason = Message("is being installed by another process")
         raise ModelError(card.id, reason, Message("Wait for it to finish")) from exc
@@ -72,7 +73,7 @@ def _gather(release: Release, staging: Path, on_progress: OnProgress, transfer: 
     for file in missing:
         part = _part(staging, file)
         _fetch(release, file, part, transfer, partial(_report, on_progress, done, total))
-        part.replace(staging / file.name)
+        durable_replace(part, staging / file.name)
         done += file.size_bytes
     on_progress(done, total)
 
@@ -92,7 +93,7 @@ def _fetch(release: Release, file: HubFile, part: Path, transfer: Transfer, on_s
             break
         except DownloadError as exc:
             before, done = done, _size(part)
-            if transfer.stopped or before == done:
+            if transfer.stopped or before == done or isinstance(exc, SlowDownloadError):
                 raise DownloadError(exc.subject, exc.reason, _RETRY) from exc
     if not _is_whole(part, file):
         part.unlink()

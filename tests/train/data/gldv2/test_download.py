@@ -20,7 +20,8 @@ from triovision.train.data.gldv2.download import Outcome, sample_download, shard
 from triovision.train.data.gldv2.folder import Failure
 from triovision.train.data.gldv2.resize import SmallJpeg
 from triovision.train.data.gldv2.selection import photo_keys, sample_urls
-from triovision.transfer import DownloadError, Transfer
+from triovision.transfer import Transfer
+from triovision.transfer_limits import DownloadError
 
 FORM = SmallJpeg(short_side_px=40)
 Shards = Callable[..., Outcome]

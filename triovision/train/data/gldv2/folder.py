@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from triovision.files import atomic_write
 from triovision.photo.names import spreadsheet_safe
 from triovision.train.data.gldv2.resize import SmallJpeg
-from triovision.transfer import DownloadError
+from triovision.transfer_limits import DownloadError
 
 FAILURES = "failures.csv"
 _STATE = ".download"

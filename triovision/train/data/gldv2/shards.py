@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from triovision.errors import PhotoError
 from triovision.photo import PhotoLimits
 from triovision.train.data.gldv2.folder import Failure, PhotoFolder, photo_key
-from triovision.transfer import DownloadError, Transfer
+from triovision.transfer import Transfer
+from triovision.transfer_limits import DownloadError
 
 SHARDS = 500
 _MAX_SHARD_BYTES = 4_000_000_000  # the official ones have about 1 GB

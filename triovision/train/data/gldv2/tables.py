@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from triovision.errors import ManifestError
-from triovision.files import atomic_write
+from triovision.files import atomic_write, durable_replace
 from triovision.train.data.gldv2.places import read_places, require_columns
 
 REPORT = "_report.json"  # readers of a folder of Parquet pass over names with an underscore
@@ -132,7 +132,7 @@ def prepare(metadata: Path, places: Path, out: Path, *, all_photos: bool = False
         atomic_write(scratch / "manifest" / REPORT, json.dumps(asdict(report), indent=2) + "\n")
         if out.exists():
             out.rename(scratch / "replaced")
-        (scratch / "manifest").rename(out)
+        durable_replace(scratch / "manifest", out)
     except duckdb.Error as exc:
         raise ManifestError(str(metadata), f"cannot be joined ({exc})", "Check the tables and the free disk") from exc
     finally:

@@ -1,0 +1,69 @@
+"""Models that fail while they predict or explain: the page says so in words and works again afterwards."""
+
+import numpy as np
+import pytest
+import torch
+
+from triovision import explain
+from triovision.inference import country_classifier
+from triovision.ui import explanation
+
+
+@pytest.mark.parametrize(
+    "fault", [RuntimeError("CUDA error: unspecified launch failure"), MemoryError(), KeyError("x")]
+)
+def test_a_prediction_that_fails_is_worded_and_the_next_one_works(app, china, monkeypatch, fault):
+    def fail(*_):
+        raise fault
+
+    app.run()
+    with monkeypatch.context() as broken:
+        broken.setattr(country_classifier, "forward", fail)
+        app.file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()
+        assert not app.exception
+        assert "The model cannot be used." in app.error[0].value
+    app.run()
+    assert not app.error
+    assert not app.exception
+    assert "Peru" in app.header[0].value
+
+
+def test_outputs_of_nan_are_worded(app, china, monkeypatch):
+    nothing = torch.full((1, 18), float("nan"))
+    monkeypatch.setattr(country_classifier, "forward", lambda *_: nothing)
+    app.run().file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()
+    assert not app.exception
+    assert "gave numbers that are not finite" in app.error[0].value.replace("\\", "")
+
+
+def test_an_explanation_that_fails_is_worded(app, china, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setattr(explain.country.cam, "activation_map", fail)
+    app.run().session_state["tab"] = "Why"
+    app.file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()
+    assert not app.exception
+    assert "no kernel image" in app.error[0].value
+
+
+def test_a_slow_explanation_draws_its_progress(app, china, monkeypatch):
+    drawn, draw = [], explanation._draw_progress
+
+    def noted(place, t, fraction):
+        drawn.append(fraction)
+        draw(place, t, fraction)
+
+    def slow(_network, _batch, _label, _method, _layer, on_step):
+        for fraction in (0.5, 1.0):
+            on_step(fraction)
+        return np.ones((2, 2), np.float32)
+
+    monkeypatch.setattr(explanation, "_draw_progress", noted)
+    monkeypatch.setattr(explain.country.cam, "activation_map", slow)
+    app.run().session_state["tab"] = "Why"
+    app.file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()
+    assert not app.exception
+    assert drawn == [0.5, 1.0]
+    assert not app.get("progress")
+    assert any("Method LayerCAM" in caption.value for caption in app.caption)
