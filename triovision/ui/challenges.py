@@ -8,7 +8,7 @@ import streamlit as st
 
 from triovision.duel import Challenge
 from triovision.errors import PhotoError
-from triovision.photo import read_photo
+from triovision.photo import decoder_pool, read_photo
 from triovision.ui.examples import EXAMPLE, EXAMPLE_CREDIT, EXAMPLE_PLACE
 from triovision.ui.messages import report
 from triovision.ui.session import current
@@ -36,7 +36,7 @@ def uploaded_challenges(files: Iterable[tuple[str, bytes]], t: Translator) -> li
     challenges = []
     for name, data in files:
         try:
-            photo = read_photo(data, name)
+            photo = decoder_pool().read(data, name)
         except PhotoError as error:
             st.warning(report(error, t))
             continue
