@@ -59,13 +59,14 @@ def report(
     if target.suffix.lower() not in _FORMATS:
         raise click.BadParameter("Give a file that ends with .html or .pdf.", param_hint="--to")
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
-    from triovision.inference.batch import read_photo_file  # noqa: PLC0415
+    from triovision.inference.batch import load_photo_file  # noqa: PLC0415
+    from triovision.photo import decoder_pool  # noqa: PLC0415
     from triovision.photo_report import Report, report_page, write_pdf  # noqa: PLC0415
     from triovision.photo_report.printing import find_browser  # noqa: PLC0415
 
     if target.suffix.lower() == ".pdf":
         find_browser()  # a missing browser is reported before the model has run
-    read = read_photo_file(photo)
+    read = decoder_pool().read(*load_photo_file(photo))
     model = load_model(model_id, device)
     (prediction,) = model.predict([read], top_k=len(model.card.labels))
     content = Report(

@@ -1,36 +1,39 @@
-"""Predictions for many photo files: threads decode ahead while the network runs on batches."""
+"""Predictions for many photo files: decoder processes work ahead while the network runs on batches."""
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
 from triovision.errors import PhotoError
 from triovision.inference.model import GeoModel
-from triovision.photo import PhotoLimits, read_photo
+from triovision.photo import PhotoLimits, decoder_pool, read_photo
 from triovision.results import Photo, Prediction
 
 _BATCH = 32
 
 
+def load_photo_file(path: Path, limits: PhotoLimits | None = None) -> tuple[bytes, str]:
+    """Bytes and name of a photo file, for `DecoderPool`; of a file that is too large, enough for the refusal.
+
+    Raises:
+        PhotoError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read((limits or PhotoLimits()).max_bytes + 1), path.name
+    except OSError as exc:
+        raise PhotoError(path.name, f"cannot be opened ({exc.strerror})", "Check the path and its permissions") from exc
+
+
 def read_photo_file(path: Path, limits: PhotoLimits | None = None) -> Photo:
-    """Read a photo from a file. The size limit holds before the whole file is in memory.
+    """Read a photo from a file, in this process. The size limit holds before the whole file is in memory.
 
     Raises:
         PhotoError: If the file cannot be read or is no usable photo.
     """
-    limits = limits or PhotoLimits()
-    try:
-        # One byte more than allowed is enough for the refusal.
-        with path.open("rb") as file:
-            data = file.read(limits.max_bytes + 1)
-    except OSError as exc:
-        raise PhotoError(path.name, f"cannot be opened ({exc.strerror})", "Check the path and its permissions") from exc
-    return read_photo(data, path.name, limits)
+    return read_photo(*load_photo_file(path, limits), limits or PhotoLimits())
 
 
 def predict_files(
@@ -38,7 +41,7 @@ def predict_files(
 ) -> Iterator[tuple[Path, Prediction | PhotoError]]:
     """Predict file by file, in order. A refused photo yields its error, and the others go on.
 
-    At most two batches of decoded photos are in memory at a time.
+    Photos are decoded in other processes. At most two batches of decoded photos are in memory at a time.
 
     Args:
         model: Any model.
@@ -46,27 +49,14 @@ def predict_files(
         top_k: Number of countries in each prediction.
         batch_size: Number of photos in one forward pass.
     """
-    files = iter(paths)
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        pending: deque[tuple[Path, Future[Photo]]] = deque()
-        while True:
-            for path in islice(files, 2 * batch_size - len(pending)):
-                pending.append((path, pool.submit(read_photo_file, path)))
-            if not pending:
-                return
-            batch = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
-            yield from _predict_batch(model, batch, top_k)
+    outcomes = decoder_pool().read_many(paths, load_photo_file, batch_size)
+    while batch := list(islice(outcomes, batch_size)):
+        yield from _predict_batch(model, batch, top_k)
 
 
 def _predict_batch(
-    model: GeoModel, batch: list[tuple[Path, Future[Photo]]], top_k: int
+    model: GeoModel, batch: list[tuple[Path, Photo | PhotoError]], top_k: int
 ) -> Iterator[tuple[Path, Prediction | PhotoError]]:
-    outcomes: list[tuple[Path, Photo | PhotoError]] = []
-    for path, future in batch:
-        try:
-            outcomes.append((path, future.result()))
-        except PhotoError as exc:
-            outcomes.append((path, exc))
-    predictions = iter(model.predict([photo for _, photo in outcomes if isinstance(photo, Photo)], top_k))
-    for path, outcome in outcomes:
+    predictions = iter(model.predict([photo for _, photo in batch if isinstance(photo, Photo)], top_k))
+    for path, outcome in batch:
         yield path, next(predictions) if isinstance(outcome, Photo) else outcome

@@ -14,9 +14,10 @@ from triovision.errors import Message, ModelError, PhotoError
 from triovision.files import atomic_write, cache_folder
 from triovision.geo import country_name
 from triovision.geo.reverse import country_at
-from triovision.inference.batch import read_photo_file
+from triovision.inference.batch import load_photo_file
 from triovision.inference.card import ModelCard
 from triovision.inference.landmarks import Landmark, LandmarkIndex, build_index, read_index
+from triovision.photo import decoder_pool
 from triovision.results import Photo
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 #: Table of positions in a folder of landmarks.
 POSITIONS: Final = "places.csv"
+_AHEAD: Final = 32  # photos decoded in parallel
 _CLEAR: Final = Message("Run `triovision models index clear`, then add your landmarks again")
 
 
@@ -126,11 +128,11 @@ def _landmark(
 
 def _readable(paths: Iterable[Path], result: AddedLandmarks) -> list[Photo]:
     photos = []
-    for path in paths:
-        try:
-            photos.append(read_photo_file(path))
-        except PhotoError as exc:
-            result.skipped.append(str(exc))
+    for _, outcome in decoder_pool().read_many(paths, load_photo_file, _AHEAD):
+        if isinstance(outcome, PhotoError):
+            result.skipped.append(str(outcome))
+        else:
+            photos.append(outcome)
     return photos
 
 

@@ -30,6 +30,11 @@ def clean_text(text: str, max_length: int) -> str:
     return line[: max_length - 1 - tail] + "…" + line[len(line) - tail :]
 
 
+def shown_name(name: str) -> str:
+    """Name of an untrusted file as an error shows it."""
+    return clean_text(name, 80) or "The unnamed file"
+
+
 def file_stem(name: str) -> str:
     """Turn an untrusted file name into a stem that is safe on every file system.
 

@@ -26,7 +26,7 @@ from triovision.photo.colour import to_eight_bits, to_srgb
 from triovision.photo.content import CAMERA_RAW, READABLE, foreign_kind, is_camera_raw
 from triovision.photo.cost import excessive_part, excessive_tile, gif_frames
 from triovision.photo.limits import PhotoLimits
-from triovision.photo.names import clean_text
+from triovision.photo.names import shown_name
 from triovision.photo.silence import decoder_warnings_silenced
 from triovision.results import CameraFacts, Photo
 
@@ -57,6 +57,8 @@ def read_photo(data: bytes, name: str, limits: PhotoLimits = PhotoLimits()) -> P
     size. Transparency is put on white; deep, palette, grey and CMYK pixels become 8-bit RGB; colours are converted
     to sRGB through the file's ICC profile. Safe to call from several threads at once.
 
+    The native code of the decoders runs in this process, with no deadline: for files from strangers see `DecoderPool`.
+
     Args:
         data: The whole file.
         name: File name as given by the outside; only shown, never trusted.
@@ -68,7 +70,7 @@ def read_photo(data: bytes, name: str, limits: PhotoLimits = PhotoLimits()) -> P
     Raises:
         PhotoError: The file cannot be used, for whatever reason. No other exception leaves this function.
     """
-    subject = clean_text(name, 80) or "The unnamed file"
+    subject = shown_name(name)
     try:
         with decoder_warnings_silenced():
             return _read(data, name, limits)

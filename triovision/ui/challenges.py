@@ -9,7 +9,7 @@ import streamlit as st
 
 from triovision.duel import Challenge
 from triovision.errors import PhotoError
-from triovision.photo import read_photo
+from triovision.photo import decoder_pool, read_photo
 from triovision.ui.examples import COMMONS_PHOTOS, EXAMPLE, EXAMPLE_CREDIT, EXAMPLE_PLACE, CommonsPhoto
 from triovision.ui.messages import report
 from triovision.ui.photo_sources import fetch_example
@@ -53,7 +53,7 @@ def _fetch_missing(missing: Sequence[CommonsPhoto], fetched: dict[str, Challenge
         try:
             file = fetch_example(photo, t)
             position = photo.place.lat_deg, photo.place.lon_deg
-            fetched[photo.file] = Challenge.of(read_photo(file.data, file.name), position, file.credit)
+            fetched[photo.file] = Challenge.of(decoder_pool().read(file.data, file.name), position, file.credit)
         except PhotoError as error:
             st.warning(report(error, t) + "\n\n" + t("You can play without these photos."))
             return
@@ -75,7 +75,7 @@ def uploaded_challenges(files: Iterable[tuple[str, bytes]], t: Translator) -> li
     challenges = []
     for name, data in files:
         try:
-            photo = read_photo(data, name)
+            photo = decoder_pool().read(data, name)
         except PhotoError as error:
             st.warning(report(error, t))
             continue

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
@@ -14,7 +15,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from triovision.collections.archives import ArchiveMember, iter_archive
 from triovision.collections.entries import make_entry
 from triovision.errors import Message, PhotoError
-from triovision.photo import read_photo
+from triovision.photo import decoder_pool
 from triovision.results import Photo
 from triovision.ui.collection_state import MAX_PHOTOS, clear_collection, collection
 from triovision.ui.messages import report
@@ -31,7 +32,7 @@ _MAX_FAULTS_SHOWN: Final = 50
 _MIN_SECONDS: Final = 2.0  # before that, an estimate of the time left is a guess
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Item:
     """A photo that was read, or the error of a file, with the fraction of all bytes that were read so far."""
 
@@ -39,6 +40,11 @@ class _Item:
     name: str
     data: bytes = b""
     error: PhotoError | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """Key of the photo in the collection: two files of the same content are one photo."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 def render_intake(model: GeoModel, on_batch: Callable[[], None], t: Translator) -> None:
@@ -78,10 +84,14 @@ def _predict_all(uploads: Sequence[UploadedFile], model: GeoModel, on_batch: Cal
     waiting: dict[str, tuple[Photo, bytes]] = {}
     with progress:
         _render_progress(0, start, t)
-    for item in _items(uploads):
-        error = item.error or _decode(item, waiting)
-        if error is not None:
-            found.faults.append(error)
+    decoding: set[str] = set()
+    new = _new_items(uploads, waiting, decoding)
+    for item, outcome in decoder_pool().read_many(new, _content, ahead=_BATCH):
+        decoding.discard(item.key)
+        if isinstance(outcome, PhotoError):
+            found.faults.append(outcome)
+        else:
+            waiting[item.key] = outcome, item.data
         if len(waiting) >= _BATCH:
             _predict(waiting, model)
             with progress:
@@ -112,19 +122,26 @@ def _items(uploads: Sequence[UploadedFile]) -> Iterator[_Item]:
         done += upload.size
 
 
-def _decode(item: _Item, waiting: dict[str, tuple[Photo, bytes]]) -> PhotoError | None:
-    """Decode a new photo into `waiting`; return its error if it cannot be used."""
-    found, key = collection(), hashlib.sha256(item.data).hexdigest()
-    if key in found.entries or key in waiting:
-        return None
-    if len(found.entries) + len(waiting) >= MAX_PHOTOS:
-        reason = Message("the collection already holds {count} photos", count=MAX_PHOTOS)
-        return PhotoError(item.name, reason, Message("Press Clear to make room"))
-    try:
-        waiting[key] = read_photo(item.data, item.name), item.data
-    except PhotoError as error:
-        return error
-    return None
+def _content(item: _Item) -> tuple[bytes, str]:
+    if item.error is not None:
+        raise item.error
+    return item.data, item.name
+
+
+def _new_items(uploads: Sequence[UploadedFile], waiting: Mapping[str, object], decoding: set[str]) -> Iterator[_Item]:
+    """Items that are not known yet, added to `decoding`; in place of a photo that is one too many, its error."""
+    found = collection()
+    for item in _items(uploads):
+        if item.error is None:
+            if item.key in found.entries or item.key in waiting or item.key in decoding:
+                continue
+            if len(found.entries) + len(waiting) + len(decoding) >= MAX_PHOTOS:
+                reason = Message("the collection already holds {count} photos", count=MAX_PHOTOS)
+                error = PhotoError(item.name, reason, Message("Press Clear to make room"))
+                yield _Item(item.fraction, item.name, error=error)
+                continue
+            decoding.add(item.key)
+        yield item
 
 
 def _predict(waiting: dict[str, tuple[Photo, bytes]], model: GeoModel) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from triovision.errors import Message, PhotoError
-from triovision.photo import read_photo
+from triovision.photo import decoder_pool
 from triovision.ui.animations import render_animation
 from triovision.ui.examples import EXAMPLE, EXAMPLE_CREDIT, EXAMPLE_PLACE
 from triovision.ui.film_strip import render_photo_choice
@@ -99,7 +99,7 @@ def _predict(file: PhotoFile, t: Translator) -> None:
             return
         try:
             start = time.perf_counter()
-            photo = read_photo(file.data, file.name)
+            photo = decoder_pool().read(file.data, file.name)
             decode_ms = (time.perf_counter() - start) * 1000
         except PhotoError as error:
             session.rejected[key] = error

@@ -11,16 +11,14 @@ import gc
 import threading
 from contextlib import suppress
 
-import numpy as np
 import streamlit as st
 from streamlit import runtime
 
-from triovision.errors import ModelError
-from triovision.results import Photo
+from triovision.errors import ModelError, PhotoError
+from triovision.photo import decoder_pool
+from triovision.ui.examples import EXAMPLE
 from triovision.ui.predictions import predict
 from triovision.ui.service import shared_model
-
-_SIDE_PX = 448
 
 
 def warm_up_once() -> None:
@@ -31,7 +29,7 @@ def warm_up_once() -> None:
 
 @st.cache_resource(show_spinner=False)
 def start_thread() -> threading.Thread:
-    """Thread that loads the default model and predicts an empty photo; one for the whole process."""
+    """Thread that loads the default model and predicts the example; one for the whole process."""
     thread = threading.Thread(target=_warm_up, name="warm start", daemon=True)
     thread.start()
     atexit.register(thread.join)  # a process that ends while PyTorch is being imported would abort
@@ -46,18 +44,10 @@ def _warm_up() -> None:
     from triovision.viz.maps import prediction_map  # noqa: PLC0415
     from triovision.viz.outlines import outlines_file  # noqa: PLC0415
 
-    with suppress(ModelError):  # the page shows it, with a remedy
+    with suppress(ModelError, PhotoError):  # the page shows it, with a remedy
         model, _ = load_default(load=shared_model)
-        # The first forward pass, the first map, the outlines and the clues take longer than those that follow.
-        pixels = np.full((_SIDE_PX, _SIDE_PX, 3), 128, np.uint8)
-        photo = Photo(
-            name="warm start",
-            image_hwc=pixels,
-            original_width_px=_SIDE_PX,
-            original_height_px=_SIDE_PX,
-            format="JPEG",
-        )
-        prediction_map(predict(model, photo))
+        # The first decoder process, forward pass, map, outlines and clues take longer than those that follow.
+        prediction_map(predict(model, decoder_pool().read(EXAMPLE.read_bytes(), EXAMPLE.name)))
         outlines_file()
         for kind in CLUE_KINDS:
             countries_of_clues(kind)
