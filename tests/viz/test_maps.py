@@ -85,6 +85,13 @@ def test_the_predicted_place_is_a_pin_and_the_others_are_in_the_cluster():
     ]
 
 
+def test_places_below_a_tenth_of_a_per_cent_are_no_alternatives():
+    lyon = replace(PREDICTION.places[1], probability=0.0009)
+    assert (
+        len(alternatives(script(replace(PREDICTION, places=(PREDICTION.places[0], lyon, PREDICTION.places[2]))))) == 1
+    )
+
+
 UNSURE = replace(PREDICTION, abstained=True, area=Area(kind="unknown", probability=1))
 
 

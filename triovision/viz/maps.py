@@ -35,6 +35,8 @@ _MERCATOR_DEG: Final = 85.0511
 """Latitude at which a Web Mercator map ends (EPSG:3857)."""
 _MAX_CIRCLE_KM: Final = 1000.0
 """A larger radius is not drawn: a circle over half of a continent tells the reader nothing."""
+_LEAST_ALTERNATIVE: Final = 0.001
+"""A less probable place is no alternative; beside a recognised landmark, nearly all are less probable."""
 _STAR: Final = '<path d="M17 8l2.6 6 6.4.5-4.9 4.2 1.5 6.3-5.6-3.4-5.6 3.4 1.5-6.3L8 14.5l6.4-.5Z" fill="#fff"/>'
 _ALTERNATIVE: Final = """function (row) {
     var icon = L.divIcon({className: "dot", iconSize: [18, 18], popupAnchor: [0, -9]});
@@ -221,7 +223,11 @@ def _probability_lines(place: PlaceGuess, prediction: Prediction, options: MapOp
 
 def _alternatives(prediction: Prediction) -> list[PlaceGuess]:
     best = (prediction.place.lat_deg, prediction.place.lon_deg)
-    return [place for place in prediction.places if (place.lat_deg, place.lon_deg) != best]
+    return [
+        place
+        for place in prediction.places
+        if (place.lat_deg, place.lon_deg) != best and place.probability >= _LEAST_ALTERNATIVE
+    ]
 
 
 def _bounds(prediction: Prediction, position: tuple[float, float] | None) -> list[list[float]]:
