@@ -29,7 +29,7 @@ def address(app):
 def test_a_link_opens_language_tab_number_and_model(visit):
     asked = {"language": "fr", "tab": "probabilities", "k": "9", "model": EMBEDDED_MODEL}
     app = visit(**asked)
-    assert app.title[0].value == "Où cette photo a-t-elle été prise ?"
+    assert app.title[0].value == "Où cette photo a-t-elle été prise\u202f?"
     assert app.session_state["tab"] == "Probabilités"
     assert app.slider(key="k").value == 9
     assert app.session_state["triovision"].model == EMBEDDED_MODEL

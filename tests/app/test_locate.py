@@ -237,7 +237,7 @@ def test_the_example_needs_one_click_and_names_its_photographer(app, calls):
 def test_the_page_speaks_french(app, china):
     app.run()
     next(group for group in app.button_group if group.key == "language").set_value("fr").run()
-    assert app.title[0].value == "Où cette photo a-t-elle été prise ?"
+    assert app.title[0].value == "Où cette photo a-t-elle été prise\u202f?"
     drop(app, ("rien.jpg", b"nonsense"), ("china.jpg", china))
     assert app.header[0].value.startswith("🇵🇪 Pérou")
     assert "son contenu n\u2019est pas d\u2019un format" in app.warning[0].value

@@ -180,7 +180,7 @@ def test_a_length_of_zero_is_an_error_in_words(open_verify):
 
 def test_it_speaks_french(open_verify):
     app = open_verify(photo_at(LIMA), "fr")
-    assert "accorde avec le lieu annoncé : il est à" in text(app.success)
+    assert "accorde avec le lieu annoncé\u00a0: il est à" in text(app.success)
 
 
 def test_links_name_the_place_and_open_nothing_by_themselves():

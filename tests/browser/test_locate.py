@@ -117,7 +117,7 @@ def test_nothing_sticks_out_of_the_window(visit, width, scheme):
 
 def test_a_french_browser_reads_french(visit):
     page = visit(locale="fr-CA")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Où cette photo a-t-elle été prise ?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Où cette photo a-t-elle été prise\u202f?")
     expect(page.get_by_role("button", name="Choisir des photos")).to_be_visible(timeout=SLOW_MS)
 
 

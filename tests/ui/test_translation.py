@@ -62,10 +62,16 @@ def test_translations_are_whole_and_have_the_same_placeholders(message):
     assert {frozenset(names(text)) for text in (*ids, *strings)} == {frozenset(names(ids[0]))}
 
 
+def test_no_french_line_begins_with_a_mark_of_punctuation():
+    french = [message.string for message in catalogue(ROOT / "assets/translations/fr.po").values()]
+    strings = [text for string in french for text in ((string,) if isinstance(string, str) else string)]
+    assert [text for text in strings if re.search(r" [?!;»%]| :(\s|$)|« ", text)] == []
+
+
 def test_texts_are_translated():
     assert get_translator("en")("Map") == "Map"
     assert get_translator("fr")("Map") == "Carte"
-    assert get_translator("fr")("Heat map for {country}", country="le Pérou") == "Carte de chaleur : le Pérou"
+    assert get_translator("fr")("Heat map for {country}", country="le Pérou") == "Carte de chaleur\u00a0: le Pérou"
     assert [get_translator("fr").plural("{number} photo", "{number} photos", n) for n in (1, 2)] == [
         "1 photo",
         "2 photos",
