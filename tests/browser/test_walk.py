@@ -134,9 +134,8 @@ def test_a_box_drawn_on_the_map_is_evidence(page, leaflet):
 
 def test_the_language_changes_and_the_answer_stays(page, settle):
     page.get_by_role("radio", name="Français").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(
-        "Où cette photo a-t-elle été prise\u202f?", timeout=SLOW_MS
-    )
+    title = "Où cette photo a-t-elle été prise\u202f?"
+    expect(page.get_by_role("heading", level=1)).to_have_text(title, timeout=SLOW_MS)
     expect(page.get_by_role("tab", name="Probabilités")).to_be_visible(timeout=SLOW_MS)
     expect(page.frame_locator(MAP).get_by_role("button", name="Zoom avant")).to_be_visible(timeout=SLOW_MS)
     page.get_by_role("radio", name="English").click()
