@@ -85,6 +85,7 @@ bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.decoding
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.posterior
 	$(BIN)/python -m benchmarks.positions
