@@ -176,7 +176,7 @@ def test_a_table_says_which_photos_and_where(draw: Draw, make: Callable[..., Res
     assert found["country conflict"] == {"photos/d.jpg"}
     assert found["no country"] == {"photos/c.jpg"}
     reasons = Counter(report_of(tmp_path).query("kind == 'bad row'")["reason"].str.partition(" ")[0])
-    assert reasons == {"its": 3, "it": 1}  # country, position and path; listed again
+    assert reasons == {"its": 3, "duplicate": 1}  # country, position and path; listed again
 
 
 @pytest.mark.parametrize("header", ["file,land", "country,lat,lon", "file,lat", "file;country"])
@@ -214,7 +214,7 @@ def test_a_folder_without_a_country_leaves_a_report_only(
     draw("a.jpg", 1)
     result = make()
     assert result.exit_code == 2
-    assert "no photo whose country is known" in result.output
+    assert "has no photo of a known country" in result.output
     assert not (tmp_path / "manifest.csv").exists()
     assert kinds(report_of(tmp_path))["no country"] == {"photos/a.jpg"}
 
@@ -232,7 +232,7 @@ def test_a_file_that_kills_its_reader_is_found(tmp_path: Path, monkeypatch: pyte
     import deadly_reader  # noqa: PLC0415 - written just now
 
     monkeypatch.setattr(photo_files, "_read", deadly_reader.read)
-    monkeypatch.setattr(photo_files, "_CHUNK", 2)
+    monkeypatch.setattr(photo_files, "_CHUNK_SIZE", 2)
     files = ["0", "deadly1", "2", "deadly3", *map(str, range(4, 12))]
     outcomes = list(photo_files.read_photo_files(tmp_path, files, 1))
     assert sorted(outcome.file for outcome in outcomes) == sorted(files)
@@ -252,4 +252,4 @@ def test_several_processes_read_what_one_reads(draw: Draw, tmp_path: Path) -> No
 
 def test_a_vanished_photo_is_unreadable(tmp_path: Path) -> None:
     (outcome,) = photo_files.read_photo_files(tmp_path, ["gone.jpg"], 0)
-    assert outcome == photo_files.Problem("gone.jpg", "unreadable", "it cannot be opened (No such file or directory)")
+    assert outcome == photo_files.Problem("gone.jpg", "unreadable", "cannot be opened (No such file or directory)")
