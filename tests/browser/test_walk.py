@@ -108,7 +108,7 @@ def test_the_map_stays_as_it_was_left_whatever_the_other_tabs_do(page, leaflet, 
     assert popup.inner_text() == text
 
 
-def test_a_box_drawn_on_the_map_is_evidence(page, leaflet):
+def test_a_box_drawn_on_the_map_is_evidence(page, leaflet, settle):
     frame = page.frame_locator(MAP)
     title = page.get_by_role("heading", level=2).first.inner_text()
     leaflet("() => void map.closePopup().setView([46.5, 2.5], 5, {animate: false})")
@@ -116,7 +116,10 @@ def test_a_box_drawn_on_the_map_is_evidence(page, leaflet):
     corner = "map.latLngToContainerPoint"
     (x0, y0), (x1, y1) = leaflet(f"() => [[48.8, 0.5], [44.5, 4.5]].map(at => {corner}(at)).map(at => [at.x, at.y])")
     drag(page, (x0, y0), (x1, y1))
-    page.get_by_role("button", name="Search only inside the rectangle").click(timeout=SLOW_MS)
+    button = page.get_by_role("button", name="Search only inside the rectangle")
+    expect(button).to_be_visible(timeout=SLOW_MS)
+    settle(page)  # a click while the page is drawn anew would be lost
+    button.click()
     expect(page.get_by_test_id("stAlert")).to_contain_text("between 44.5", timeout=SLOW_MS)
     expect(page.get_by_role("heading", level=2).first).to_contain_text("France")
     pin = frame.locator(".sure, .unsure, .landmark").first
@@ -127,6 +130,7 @@ def test_a_box_drawn_on_the_map_is_evidence(page, leaflet):
     )
     assert 44.4 < lat_deg < 48.9
     assert 0.4 < lon_deg < 4.6
+    settle(page)
     page.get_by_role("button", name="Remove the restriction").click()
     expect(page.get_by_test_id("stAlert")).to_have_count(0, timeout=SLOW_MS)
     expect(page.get_by_role("heading", level=2).first).to_have_text(title)
