@@ -58,6 +58,7 @@ def drag(page, start, end):
     page.mouse.move(box["x"] + start[0], box["y"] + start[1])
     page.mouse.down()
     page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=5)
+    page.wait_for_timeout(300)  # a busy page takes the last move after the button was released
     page.mouse.up()
     page.wait_for_timeout(1000)  # the map glides on
 
