@@ -33,10 +33,12 @@ CPU = torch.device("cpu")
 def write_landmark_model(write_tiny_model: WriteModel, make_photos: MakePhotos) -> WriteModel:
     """Writes a model whose index holds the first photo of `make_photos` as the tower, and the second as the gate.
 
-    The probability of every match has the logit `intercept`.
+    The probability of every match has the logit `intercept`; `section` replaces entries of the card.
     """
 
-    def write(models: Path, intercept: float = 0.0, landmarks: tuple[Landmark, ...] = (TOWER, GATE)) -> Path:
+    def write(
+        models: Path, intercept: float = 0.0, landmarks: tuple[Landmark, ...] = (TOWER, GATE), **section: object
+    ) -> Path:
         plain = CountryEngine(write_tiny_model(models / "plain"), CPU)
         network: Any = plain.network
         with torch.inference_mode():
@@ -44,9 +46,8 @@ def write_landmark_model(write_tiny_model: WriteModel, make_photos: MakePhotos) 
             features_nc = network.forward_head(maps_nchw, pre_logits=True).numpy()
         projection = np.random.default_rng(0).normal(size=(features_nc.shape[1], 16)).astype(np.float32)
         content = build_index(projection, unit_rows(features_nc @ projection), landmarks).to_bytes()
-        section = {"photos": 2, "landmarks": 2, "head_temperature": 1.0}
-        section |= {"coefficients": (0.0, 0.0, 0.0), "intercept": intercept}
-        section["index_sha256"] = hashlib.sha256(content).hexdigest()
+        section = {"photos": 2, "landmarks": 2, "head_temperature": 1.0, "intercept": intercept} | section
+        section |= {"coefficients": (0.0, 0.0, 0.0), "index_sha256": hashlib.sha256(content).hexdigest()}
         folder = write_tiny_model(models, "landmarks.tiny", engine="country_and_landmarks", landmarks=section)
         (folder / INDEX).write_bytes(content)
         return folder
@@ -68,6 +69,19 @@ def test_a_recognised_landmark_is_the_place_and_its_country_the_first(
         assert not prediction.abstained
         assert prediction.radius_km == pytest.approx(1)
         assert prediction.to_dict()["landmark"]["name"] == landmark.name
+
+
+@pytest.mark.usefixtures("exact")
+def test_the_country_decides_between_landmarks_where_its_weight_is_large(
+    tmp_path: Path, write_landmark_model: WriteModel, make_photos: MakePhotos
+) -> None:
+    engine = LandmarkEngine(write_landmark_model(tmp_path, intercept=2.2, country_weight=1e6), CPU)
+    plain = CountryEngine(next((tmp_path / "plain").iterdir()), CPU)
+    for prediction, country in zip(engine.predict(make_photos(2)), plain.predict(make_photos(2), top_k=9), strict=True):
+        probability = {one.country: one.probability for one in country.countries}
+        favoured = max((TOWER, GATE), key=lambda one: probability[one.country])
+        assert prediction.landmark is not None
+        assert prediction.landmark.name == favoured.name
 
 
 @pytest.mark.usefixtures("exact")

@@ -113,7 +113,9 @@ class Landmarks(_Section):
         photos: Number of photos in the index.
         landmarks: Number of landmarks in the index.
         head_temperature: Divisor of the country logits before the landmark joins them.
-        coefficients: Weights of similarity, margin and lead of a match in the logit of its probability.
+        country_weight: Weight of the logarithm of its country's probability in the score of a landmark.
+        photos_weight: Weight of the logarithm of its number of photos in the score of a landmark.
+        coefficients: Weights of score, margin and lead of a match in the logit of its probability.
         intercept: Constant of that logit.
     """
 
@@ -121,6 +123,8 @@ class Landmarks(_Section):
     photos: int = Field(ge=1)
     landmarks: int = Field(ge=1)
     head_temperature: Temperature
+    country_weight: FiniteFloat = 0.0
+    photos_weight: FiniteFloat = 0.0
     coefficients: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
     intercept: FiniteFloat
 

@@ -10,6 +10,7 @@ from typing import ClassVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from torch import nn
 
 from triovision.errors import Message, ModelError
@@ -31,8 +32,9 @@ Floats = NDArray[np.float64]
 class LandmarkEngine(CountryEngine):
     """A country classifier and a landmark index on the same image features.
 
-    The photo passes through the network once. The most similar landmark of the index gets a calibrated probability;
-    the country classifier shares the rest, so the posterior over places is their mixture.
+    The photo passes through the network once. The best landmark of the index, by similarity and by the country
+    probabilities, gets a calibrated probability; the country classifier shares the rest, so the posterior over places
+    is their mixture.
 
     Args:
         folder: Model folder with a card that has a section `landmarks`, weights and an index.
@@ -69,8 +71,13 @@ class LandmarkEngine(CountryEngine):
         return self._run(self._pooled, photos, self.index.projection.shape[0])
 
     def landmark_probability(self, match: Match) -> float:
-        """Return the calibrated probability that a photo was taken within a kilometre of its most similar landmark."""
+        """Return the calibrated probability that a photo was taken within a kilometre of its best landmark."""
         return float(match_probability(np.array(match.evidence), self._section.coefficients, self._section.intercept))
+
+    def _prior(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        section = self._section
+        log_country = log_softmax(logits, axis=1)
+        return self.index.prior(log_country, self.labels, section.country_weight, section.photos_weight)
 
     def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         return self.features(photos)
@@ -78,7 +85,7 @@ class LandmarkEngine(CountryEngine):
     def _posterior(self, output: NDArray[np.float32]) -> tuple[Floats, WeightedPlaces, PlaceGuess | None]:
         features_nc = output[None]
         logits = product(features_nc, self._head_weight.T) + self._head_bias
-        match = self.index.match(self.index.embed(features_nc)[0])
+        match = self.index.match(self.index.embed(features_nc)[0], self._prior(logits)[0])
         country = probabilities(logits, self._section.head_temperature)[0]
         landmark = guess(match, self.landmark_probability(match))
         probability = mixed_countries(country, self.labels, landmark)

@@ -25,7 +25,7 @@ INDEX: Final = "landmarks.safetensors"
 
 #: Landmarks nearer than this are one place to a reader; a position within it counts as right.
 SAME_PLACE_KM: Final = 1.0
-#: Number of the next most similar landmarks whose mean similarity a match is compared with.
+#: Number of the next best landmarks whose mean score a match is compared with.
 _CROWD: Final = 10
 _INT8: Final = 127
 
@@ -60,24 +60,24 @@ _LANDMARKS: Final = TypeAdapter(tuple[Landmark, ...])
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The most similar landmark to a photo.
+    """The landmark with the highest score for a photo.
 
     Attributes:
         landmark: The landmark.
-        similarity: Cosine similarity to its most similar photo.
-        margin: Similarity less that of the most similar landmark more than a kilometre away.
-        lead: Similarity less the mean of those of the ten most similar ones more than a kilometre away.
+        score: Cosine similarity to its most similar photo, plus the landmark's prior.
+        margin: Score less that of the best landmark more than a kilometre away.
+        lead: Score less the mean of those of the ten best ones more than a kilometre away.
     """
 
     landmark: Landmark
-    similarity: float
+    score: float
     margin: float
     lead: float
 
     @property
     def evidence(self) -> tuple[float, float, float]:
-        """Inputs of the landmark's probability: similarity, margin and lead."""
-        return self.similarity, self.margin, self.lead
+        """Inputs of the landmark's probability: score, margin and lead."""
+        return self.score, self.margin, self.lead
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +100,31 @@ class LandmarkIndex:
         """Project image features `(n, n_features)` to unit vectors `(n, d)`."""
         return unit_rows(product(features_nc, self.projection))
 
-    def match(self, vector: Vectors) -> Match:
-        """Find the most similar landmark to a unit vector, shape `(d,)`."""
-        return self.matches(vector[None])[0]
+    def prior(
+        self, log_country_nl: Vectors, labels: Sequence[str], country_weight: float, photos_weight: float
+    ) -> Vectors:
+        """Return what each landmark's score has besides similarity, shape `(n, n_landmarks)`.
 
-    def matches(self, vectors: Vectors) -> list[Match]:
-        """Find the most similar landmark to each unit vector, shape `(m, d)`."""
+        Args:
+            log_country_nl: Logarithms of the country probabilities of n photos.
+            labels: Countries of the columns, those of all landmarks among them.
+            country_weight: Weight of the logarithm for the landmark's country.
+            photos_weight: Weight of the logarithm of the landmark's number of photos, which is negative where many
+                photos find a similar one by chance.
+        """
+        column = {label: i for i, label in enumerate(labels)}
+        of_country = log_country_nl[:, [column[one.country] for one in self.landmarks]]
+        photos = np.log(np.bincount(self.landmark_of))
+        return np.asarray(country_weight * of_country + photos_weight * photos, np.float32)
+
+    def match(self, vector: Vectors, prior: Vectors) -> Match:
+        """Find the best landmark for a unit vector, shape `(d,)`, with the landmarks' prior, shape `(n_landmarks,)`."""
+        return self.matches(vector[None], prior[None])[0]
+
+    def matches(self, vectors: Vectors, priors: Vectors) -> list[Match]:
+        """Find the best landmark for each unit vector, shape `(n, d)`; see `prior`."""
         similarity = np.maximum.reduceat(product(vectors, self.vectors.T), self._starts, axis=1)
-        return [self._match(row) for row in similarity]
+        return [self._match(row) for row in similarity + priors]
 
     def with_photos(self, vectors: Vectors, landmarks: Sequence[Landmark]) -> LandmarkIndex:
         """Return an index with more photos.
@@ -144,12 +161,12 @@ class LandmarkIndex:
         lat_deg, lon_deg = zip(*((one.lat_deg, one.lon_deg) for one in self.landmarks), strict=True)
         return np.array(lat_deg, np.float64), np.array(lon_deg, np.float64)
 
-    def _match(self, similarity: Vectors) -> Match:
-        first, best = int(similarity.argmax()), float(similarity.max())
+    def _match(self, score: Vectors) -> Match:
+        first, best = int(score.argmax()), float(score.max())
         landmark = self.landmarks[first]
         away = distance_km(landmark.lat_deg, landmark.lon_deg, *self._positions) > SAME_PLACE_KM
         # An index of one landmark has nothing to compare with.
-        others = np.sort(similarity[away])[::-1][:_CROWD] if away.any() else np.zeros(1)
+        others = np.sort(score[away])[::-1][:_CROWD] if away.any() else np.zeros(1)
         return Match(landmark, best, best - float(others[0]), best - float(others.mean()))
 
 
@@ -174,7 +191,7 @@ def match_probability(
     """Return the probability that a photo was taken within a kilometre of its match, by logistic regression.
 
     Args:
-        evidence: Similarity, margin and lead of matches, shape `(..., 3)`.
+        evidence: Score, margin and lead of matches, shape `(..., 3)`.
         coefficients: Their weights.
         intercept: Constant of the logit.
     """

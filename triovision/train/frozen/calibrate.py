@@ -48,10 +48,10 @@ _MIN_ANSWERS, _MIN_PARTS = 20, 100
 
 @dataclass(frozen=True, slots=True)
 class LandmarkLogit:
-    """Logistic regression of "taken within a kilometre of the most similar landmark" on the evidence of a match.
+    """Logistic regression of "taken within a kilometre of the best landmark" on the evidence of a match.
 
     Attributes:
-        coefficients: Weights of similarity, margin and lead.
+        coefficients: Weights of score, margin and lead.
         intercept: Constant.
     """
 
@@ -87,8 +87,8 @@ def fit_landmark_logit(data: FrozenData, outputs: OutOfSource, rows: Rows) -> La
     used = rows[known[rows]]
     model = LogisticRegression(C=1e3, max_iter=1000)
     model.fit(match_evidence(outputs)[used], correct[used], sample_weight=source_size_weight(data.manifest.table)[used])
-    similarity, margin, lead = model.coef_[0].tolist()
-    return LandmarkLogit((similarity, margin, lead), float(model.intercept_[0]))
+    score, margin, lead = model.coef_[0].tolist()
+    return LandmarkLogit((score, margin, lead), float(model.intercept_[0]))
 
 
 def fit_head_temperature(data: FrozenData, outputs: OutOfSource, rows: Rows) -> float:
@@ -128,7 +128,7 @@ class Mixed:
 
     Attributes:
         country: Probability of each country without the landmark, shape `(n, n_labels)`.
-        landmark: Most similar landmark of each photo with its probability.
+        landmark: Best landmark of each photo with its probability.
         mixed: Probability of each country, shape `(n, n_labels)`.
     """
 

@@ -185,6 +185,8 @@ def export_frozen_model(
             photos=len(model.index.vectors),
             landmarks=len(model.index.landmarks),
             head_temperature=model.head_temperature,
+            country_weight=recipe.score.country_weight,
+            photos_weight=recipe.score.photos_weight,
             coefficients=model.logit.coefficients,
             intercept=model.logit.intercept,
         ),

@@ -59,6 +59,18 @@ class EmbeddingSection(Section):
     dropout: float = Field(default=0.1, ge=0, lt=1)
 
 
+class ScoreSection(Section):
+    """The score of a landmark for a photo: cosine similarity plus two weighted logarithms.
+
+    Attributes:
+        country_weight: Weight of the logarithm of the probability of the landmark's country.
+        photos_weight: Weight of the logarithm of the landmark's number of photos in the index.
+    """
+
+    country_weight: float = Field(default=0.03, ge=0)
+    photos_weight: float = Field(default=-0.01, le=0)
+
+
 class FrozenRecipe(Section):
     """The recipe of a model on frozen backbones.
 
@@ -72,6 +84,7 @@ class FrozenRecipe(Section):
         accuracy: Target accuracy of the answers.
         head: See `HeadSection`.
         embedding: See `EmbeddingSection`.
+        score: See `ScoreSection`.
     """
 
     name: str
@@ -83,6 +96,7 @@ class FrozenRecipe(Section):
     accuracy: float = Field(default=0.9, gt=0, lt=1)
     head: HeadSection = HeadSection()
     embedding: EmbeddingSection = EmbeddingSection()
+    score: ScoreSection = ScoreSection()
 
 
 #: The recipes of models on frozen backbones.
