@@ -51,12 +51,24 @@ check: $(VENV)/dev assets quality ## Everything that must pass: lint, types, wal
 wheel: $(VENV)/user assets ## Build the wheel, with models and map scripts, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
+COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+SERVER := deploy/requirements.in --constraint requirements.lock
+
 # Every package that requirements-dev.txt brings, for every platform. Install exactly these, and then the checkout:
 #   pip install --require-hashes -r requirements.lock && pip install --no-deps -e .
+# deploy/requirements.lock holds, in the same versions, what a server needs.
 .PHONY: lock
 lock: $(VENV)/dev ## Pin every package with its hashes in requirements.lock; LOCK=--upgrade takes newer ones
-	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock $(LOCK)
+	$(COMPILE) --all-extras --universal --output-file requirements.lock $(LOCK)
+	$(COMPILE) $(SERVER) --universal --output-file deploy/requirements.lock $(LOCK)
+
+# There torch has a local version, such as 2.15.0+cpu, which comes before the same version without.
+.PHONY: lock-cpu
+lock-cpu: $(VENV)/dev ## Pin a server's packages with the torch of TORCH_INDEX, wheels without CUDA for x86-64 Linux
+	$(if $(TORCH_INDEX),,$(error TORCH_INDEX: the address of an index of wheels of torch without CUDA))
+	$(COMPILE) $(SERVER) --python-platform x86_64-manylinux_2_28 --index $(TORCH_INDEX) \
+	--index-strategy unsafe-best-match --output-file deploy/requirements-cpu.lock
 
 # What marks a text: `t("…")` and `t.plural("…", "…", n)` of a `Translator`, `translate("…")` of a map's options, `Message("…")`.
 KEYWORDS := -k t -k plural:1,2 -k translate -k Message
