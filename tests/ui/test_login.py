@@ -42,6 +42,7 @@ def test_addresses_and_domains(email, entries, listed):
         ({"is_logged_in": True, "email": "anna@example.org", "email_verified": None}, None),
         ({"is_logged_in": True, "preferred_username": "anna@example.org"}, None),
         ({"is_logged_in": True, "email": 7}, None),
+        ({"is_logged_in": True, "email": "anna@example.org", "email_verified": ["true"]}, None),
         ({"is_logged_in": False, "email": "anna@example.org"}, None),
         ({"email": "anna@example.org"}, None),
         ({}, None),

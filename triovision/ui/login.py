@@ -37,7 +37,7 @@ def address() -> str | None:
     if not _is_logged_in():
         return None
     email, verified = st.user.get("email"), st.user.get("email_verified", True)
-    return email.strip().lower() if isinstance(email, str) and verified in {True, "true"} else None
+    return email.strip().lower() if isinstance(email, str) and verified in (True, "true") else None
 
 
 def is_listed(email: str | None, entries: str) -> bool:
