@@ -51,12 +51,51 @@ check: $(VENV)/dev assets quality ## Everything that must pass: lint, types, wal
 wheel: $(VENV)/user assets ## Build the wheel, with models and map scripts, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
+COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+SERVER := deploy/requirements.in --constraint requirements.lock
+
 # Every package that requirements-dev.txt brings, for every platform. Install exactly these, and then the checkout:
 #   pip install --require-hashes -r requirements.lock && pip install --no-deps -e .
+# deploy/requirements.lock holds, in the same versions, what a server needs.
 .PHONY: lock
 lock: $(VENV)/dev ## Pin every package with its hashes in requirements.lock; LOCK=--upgrade takes newer ones
-	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock $(LOCK)
+	$(COMPILE) --all-extras --universal --output-file requirements.lock $(LOCK)
+	$(COMPILE) $(SERVER) --universal --output-file deploy/requirements.lock $(LOCK)
+
+# There torch has a local version, such as 2.15.0+cpu, which comes before the same version without.
+.PHONY: lock-cpu
+lock-cpu: $(VENV)/dev ## Pin a server's packages with the torch of TORCH_INDEX, wheels without CUDA for x86-64 Linux
+	$(if $(TORCH_INDEX),,$(error TORCH_INDEX: the address of an index of wheels of torch without CUDA))
+	$(COMPILE) $(SERVER) --python-platform x86_64-manylinux_2_28 --index $(TORCH_INDEX) \
+	--index-strategy unsafe-best-match --output-file deploy/requirements-cpu.lock
+
+# Tools that look at the lock files, in a venv of their own: their packages are none of this project's.
+AUDIT := pip-audit==2.10.1 cyclonedx-bom==7.5.0
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/triovision/supply-chain
+NPM = $$(command -v npm || echo $(BIN)/npm)
+
+$(TOOLS)/installed: Makefile
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet $(AUDIT)
+	touch $@
+
+# `--strict`: a package of which the service knows nothing has not been audited. AUDIT_SERVICE=osv asks the other one.
+AUDIT_SERVICE ?= pypi
+.PHONY: audit
+audit: $(TOOLS)/installed ## Compare all pinned packages with the public lists of vulnerabilities; needs the network
+	$(TOOLS)/bin/pip-audit -r requirements.lock -r deploy/requirements.lock --require-hashes --disable-pip --strict \
+	--vulnerability-service $(AUDIT_SERVICE) --progress-spinner off
+	$(NPM) audit --package-lock-only
+
+.PHONY: sbom
+sbom: $(TOOLS)/installed ## Write bills of material (CycloneDX) of all packages, and of a server's, into dist/
+	mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+	--output-file dist/triovision-python.cdx.json
+	$(TOOLS)/bin/cyclonedx-py requirements deploy/requirements.lock --pyproject pyproject.toml --output-reproducible \
+	--output-file dist/triovision-server.cdx.json
+	$(NPM) sbom --package-lock-only --sbom-format cyclonedx > dist/triovision-npm.cdx.json
 
 # What marks a text: `t("…")` and `t.plural("…", "…", n)` of a `Translator`, `translate("…")` of a map's options, `Message("…")`.
 KEYWORDS := -k t -k plural:1,2 -k translate -k Message

@@ -4,6 +4,7 @@ import streamlit as st
 
 from triovision.bundle import ASSETS
 from triovision.ui.address import read_address, write_address
+from triovision.ui.login import may_enter, render_entrance, render_logout
 from triovision.ui.navigation import navigate
 from triovision.ui.theme import apply_style
 from triovision.ui.translation import current_translator, render_language_switch
@@ -14,7 +15,12 @@ warm_up_once()
 read_address()
 t = current_translator()
 apply_style(t)
-page = navigate(t)
-render_language_switch(t)
+admitted = may_enter()
+page = navigate(t, menu=admitted)
+bar = render_language_switch(t)
 write_address()
-page.run()
+if admitted:
+    render_logout(bar, t)
+    page.run()
+else:
+    render_entrance(t)

@@ -190,7 +190,7 @@ def four_attempts_without_waiting() -> Iterator[None]:
 
 @pytest.fixture
 def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Downloads may reach servers on this machine, which no option of the program allows."""
+    """Downloads may reach servers on this machine, also by a redirect, which no option of the program allows."""
     limits = transfer_limits.TransferLimits(allowed=lambda address: address.is_loopback)
     monkeypatch.setattr(transfer_limits, "LIMITS", limits)
 

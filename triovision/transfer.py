@@ -6,19 +6,17 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 import stamina
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 import triovision
 from triovision import transfer_limits
-from triovision.connections import Deadline, PrivateAddressError, UnknownHostError, connect
+from triovision.connections import Deadline, PrivateAddressError, UnknownHostError
 from triovision.errors import Message
+from triovision.http_session import CONNECT_S, CheckedSession
 from triovision.transfer_limits import (
     AGAIN,
     DownloadError,
@@ -29,7 +27,7 @@ from triovision.transfer_limits import (
 )
 
 CHUNK_BYTES = 256 * 1024
-_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of a response
+_TIMEOUT_S = (CONNECT_S, 60.0)  # to connect, and between two pieces of a response
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT_S = 60.0
 _CALLER = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
@@ -53,8 +51,9 @@ class _RefusedError(Exception):
 class Transfer:
     """Downloads of several threads with one byte budget.
 
-    They connect to public addresses only, also after redirects. Through a proxy that the environment names, that proxy
-    decides which servers can be reached.
+    They connect to public addresses only, also after redirects; a server that this machine's owner named may be
+    private, and no redirect of another server leads to it. Through a proxy that the environment names
+    (`HTTPS_PROXY`, `NO_PROXY`), only private numbers and local names are refused: the proxy looks up all others.
 
     Args:
         max_bytes: Largest number of content bytes in total; None for no limit.
@@ -83,20 +82,29 @@ class Transfer:
         """End every running download with a `DownloadError`; the received bytes stay on disk."""
         self._stopped = True
 
-    def read(self, url: str, max_bytes: int) -> bytes:
+    def read(self, url: str, max_bytes: int, *, own_server: bool = False) -> bytes:
         """Fetch a small file into memory.
 
         Args:
             url: Address, `http` or `https`.
             max_bytes: Largest accepted content.
+            own_server: Whether the owner of this machine named the server, which may then be private.
 
         Raises:
             DownloadError: If the file is missing, is too large, or several attempts fail.
         """
         pace = Pace(url, max_bytes, self._limits)
-        return _retry(url, lambda: self._read(url, max_bytes, pace))
+        return _retry(url, lambda: self._read(url, max_bytes, pace, own_server))
 
-    def save(self, url: str, path: Path, max_bytes: int, on_size: Callable[[int], object] | None = None) -> None:
+    def save(
+        self,
+        url: str,
+        path: Path,
+        max_bytes: int,
+        on_size: Callable[[int], object] | None = None,
+        *,
+        own_server: bool = False,
+    ) -> None:
         """Fetch a large file and resume after the bytes that `path` already holds, in this run or a later one.
 
         Compare a checksum afterwards: the file on the server may have changed between two attempts.
@@ -106,17 +114,18 @@ class Transfer:
             path: File for the received bytes.
             max_bytes: Largest accepted file.
             on_size: Called with the size of `path` as it grows.
+            own_server: Whether the owner of this machine named the server, which may then be private.
 
         Raises:
             DownloadError: If the file is missing, is too large, or several attempts fail.
             OSError: If `path` cannot be written.
         """
         pace = Pace(url, max_bytes, self._limits)
-        _retry(url, lambda: self._append(url, path, max_bytes, on_size, pace))
+        _retry(url, lambda: self._append(url, path, max_bytes, on_size, pace, own_server))
 
-    def _read(self, url: str, max_bytes: int, pace: Pace) -> bytes:
+    def _read(self, url: str, max_bytes: int, pace: Pace, own_server: bool) -> bytes:
         content = bytearray()
-        with self._get(url, 0, pace) as response:
+        with self._get(url, 0, pace, own_server) as response:
             while chunk := self._chunk(response):
                 content += chunk
                 pace.check(len(content))
@@ -124,10 +133,16 @@ class Transfer:
         return bytes(content)
 
     def _append(
-        self, url: str, path: Path, max_bytes: int, on_size: Callable[[int], object] | None, pace: Pace
+        self,
+        url: str,
+        path: Path,
+        max_bytes: int,
+        on_size: Callable[[int], object] | None,
+        pace: Pace,
+        own_server: bool,
     ) -> None:
         start = path.stat().st_size if path.exists() else 0
-        with self._get(url, start, pace) as response:
+        with self._get(url, start, pace, own_server) as response:
             if response.status_code == _RANGE_NOT_SATISFIABLE:
                 return  # the file is complete
             resumed = response.status_code == _PARTIAL_CONTENT
@@ -143,14 +158,13 @@ class Transfer:
                     if on_size is not None:
                         on_size(file.tell())
 
-    def _get(self, url: str, start: int, pace: Pace) -> requests.Response:
-        """Request a file. Redirects pass through the same checked connections."""
+    def _get(self, url: str, start: int, pace: Pace, own_server: bool) -> requests.Response:
         headers = {"Range": f"bytes={start}-"} if start else {}
         pace.begin()
         with Deadline(self._limits.head_s) as deadline:
             session = self._session()
             self._local.deadline = deadline
-            response = session.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S)
+            response = session.fetch(url, own_server, headers, _TIMEOUT_S)
             if deadline.over:  # a head that was cut off looks like a whole one
                 response.close()
                 raise TooSlowError
@@ -160,20 +174,15 @@ class Transfer:
             raise _RefusedError(response)
         return response
 
-    def _session(self) -> requests.Session:
+    def _session(self) -> CheckedSession:
         """Return the session of this thread; requests does not guarantee that threads may share one."""
         if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+            self._local.session = CheckedSession(self._limits.allowed, self._watch)
             # Wikimedia requires a name; `identity`, because sizes and ranges must be those of the file itself.
-            for scheme in ("http://", "https://"):
-                self._local.session.mount(scheme, _CheckedAdapter(self._connect, self._watch))
             agent = f"TrioVision/{triovision.__version__} (image geolocation, research)"
             self._local.session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
-        session: requests.Session = self._local.session
+        session: CheckedSession = self._local.session
         return session
-
-    def _connect(self, host: str, port: int, timeout_s: float) -> socket.socket:
-        return connect(host, port, self._limits.allowed, timeout_s)
 
     def _watch(self, connection: socket.socket) -> None:
         self._local.deadline.watch(connection)
@@ -195,46 +204,6 @@ class Transfer:
             with self._lock:
                 self._received -= amount - len(chunk)
         return chunk
-
-
-class _CheckedAdapter(HTTPAdapter):
-    """Transport of requests whose connections are made by a function, redirects included.
-
-    Args:
-        make: Function from host, port and timeout in seconds to a connected socket.
-        watch: Called with the socket before the handshake, and again before each request that uses it.
-    """
-
-    def __init__(
-        self, make: Callable[[str, int, float], socket.socket], watch: Callable[[socket.socket], object]
-    ) -> None:
-        self._make, self._watch = make, watch
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of requests
-        """Let the pools make their connections by the function."""
-        super().init_poolmanager(*args, **kwargs)
-        make, watch = self._make, self._watch
-
-        class Checked(HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                made = make(self._dns_host, self.port, float(self.timeout or _TIMEOUT_S[0]))
-                watch(made)
-                return made
-
-            def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of urllib3
-                if self.sock is not None:  # kept from an earlier request
-                    watch(self.sock)
-                super().request(*args, **kwargs)
-
-        class CheckedTls(Checked, HTTPSConnection):
-            pass
-
-        plain, secure = HTTPConnectionPool, HTTPSConnectionPool
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": type("CheckedPool", (plain,), {"ConnectionCls": Checked}),
-            "https": type("CheckedTlsPool", (secure,), {"ConnectionCls": CheckedTls}),
-        }
 
 
 def root_cause(exc: BaseException) -> BaseException:

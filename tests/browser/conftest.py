@@ -97,12 +97,15 @@ def _open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """Starts a Streamlit server for a script and gives its address; one server a script and name."""
+    """Starts a Streamlit server for a script and gives its address; one server a script and name.
+
+    Keywords are variables of its environment.
+    """
     servers: dict[tuple[Path, str], tuple[str, subprocess.Popen[bytes]]] = {}
 
-    def serve_(script: Path, name: str = "shared") -> str:
+    def serve_(script: Path, name: str = "shared", **environment: str) -> str:
         if (script, name) not in servers:
-            servers[script, name] = _start(script, tmp_path_factory.mktemp("server") / "log.txt")
+            servers[script, name] = _start(script, tmp_path_factory.mktemp("server") / "log.txt", environment)
         return servers[script, name][0]
 
     yield serve_
@@ -111,7 +114,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
         process.wait(STARTUP_S)
 
 
-def _start(script: Path, log: Path) -> tuple[str, subprocess.Popen[bytes]]:
+def _start(script: Path, log: Path, variables: dict[str, str]) -> tuple[str, subprocess.Popen[bytes]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -123,7 +126,7 @@ def _start(script: Path, log: Path) -> tuple[str, subprocess.Popen[bytes]]:
         "browser.gatherUsageStats": "false",
     }
     command = [sys.executable, "-m", "streamlit", "run", str(script), *(f"--{k}={v}" for k, v in options.items())]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"

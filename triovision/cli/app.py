@@ -14,7 +14,7 @@ _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 
 @click.command()
-@click.option("--host", help="Address to listen on; 0.0.0.0 lets others in, without a login.  [default: localhost]")
+@click.option("--host", help="Address to listen on; 0.0.0.0 lets others in: docs/deploy.md.  [default: localhost]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: the first free from 8501]")
 @click.option("--model", "model_id", help="Model that answers; see `models`.")
 @click.option("--no-browser", is_flag=True, help="Open no browser, as on a server.")

@@ -9,8 +9,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from triovision.ui.translation import Translator
 
 
-def navigate(t: Translator) -> StreamlitPage:
-    """Draw the menu and return the page of the address."""
+def navigate(t: Translator, menu: bool = True) -> StreamlitPage:
+    """Draw the menu, unless it is to be hidden, and return the page of the address."""
     return st.navigation(
         [
             st.Page("pages/locate.py", title=t("Locate a photo"), default=True),
@@ -21,7 +21,7 @@ def navigate(t: Translator) -> StreamlitPage:
             st.Page("pages/models.py", title=t("Models")),
             st.Page("pages/about.py", title=t("About")),
         ],
-        position="top",
+        position="top" if menu else "hidden",
     )
 
 

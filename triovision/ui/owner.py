@@ -10,6 +10,7 @@ import streamlit as st
 
 from triovision.bundle import BUNDLE
 from triovision.files import cache_folder
+from triovision.ui.login import address, is_listed
 
 SWITCH: Final = "TRIOVISION_ADMIN"
 _ON: Final = frozenset({"1", "true", "yes", "on"})
@@ -20,10 +21,12 @@ _OF_PROXIES: Final = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 def is_owner() -> bool:
     """Whether the visitor may do what concerns all visitors.
 
-    `TRIOVISION_ADMIN` decides. Without it, everybody at this machine is the owner, and nobody is while the server
-    listens on other addresses or answers through a proxy.
+    `TRIOVISION_ADMIN` decides; it may list the addresses of owners who log in. Without it, everybody at this machine is
+    the owner, and nobody is while the server listens on other addresses or answers through a proxy.
     """
     chosen = os.environ.get(SWITCH, "").strip().lower()
+    if "@" in chosen:
+        return is_listed(address(), chosen)
     if chosen:
         return chosen in _ON
     forwarded = any(header in st.context.headers for header in _OF_PROXIES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from triovision.languages import LANGUAGES, Translator, get_translator
 from triovision.photo.names import clean_text
@@ -36,10 +37,11 @@ def browser_language(locale: str | None) -> str:
     return language if language in LANGUAGES else "en"
 
 
-def render_language_switch(t: Translator) -> None:
-    """Draw the language switch; the session keeps the choice."""
+def render_language_switch(t: Translator) -> DeltaGenerator:
+    """Draw the language switch; the session keeps the choice. Returns the bar that holds it."""
     st.session_state.setdefault("language", t.language)
-    with st.container(horizontal=True, horizontal_alignment="right", key="language-bar"):
+    bar = st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="language-bar")
+    with bar:
         st.segmented_control(
             t("Language"),
             list(LANGUAGES),
@@ -49,6 +51,7 @@ def render_language_switch(t: Translator) -> None:
             label_visibility="collapsed",
             persist_state="session",
         )
+    return bar
 
 
 def plain(text: str, max_length: int = 80) -> str:

@@ -84,12 +84,12 @@ def _report(on_progress: OnProgress, before: int, total: int, size: int) -> None
 
 def _fetch(release: Release, file: HubFile, part: Path, transfer: Transfer, on_size: Callable[[int], object]) -> None:
     """Fetch one file into `part` and check it. Give up after an attempt of `transfer` without a new byte."""
-    hub = (os.environ.get("HF_ENDPOINT") or _HUB).rstrip("/")
-    url = f"{hub}/{release.repository}/resolve/{release.revision}/{file.name}"
+    mirror = os.environ.get("HF_ENDPOINT")
+    url = f"{(mirror or _HUB).rstrip('/')}/{release.repository}/resolve/{release.revision}/{file.name}"
     before, done = -1, _size(part)
     while before < done < file.size_bytes:
         try:
-            transfer.save(url, part, file.size_bytes, on_size)
+            transfer.save(url, part, file.size_bytes, on_size, own_server=bool(mirror))
             break
         except DownloadError as exc:
             before, done = done, _size(part)

@@ -55,11 +55,11 @@ def fetch_shard(number: int, base_url: str, folder: PhotoFolder, transfer: Trans
 
 def _fetch(name: str, base_url: str, part: Path, transfer: Transfer) -> None:
     md5_url, url = f"{base_url}/md5sum/train/md5.{name}.txt", f"{base_url}/train/{name}.tar"
-    expected = _MD5.match(transfer.read(md5_url, _MAX_MD5_BYTES))
+    expected = _MD5.match(transfer.read(md5_url, _MAX_MD5_BYTES, own_server=True))
     if not expected:
         raise DownloadError(md5_url, "has no MD5 checksum", "Check --base-url")
     for _ in range(2):  # a partial file of an earlier run may be of another version: try once more from the start
-        transfer.save(url, part, _MAX_SHARD_BYTES)
+        transfer.save(url, part, _MAX_SHARD_BYTES, own_server=True)
         with part.open("rb") as file:
             if hashlib.file_digest(file, _md5).hexdigest().encode() == expected[1]:
                 return
