@@ -203,7 +203,7 @@ def test_clear_forgets_everything(app, china):
     app.button(key="clear").click().run()
     assert not app.exception
     memory = app.session_state["triovision"]
-    assert (memory.results, memory.rejected, memory.explanations, memory.thumbnails) == ({}, {}, {}, {})
+    assert (memory.results, memory.rejected, memory.explanations) == ({}, {}, {})
     assert memory.batch > batch
     assert not app.header
     assert not app.warning
