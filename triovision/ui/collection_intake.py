@@ -20,7 +20,7 @@ from triovision.results import Photo
 from triovision.ui.collection_state import MAX_PHOTOS, clear_collection, collection
 from triovision.ui.messages import report
 from triovision.ui.predictions import predict_all
-from triovision.ui.session import release_uploads
+from triovision.ui.session import release_uploads, unread
 from triovision.ui.translation import Translator
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def render_intake(model: GeoModel, on_batch: Callable[[], None], t: Translator) 
     if found.entries or found.faults:
         hint = t("Removes all photos and results from memory.")
         st.button(t("Clear"), key="collection-clear", on_click=_clear, help=hint)
-    uploads = [upload for upload in uploads if not upload.closed]
+    uploads = unread(uploads)
     if uploads:
         found.faults.clear()
         _predict_all(uploads, model, on_batch, t)
@@ -95,7 +95,7 @@ def _predict_all(uploads: Sequence[UploadedFile], model: GeoModel, on_batch: Cal
         decoding.discard(item.key)
         if isinstance(outcome, PhotoError):
             found.faults.append(outcome)
-            release_uploads([item.upload])
+            release_uploads([item.upload], _upload_key())
         else:
             waiting[item.key] = outcome, item
         if len(waiting) >= _BATCH:
@@ -140,7 +140,7 @@ def _new_items(uploads: Sequence[UploadedFile], waiting: Mapping[str, object], d
     for item in _items(uploads):
         if item.error is None:
             if item.key in found.entries or item.key in waiting or item.key in decoding:
-                release_uploads([item.upload])
+                release_uploads([item.upload], _upload_key())
                 if item.key in found.entries and item.key not in found.files:  # left after a time without use
                     found.keep_file(item.key, item.data)
                 continue
@@ -158,7 +158,7 @@ def _predict(waiting: dict[str, tuple[Photo, _Item]], model: GeoModel) -> None:
         return
     predictions = predict_all(model, [photo for photo, _ in waiting.values()])
     for (key, (photo, item)), prediction in zip(waiting.items(), predictions, strict=True):
-        release_uploads([item.upload])  # first, so that the file is not counted twice
+        release_uploads([item.upload], _upload_key())  # first, so that the file is not counted twice
         collection().add(make_entry(key, photo, prediction), item.data)
     waiting.clear()
 
@@ -193,7 +193,7 @@ def _clear() -> None:
 
 
 def _empty_uploads() -> None:
-    release_uploads(st.session_state.get(_upload_key()) or ())
+    release_uploads(st.session_state.get(_upload_key()) or (), _upload_key())
     collection().batch += 1
 
 

@@ -17,7 +17,8 @@ from streamlit.runtime.stats import CacheStat
 from streamlit.runtime.uploaded_file_manager import UploadedFileManager
 
 SETTING: Final = "TRIOVISION_MEMORY_MB"
-_LEAST_MB: Final = 64
+_LEAST_MB: Final = 128
+_COPIES: Final = 2
 _UNKNOWN_MACHINE_BYTES: Final = 4_000_000_000
 _CGROUP_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -26,6 +27,8 @@ _logger = logging.getLogger(__name__)
 
 class MemoryBudget:
     """Account of the bytes that photos take. Usable from several threads at once.
+
+    An upload counts twice until it is read: Streamlit keeps it and hands a copy to the script.
 
     Args:
         limit_bytes: Bytes that may be held at once.
@@ -46,7 +49,7 @@ class MemoryBudget:
     def used_bytes(self) -> int:
         """Bytes held by objects, by uploads that Streamlit keeps, and by requests that are arriving."""
         with self._lock:
-            return sum(self._held.values()) + self._arriving + _uploaded_bytes()
+            return self._used()
 
     def has_room(self, count: int) -> bool:
         """Whether so many more bytes may come."""
@@ -56,7 +59,7 @@ class MemoryBudget:
     def arriving(self, count: int) -> Iterator[bool]:
         """Count the bytes of a request while it is received. Yields False if there is no room for them."""
         with self._lock:
-            fits = sum(self._held.values()) + self._arriving + _uploaded_bytes() + count <= self.limit_bytes
+            fits = self._used() + _COPIES * count <= self.limit_bytes
             if fits:
                 self._arriving += count
         try:
@@ -65,6 +68,9 @@ class MemoryBudget:
             if fits:
                 with self._lock:
                     self._arriving -= count
+
+    def _used(self) -> int:
+        return sum(self._held.values()) + _COPIES * (self._arriving + _uploaded_bytes())
 
 
 @cache

@@ -166,8 +166,7 @@ def empty_uploads() -> None:
     """Remove the files of the current batch from the memory of the server and start an empty batch."""
     session = current()
     for name in (f"upload-{session.batch}", f"camera-{session.batch}"):
-        files = st.session_state.get(name) or ()
-        release_uploads(files if isinstance(files, list) else [files])
+        release_uploads(_listed(st.session_state.get(name)), name)
     session.batch += 1
 
 
@@ -186,13 +185,32 @@ def clear() -> None:
         del st.session_state[name]
 
 
-def release_uploads(files: Iterable[object]) -> None:
-    """Remove uploaded files from the memory of the server; afterwards they are closed."""
+def release_uploads(files: Iterable[object], field: str) -> None:
+    """Remove uploaded files from the memory of the server; afterwards they are empty.
+
+    Args:
+        files: Files that an upload field returned.
+        field: Key of that field, whose state holds the files a second time.
+    """
     # Streamlit keeps an upload until the session ends, even when its widget is gone.
     context = get_script_run_ctx()
     if context is None or not isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         return
+    state = st.session_state.get(field)
+    in_state = {file.file_id: file for file in _listed(state) if isinstance(file, UploadedFile)}
     for file in files:
-        if isinstance(file, UploadedFile) and not file.closed:
+        if isinstance(file, UploadedFile):
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
-            file.close()  # the state of the widget still holds it
+            for copy in (file, in_state.get(file.file_id, file)):  # not closed: Streamlit may copy it once more
+                copy.seek(0)
+                copy.truncate()
+
+
+def unread(uploads: Iterable[UploadedFile]) -> list[UploadedFile]:
+    """Uploads that have not been released."""
+    return [upload for upload in uploads if upload.getbuffer().nbytes or not upload.size]
+
+
+def _listed(value: object) -> list[object]:
+    """Value of an upload field as a list of files."""
+    return value if isinstance(value, list) else [value]

@@ -19,7 +19,16 @@ from triovision.ui.paste import render_paste
 from triovision.ui.photo_sources import PhotoFile, render_link, render_more_examples
 from triovision.ui.predictions import predict, render_progress
 from triovision.ui.service import model_or_error
-from triovision.ui.session import MAX_PHOTO_MB, MAX_PHOTOS, PhotoResult, clear, current, empty_uploads, release_uploads
+from triovision.ui.session import (
+    MAX_PHOTO_MB,
+    MAX_PHOTOS,
+    PhotoResult,
+    clear,
+    current,
+    empty_uploads,
+    release_uploads,
+    unread,
+)
 from triovision.ui.stored_photo import StoredPhoto
 from triovision.ui.translation import Translator
 
@@ -34,7 +43,7 @@ def render_upload(t: Translator) -> None:
         max_upload_size=MAX_PHOTO_MB,
         help=t("JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF, BMP or MPO; at most {count} photos.", count=MAX_PHOTOS),
     )
-    files: list[PhotoFile | UploadedFile] = [upload for upload in uploads if not upload.closed]
+    files: list[PhotoFile | UploadedFile] = [*unread(uploads)]
     with st.container(horizontal=True, vertical_alignment="center", key="upload-options"):
         if st.button(t("Try an example"), key="example"):
             files.append(PhotoFile(EXAMPLE.name, EXAMPLE.read_bytes(), EXAMPLE_CREDIT, EXAMPLE_PLACE))
@@ -47,7 +56,7 @@ def render_upload(t: Translator) -> None:
             st.button(t("Clear"), key="clear", on_click=clear, help=hint)
     if camera:
         shot = st.camera_input(t("Take a photo"), key=f"camera-{session.batch}")
-        files += [PhotoFile(t("Camera photo") + ".jpg", shot.getvalue())] if shot and not shot.closed else []
+        files += [PhotoFile(t("Camera photo") + ".jpg", shot.getvalue())] if shot and unread([shot]) else []
     if files:
         _predict_all(files, t)
         empty_uploads()
@@ -82,7 +91,7 @@ def _predict_all(files: Sequence[PhotoFile | UploadedFile], t: Translator) -> No
         with placeholder:
             render_progress(number, len(files), file.name, t, on_stop=empty_uploads)
         keys.append(_predict(file if isinstance(file, PhotoFile) else PhotoFile(file.name, file.getvalue()), t))
-        release_uploads([file])  # each at once: all of them may be a gigabyte
+        release_uploads([file], f"upload-{session.batch}")  # each at once: all of them may be a gigabyte
     placeholder.empty()
     new = [key for key in keys if key in session.results]
     if new:
