@@ -79,9 +79,9 @@ def drop_and_clear(browser: Browser, running: Server) -> Callable[[int], None]:
     visit = Visit(browser, running.url)
 
     def cycle(number: int) -> None:
-        visit.drop(*photos_of(number), name=f"clear{number}")
+        visit.drop(*photos_of(number), name=f"stay{number}")
         settle(visit.page)
-        visit.page.get_by_role("button", name="Clear").click()
+        visit.page.get_by_role("button", name="Clear", exact=True).click()
         visit.page.get_by_role("heading", level=2).first.wait_for(state="detached", timeout=WAIT_MS)
         settle(visit.page)
 

@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 class MemoryBudget:
     """Account of the bytes that photos take. Usable from several threads at once.
 
-    An upload counts twice until it is read: Streamlit keeps it and hands a copy to the script.
+    An upload counts twice until it is read: it is copied as it arrives, and Streamlit hands a copy to the script.
 
     Args:
         limit_bytes: Bytes that may be held at once.

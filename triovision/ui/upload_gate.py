@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartParser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,6 +15,9 @@ from triovision.ui.session import live_sessions
 
 _UPLOADS: Final = "/_stcore/upload_file/"
 _MULTIPART_BYTES: Final = 1_000_000  # of Streamlit's own limit on a request
+
+# Photos are never written to disk: by default the parser moves an upload of more than 1 MB into a temporary file.
+MultiPartParser.spool_max_size = 2**31
 
 
 class UploadGate:
