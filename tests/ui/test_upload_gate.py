@@ -89,7 +89,7 @@ def test_an_upload_is_not_written_to_disk(monkeypatch):
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def size():
-        form = await Request({"type": "http", "method": "PUT", "headers": headers}, receive).form()
-        return form["f"].size
+        async with Request({"type": "http", "method": "PUT", "headers": headers}, receive).form() as form:
+            return form["f"].size
 
     assert asyncio.run(size()) == 3_000_000
