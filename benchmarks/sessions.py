@@ -103,6 +103,7 @@ def growth(name: str, begin: Callable[[Browser, Server], Callable[[int], None]],
         for number in range(cycles):
             cycle(number)
             memory_mb.append(running.memory_mb)
+            print(f"\r{number + 1}: {memory_mb[-1]:.0f} MB ", end="", file=sys.stderr, flush=True)
         deadline = time.monotonic() + 240  # closed sessions are emptied after two minutes
         while (left := uploaded_bytes(running.url)) and time.monotonic() < deadline:
             time.sleep(5)
