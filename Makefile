@@ -77,7 +77,7 @@ screenshots: $(VENV)/dev assets ## Make the pictures of the documents; needs Deb
 	$(BIN)/python docs/screenshots.py
 
 .PHONY: soak
-soak: $(VENV)/dev ## 120,000 mutants of image files, 400 cycles of visitors; takes an hour
+soak: $(VENV)/dev ## 120,000 mutants of image files, 400 cycles of visitors; takes hours
 	$(BIN)/python -m benchmarks.mutants
 	$(BIN)/python -m benchmarks.sessions
 
