@@ -25,7 +25,7 @@ WORKDIR /opt/triovision
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=scripts /scripts/node_modules node_modules
 COPY .streamlit .streamlit
-COPY LICENSE app.py ./
+COPY LICENSE app.py studio.py ./
 COPY models models
 COPY assets assets
 COPY static static

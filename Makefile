@@ -116,8 +116,9 @@ screenshots: $(VENV)/dev assets ## Make the pictures of the documents; needs Deb
 	$(BIN)/python docs/screenshots.py
 
 .PHONY: soak
-soak: $(VENV)/dev ## Decode 120,000 mutants of image files; takes half an hour
+soak: $(VENV)/dev ## 120,000 mutants of image files, 400 cycles of visitors; takes hours
 	$(BIN)/python -m benchmarks.mutants
+	$(BIN)/python -m benchmarks.sessions
 
 .PHONY: bench
 bench: $(VENV)/dev ## Measure speed and memory against the bare limit

@@ -1,26 +1,9 @@
-"""TrioVision's page: `streamlit run app.py`."""
+"""Server of TrioVision's page: `streamlit run app.py`. The page itself is `studio.py`."""
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-from triovision.bundle import ASSETS
-from triovision.ui.address import read_address, write_address
-from triovision.ui.login import may_enter, render_entrance, render_logout
-from triovision.ui.navigation import navigate
-from triovision.ui.theme import apply_style
-from triovision.ui.translation import current_translator, render_language_switch
-from triovision.ui.warm_start import warm_up_once
+from triovision.ui.idle import sweep_regularly
+from triovision.ui.upload_gate import UploadGate
 
-st.set_page_config(page_title="TrioVision", page_icon=str(ASSETS / "icon.svg"), layout="wide")
-warm_up_once()
-read_address()
-t = current_translator()
-apply_style(t)
-admitted = may_enter()
-page = navigate(t, menu=admitted)
-bar = render_language_switch(t)
-write_address()
-if admitted:
-    render_logout(bar, t)
-    page.run()
-else:
-    render_entrance(t)
+app = st.App("studio.py", middleware=[Middleware(UploadGate)], lifespan=sweep_regularly)

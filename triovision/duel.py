@@ -8,12 +8,14 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from triovision.geo import distance_km, geo_score
 from triovision.guesses import check_position
 from triovision.photo.names import spreadsheet_safe
 from triovision.results import CameraFacts, Photo
+
+T = TypeVar("T")
 
 ROUNDS: Final = 5
 """Most rounds of a duel."""
@@ -133,7 +135,7 @@ class Duel:
         self.revealed = False
 
 
-def shuffled(challenges: Sequence[Challenge], generator: random.Random) -> list[Challenge]:
+def shuffled(challenges: Sequence[T], generator: random.Random) -> list[T]:
     """At most `ROUNDS` challenges in random order."""
     return generator.sample(list(challenges), min(ROUNDS, len(challenges)))
 

@@ -96,5 +96,5 @@ def app(write_model):
     """The page of a new visitor, with a model that no other test has loaded."""
     write_model()
     st.cache_resource.clear()
-    yield AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    yield AppTest.from_file(str(ROOT / "studio.py"), default_timeout=60)
     st.cache_resource.clear()

@@ -203,7 +203,7 @@ def test_clear_forgets_everything(app, china):
     app.button(key="clear").click().run()
     assert not app.exception
     memory = app.session_state["triovision"]
-    assert (memory.results, memory.rejected, memory.explanations, memory.thumbnails) == ({}, {}, {}, {})
+    assert (memory.results, memory.rejected, memory.explanations) == ({}, {}, {})
     assert memory.batch > batch
     assert not app.header
     assert not app.warning
@@ -221,7 +221,7 @@ def test_uploads_leave_the_server_once_they_are_read(app, china, monkeypatch):
 
     monkeypatch.setattr(manager, "remove_file", counted)
     drop(app.run(), ("china.jpg", china), ("red.jpg", jpeg("red")))
-    assert len(removed) == 2
+    assert len(set(removed)) == 2
     assert not app.file_uploader[0].value
 
 

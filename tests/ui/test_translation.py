@@ -12,7 +12,7 @@ from triovision.ui.translation import LANGUAGES, browser_language, get_translato
 
 ROOT = Path(__file__).parents[2]
 CATALOGUES = sorted((ROOT / "assets" / "translations").glob("*.po"))
-SOURCES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "triovision").rglob("*.py")]
+SOURCES = [ROOT / "studio.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "triovision").rglob("*.py")]
 #: The options of `make i18n-extract`.
 KEYWORDS = re.findall(r"-k (\S+)", (ROOT / "Makefile").read_text("utf-8"))
 

@@ -13,7 +13,7 @@ from triovision.photo import decoder_pool, read_photo
 from triovision.ui.examples import COMMONS_PHOTOS, EXAMPLE, EXAMPLE_CREDIT, EXAMPLE_PLACE, CommonsPhoto
 from triovision.ui.messages import report
 from triovision.ui.photo_sources import fetch_example
-from triovision.ui.session import current
+from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 
 _COMMONS: Final = "play-commons-photos"
@@ -60,14 +60,24 @@ def _fetch_missing(missing: Sequence[CommonsPhoto], fetched: dict[str, Challenge
     st.rerun()
 
 
-def session_challenges() -> list[Challenge]:
+def located_results() -> list[PhotoResult]:
     """Photos of the session whose camera wrote a position."""
-    results = current().results.values()
-    return [
-        Challenge.of(result.photo, position, result.credit)
-        for result in results
-        if (position := result.photo.camera.position) is not None
-    ]
+    return [result for result in current().results.values() if result.stored.camera.position is not None]
+
+
+def as_challenges(drawn: Iterable[Challenge | PhotoResult]) -> list[Challenge]:
+    """Challenges in the same order; a photo of the session is decoded only now.
+
+    Raises:
+        PhotoError: If no decoder process is free.
+    """
+    challenges = []
+    for one in drawn:
+        if isinstance(one, Challenge):
+            challenges.append(one)
+        elif (position := one.stored.camera.position) is not None:
+            challenges.append(Challenge.of(one.photo, position, one.credit))
+    return challenges
 
 
 def uploaded_challenges(files: Iterable[tuple[str, bytes]], t: Translator) -> list[Challenge]:

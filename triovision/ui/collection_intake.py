@@ -20,7 +20,7 @@ from triovision.results import Photo
 from triovision.ui.collection_state import MAX_PHOTOS, clear_collection, collection
 from triovision.ui.messages import report
 from triovision.ui.predictions import predict_all
-from triovision.ui.session import release_uploads
+from triovision.ui.session import release_uploads, unread
 from triovision.ui.translation import Translator
 
 if TYPE_CHECKING:
@@ -34,12 +34,16 @@ _MIN_SECONDS: Final = 2.0  # before that, an estimate of the time left is a gues
 
 @dataclass(frozen=True)
 class _Item:
-    """A photo that was read, or the error of a file, with the fraction of all bytes that were read so far."""
+    """A photo that was read, or the error of a file, with the fraction of all bytes that were read so far.
+
+    `upload` is the file of the photo, unless that is an archive.
+    """
 
     fraction: float
     name: str
     data: bytes = b""
     error: PhotoError | None = None
+    upload: UploadedFile | None = None
 
     @cached_property
     def key(self) -> str:
@@ -70,6 +74,7 @@ def render_intake(model: GeoModel, on_batch: Callable[[], None], t: Translator) 
     if found.entries or found.faults:
         hint = t("Removes all photos and results from memory.")
         st.button(t("Clear"), key="collection-clear", on_click=_clear, help=hint)
+    uploads = unread(uploads)
     if uploads:
         found.faults.clear()
         _predict_all(uploads, model, on_batch, t)
@@ -81,7 +86,7 @@ def render_intake(model: GeoModel, on_batch: Callable[[], None], t: Translator) 
 def _predict_all(uploads: Sequence[UploadedFile], model: GeoModel, on_batch: Callable[[], None], t: Translator) -> None:
     found = collection()
     progress, start = st.empty(), time.monotonic()
-    waiting: dict[str, tuple[Photo, bytes]] = {}
+    waiting: dict[str, tuple[Photo, _Item]] = {}
     with progress:
         _render_progress(0, start, t)
     decoding: set[str] = set()
@@ -90,8 +95,9 @@ def _predict_all(uploads: Sequence[UploadedFile], model: GeoModel, on_batch: Cal
         decoding.discard(item.key)
         if isinstance(outcome, PhotoError):
             found.faults.append(outcome)
+            release_uploads([item.upload], _upload_key())
         else:
-            waiting[item.key] = outcome, item.data
+            waiting[item.key] = outcome, item
         if len(waiting) >= _BATCH:
             _predict(waiting, model)
             with progress:
@@ -108,7 +114,7 @@ def _items(uploads: Sequence[UploadedFile]) -> Iterator[_Item]:
         is_archive = upload.read(4) == b"PK\x03\x04"
         upload.seek(0)
         if not is_archive:
-            yield _Item((done + upload.size) / total, upload.name, upload.getvalue())
+            yield _Item((done + upload.size) / total, upload.name, upload.getvalue(), upload=upload)
         else:
             try:
                 for member in iter_archive(upload, name=upload.name):
@@ -134,22 +140,26 @@ def _new_items(uploads: Sequence[UploadedFile], waiting: Mapping[str, object], d
     for item in _items(uploads):
         if item.error is None:
             if item.key in found.entries or item.key in waiting or item.key in decoding:
+                release_uploads([item.upload], _upload_key())
+                if item.key in found.entries and item.key not in found.files:  # left after a time without use
+                    found.keep_file(item.key, item.data)
                 continue
             if len(found.entries) + len(waiting) + len(decoding) >= MAX_PHOTOS:
                 reason = Message("the collection already holds {count} photos", count=MAX_PHOTOS)
                 error = PhotoError(item.name, reason, Message("Press Clear to make room"))
-                yield _Item(item.fraction, item.name, error=error)
+                yield _Item(item.fraction, item.name, error=error, upload=item.upload)
                 continue
             decoding.add(item.key)
         yield item
 
 
-def _predict(waiting: dict[str, tuple[Photo, bytes]], model: GeoModel) -> None:
+def _predict(waiting: dict[str, tuple[Photo, _Item]], model: GeoModel) -> None:
     if not waiting:
         return
     predictions = predict_all(model, [photo for photo, _ in waiting.values()])
-    for (key, (photo, data)), prediction in zip(waiting.items(), predictions, strict=True):
-        collection().add(make_entry(key, photo, prediction), data)
+    for (key, (photo, item)), prediction in zip(waiting.items(), predictions, strict=True):
+        release_uploads([item.upload], _upload_key())  # first, so that the file is not counted twice
+        collection().add(make_entry(key, photo, prediction), item.data)
     waiting.clear()
 
 
@@ -183,7 +193,7 @@ def _clear() -> None:
 
 
 def _empty_uploads() -> None:
-    release_uploads(st.session_state.get(_upload_key()) or ())
+    release_uploads(st.session_state.get(_upload_key()) or (), _upload_key())
     collection().batch += 1
 
 

@@ -10,6 +10,8 @@ import streamlit as st
 
 from triovision.collections.entries import CollectionEntry, CorrectedPosition
 from triovision.errors import CollectionError, Message, TrioVisionError
+from triovision.ui.memory_budget import memory_budget
+from triovision.ui.session import current
 
 MAX_PHOTOS: Final = 500
 #: Bytes of original files that one session keeps, for copies with positions and sorted archives.
@@ -19,7 +21,7 @@ _KEY: Final = "collection"
 Corrections = dict[str, CorrectedPosition | None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Collection:
     """Photos of one browser session.
 
@@ -47,8 +49,21 @@ class Collection:
     def add(self, entry: CollectionEntry, data: bytes) -> None:
         """Add a photo, and keep its file where the budget allows."""
         self.entries[entry.key] = entry
-        if sum(map(len, self.files.values())) + len(data) <= MAX_FILE_BYTES:
-            self.files[entry.key] = data
+        self.keep_file(entry.key, data)
+
+    def keep_file(self, key: str, data: bytes) -> None:
+        """Keep the file of a photo where the budget allows."""
+        held = sum(map(len, self.files.values())) + len(data)
+        if held <= MAX_FILE_BYTES and memory_budget().has_room(len(data)):
+            self.files[key] = data
+            memory_budget().hold(self, held)
+
+    def empty(self) -> bool:
+        """Remove the original files after a time without use. Predictions, corrections and thumbnails stay."""
+        had_files = bool(self.files)
+        self.files = {}
+        memory_budget().hold(self, 0)
+        return had_files
 
     def read_file(self, entry: CollectionEntry) -> bytes:
         """Return the original file.
@@ -84,6 +99,7 @@ class Collection:
 def collection() -> Collection:
     """Collection of the browser that the script runs for."""
     found: Collection = st.session_state.setdefault(_KEY, Collection())
+    current().pages[_KEY] = found
     return found
 
 

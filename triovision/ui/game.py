@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
-from triovision.duel import ROUNDS, Answer, Duel, Position, duel_csv, duel_json, shuffled
+from triovision.duel import ROUNDS, Answer, Challenge, Duel, Position, duel_csv, duel_json, shuffled
+from triovision.errors import PhotoError
 from triovision.geo import country_name
 from triovision.geo.city_search import FoundCity, city_index, find_cities
 from triovision.ui.challenges import (
+    as_challenges,
     example_challenge,
+    located_results,
     render_commons_challenges,
-    session_challenges,
     uploaded_challenges,
 )
 from triovision.ui.leaflet import clicked_position, render_click_map, render_places
+from triovision.ui.messages import report
 from triovision.ui.predictions import predict
 from triovision.ui.service import model_by_id, model_or_error
+from triovision.ui.session import MAX_PHOTO_MB, PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import jpeg_bytes, shown_photo
 from triovision.viz.places_map import PIN_COLOURS, MarkedPlace
@@ -32,7 +38,7 @@ _SEEN: Final = "play-seen-click"
 def current_duel() -> Duel | None:
     """Game of this session; None before it is started. It stays when the reader visits another page."""
     duel: Duel | None = st.session_state.get(_DUEL)
-    return duel
+    return duel if duel is not None and duel.challenges else None  # none are left after a time without use
 
 
 def render_start(t: Translator) -> None:
@@ -41,10 +47,11 @@ def render_start(t: Translator) -> None:
         t("Your photos with a position in their EXIF data"),
         accept_multiple_files=True,
         key="play-upload",
+        max_upload_size=MAX_PHOTO_MB,
         help=t("Neither you nor the model sees the position or the file name before the answer."),
     )
     uploaded = uploaded_challenges([(upload.name, upload.getvalue()) for upload in uploads], t)
-    others = uploaded + session_challenges() + render_commons_challenges(t)
+    others: list[Challenge | PhotoResult] = [*uploaded, *located_results(), *render_commons_challenges(t)]
     with_example = st.checkbox(t("Add the example photo"), value=True, key="play-example") if others else True
     challenges = others + ([example_challenge()] if with_example else [])
     count = min(ROUNDS, len(challenges))
@@ -53,10 +60,34 @@ def render_start(t: Translator) -> None:
     label = t.plural("Start: {number} round", "Start: {number} rounds", count)
     if st.button(label, type="primary", key="play-start"):
         with model_or_error(t) as model:
-            st.session_state[_DUEL] = Duel(shuffled(challenges, random.SystemRandom()), model.card.id)
+            _begin(Duel(_drawn(challenges, t), model.card.id))
             city_index()  # now, so that the first search does not wait for it
         _forget_answer()
         st.rerun()
+
+
+def _drawn(candidates: Sequence[Challenge | PhotoResult], t: Translator) -> list[Challenge]:
+    try:
+        return as_challenges(shuffled(candidates, random.SystemRandom()))
+    except PhotoError as error:
+        st.error(report(error, t))
+        st.stop()
+
+
+def _begin(duel: Duel) -> None:
+    st.session_state[_DUEL] = duel
+    current().pages[_DUEL] = _PhotosOfDuel(duel)
+
+
+@dataclass(frozen=True, slots=True)
+class _PhotosOfDuel:
+    duel: Duel
+
+    def empty(self) -> bool:
+        """Remove the photos of the game after a time without use."""
+        had_photos = bool(self.duel.challenges)
+        self.duel.challenges, self.duel.rounds = (), []
+        return had_photos
 
 
 def render_score(duel: Duel, t: Translator) -> None:
@@ -242,6 +273,7 @@ def render_summary(duel: Duel, t: Translator) -> None:
 def _new_game_button(t: Translator) -> None:
     def end() -> None:
         st.session_state.pop(_DUEL, None)
+        current().pages.pop(_DUEL, None)
         _forget_answer()
 
     st.button(t("New game"), key="play-new", on_click=end)

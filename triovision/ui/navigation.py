@@ -26,7 +26,7 @@ def navigate(t: Translator, menu: bool = True) -> StreamlitPage:
 
 
 def require_app_frame() -> None:
-    """Run `app.py` instead, if Streamlit runs a page file by itself; the first call of every page.
+    """Run `studio.py` instead, if Streamlit runs a page file by itself; the first call of every page.
 
     Until a server has called `st.navigation` once, Streamlit uses its older mode for a folder `pages/`: a first visit
     to `/about` runs that file alone, without menu, style and language. The attribute is undocumented, so a browser

@@ -8,9 +8,11 @@ from functools import partial
 
 import streamlit as st
 
-from triovision.errors import PhotoError
+from triovision.errors import Message, PhotoError
+from triovision.photo import PhotoLimits
 from triovision.photo.web import fetch_photo
 from triovision.ui.examples import COMMONS_PHOTOS, CommonsPhoto, Place
+from triovision.ui.memory_budget import memory_budget
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
 
@@ -74,6 +76,9 @@ def fetch_example(photo: CommonsPhoto, t: Translator) -> PhotoFile:
 
 
 def _fetch(url: str, t: Translator) -> tuple[str, bytes]:
+    if not memory_budget().has_room(PhotoLimits().max_bytes):
+        reason = Message("the server's memory for photos is full")
+        raise PhotoError(url, reason, Message("Try again in a few minutes, or press Clear"))
     with st.spinner(t("Fetching {name}…", name=plain(url, 60))):
         return fetch_photo(url)
 
