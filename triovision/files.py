@@ -38,6 +38,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield part
         durable_replace(part, path)
+    except OSError as exc:
+        exc.filename = exc.filename or str(path)  # writing and flushing know no name
+        raise
     finally:
         part.unlink(missing_ok=True)
 
