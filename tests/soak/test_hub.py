@@ -60,7 +60,7 @@ def private() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def limits(hub: Any, monkeypatch: pytest.MonkeyPatch, long_form: bool) -> Iterator[None]:
+def limits(mirror: Any, monkeypatch: pytest.MonkeyPatch, long_form: bool) -> Iterator[None]:  # noqa: ARG001 - its limits are replaced
     """Limits of the program, but that the hub may be on this machine; retries wait, unlike in other tests."""
     usual = transfer_limits.TransferLimits(allowed=lambda address: address == HUB)
     short = dataclasses.replace(usual, window_s=usual.window_s / 100, head_s=usual.head_s / 100, spare_s=6)
