@@ -42,7 +42,7 @@ def encoded(name: str) -> bytes:
     noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
     picture = Image.fromarray(noise).resize(SIZE_PX)
     file = io.BytesIO()
-    picture.convert(mode).save(file, container, **options)
+    picture.convert(mode, dither=Image.Dither.NONE).save(file, container, **options)  # a palette without noise
     return file.getvalue()
 
 
