@@ -170,6 +170,7 @@ def main(sessions: int, many: int, rounds: int) -> None:
         )
         print(f"  last {seconds[-1]:.1f} s; peak memory {memory.stop():.0f} MB (target {MOST_MB:.0f})")
         faults = [fault for seen in visits for fault in seen.faults]
+        print(f"  {len(faults)} wrong or foreign answers", flush=True)
         missed = memory.peak_mb > MOST_MB
         alone, beside = [], []
         for _ in range(rounds):
