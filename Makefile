@@ -116,9 +116,14 @@ screenshots: $(VENV)/dev assets ## Make the pictures of the documents; needs Deb
 	$(BIN)/python docs/screenshots.py
 
 .PHONY: soak
-soak: $(VENV)/dev ## 120,000 mutants of image files, 400 cycles of visitors; takes hours
+soak: $(VENV)/dev ## Every experiment of docs/reliability.md, in its long form; takes hours
 	$(BIN)/python -m benchmarks.mutants
 	$(BIN)/python -m benchmarks.sessions
+	$(BIN)/python -m benchmarks.largest_photos
+	$(BIN)/python -m benchmarks.decoder_kills
+	$(BIN)/python -m benchmarks.crowd
+	$(BIN)/python -m benchmarks.busy_explanation
+	TRIOVISION_SOAK=1 $(BIN)/python -m pytest -s --timeout 3600 tests/soak
 
 .PHONY: bench
 bench: $(VENV)/dev ## Measure speed and memory against the bare limit

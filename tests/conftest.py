@@ -7,6 +7,7 @@ gallery.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import threading
@@ -115,6 +116,7 @@ class Mirror:
         self.cuts: dict[str, list[int]] = {}  # send so many bytes and hang up
         self.statuses: dict[str, list[int]] = {}
         self.holds: dict[str, int] = {}  # send so many bytes and wait for `release`
+        self.rates: dict[str, float] = {}  # send so many bytes a second
         self.held, self.release = threading.Event(), threading.Event()
         self.redirects: dict[str, str] = {}
         self.ignores_ranges = False
@@ -137,6 +139,10 @@ class Mirror:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     mirror: Mirror
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # the client was killed
+            super().handle()
 
     def do_GET(self) -> None:
         mirror, header = self.mirror, self.headers.get("Range")
@@ -175,6 +181,12 @@ class _Handler(BaseHTTPRequestHandler):
             mirror.held.set()
             mirror.release.wait(60)
             self.close_connection = True
+        elif status < 300 and self.path in mirror.rates:
+            piece = math.ceil(mirror.rates[self.path] / 20)
+            for start in range(0, len(body), piece):
+                self.wfile.write(body[start : start + piece])
+                if mirror.release.wait(piece / mirror.rates[self.path]):
+                    break
         else:
             self.wfile.write(body)
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,6 +81,33 @@ def test_a_folder_and_all_it_holds_are_on_the_disk_before_it_has_its_name(
     assert inodes <= set(synced)
     assert (tmp_path / "model" / "deep" / "weights").read_bytes() == b"1234"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+WRITER = """
+import os, signal, sys
+from pathlib import Path
+from triovision.files import atomic_open
+with atomic_open(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_is_deleted_and_what_others_write_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "wei-ghts.1"
+    subprocess.run([sys.executable, "-c", WRITER, path], cwd=Path(__file__).parents[1], check=False)
+    (left,) = tmp_path.iterdir()
+    others = [
+        tmp_path / f".weights.another-machine-{2**22 + 1}-1.part",  # a folder that machines share
+        tmp_path / f".weights.{socket.gethostname()}-{os.getppid()}-1.part",  # of a process that runs
+        tmp_path / ".model.part",
+    ]
+    for other in others:
+        other.touch()
+    atomic_write(path, b"whole")
+    assert not left.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([path, *others])
 
 
 def write_to_a_full_disk(path: Path) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+#: A temporary file: the final name, then host, process and thread of its writer.
+_PART = re.compile(r"\..+\.(?P<host>[^/]+)-(?P<process>\d+)-\d+\.part", re.DOTALL)
+_swept: set[Path] = set()
 
 
 def cache_folder() -> Path:
@@ -21,16 +27,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     When the block ends, the temporary file replaces `path` as in `durable_replace`; after an exception, such as a full
     disk, it is deleted. The parent folder is made when it is missing. Writers in other threads and processes have
-    temporary names of their own.
+    temporary names of their own; those that a killed process of this machine left in the folder are deleted.
 
     Raises:
         OSError: If the file cannot be written or replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    _sweep(path.parent)
+    part = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield part
         durable_replace(part, path)
+    except OSError as exc:
+        exc.filename = exc.filename or str(path)  # writing and flushing know no name
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -65,6 +75,28 @@ def durable_replace(source: Path, target: Path) -> None:
     source.replace(target)
     for folder in {source.parent, target.parent}:
         _sync(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete the temporary files of processes that were killed, once for each folder and process."""
+    if os.name != "posix" or folder in _swept:  # other systems cannot ask whether a process runs
+        return
+    _swept.add(folder)
+    for part in folder.glob(".*.part"):
+        writer = _PART.fullmatch(part.name)
+        if writer and writer["host"] == socket.gethostname() and not _runs(int(writer["process"])):
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -27,9 +27,9 @@ from triovision.transfer_limits import (
 )
 
 CHUNK_BYTES = 256 * 1024
-_TIMEOUT_S = (CONNECT_S, 60.0)  # to connect, and between two pieces of a response
+_TIMEOUT_S = (CONNECT_S, 30.0)  # to connect, and between two pieces of a response
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LONGEST_WAIT_S = 60.0
+_LONGEST_WAIT_S = 30.0  # as for all times here: six attempts at an idle server end within 5 minutes
 _CALLER = stamina.RetryingCaller(attempts=6, timeout=None, wait_initial=1, wait_max=_LONGEST_WAIT_S)
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
@@ -224,6 +224,8 @@ def _retry(url: str, work: Callable[[], T]) -> T:
     except UnknownHostError as exc:
         raise DownloadError(url, Message("there is no server of this name, or no network"), AGAIN) from exc
     except TooSlowError as exc:
+        raise SlowDownloadError(url, Message("the server sends too slowly"), AGAIN) from exc
+    except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as exc:
         raise SlowDownloadError(url, Message("the server sends too slowly"), AGAIN) from exc
     except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
         raise DownloadError(url, Message("the connection failed ({why})", why=root_cause(exc)), AGAIN) from exc

@@ -39,8 +39,8 @@ class TransferLimits:
 
     allowed: Callable[[Address], bool] = is_public
     least_rate: float = 2000.0
-    window_s: float = 60.0
-    head_s: float = 60.0
+    window_s: float = 30.0
+    head_s: float = 30.0
     spare_s: float = 600.0
 
 

@@ -1,12 +1,16 @@
 """Models that fail while they predict or explain: the page says so in words and works again afterwards."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from triovision import explain
 from triovision.inference import country_classifier
 from triovision.ui import explanation
+from triovision.ui.service import shared_model
 
 
 @pytest.mark.parametrize(
@@ -67,3 +71,33 @@ def test_a_slow_explanation_draws_its_progress(app, china, monkeypatch):
     assert drawn == [0.5, 1.0]
     assert not app.get("progress")
     assert any("Method LayerCAM" in caption.value for caption in app.caption)
+
+
+def cut(path, _):
+    os.truncate(path, 1000)
+
+
+def swap(path, weights):
+    save_file({name: tensor + 1 for name, tensor in weights.items()}, path)
+
+
+def delete(path, _):
+    path.unlink()
+
+
+@pytest.mark.parametrize("fault", [cut, swap, delete])
+def test_weights_that_change_under_a_running_page(fault, app, china, write_model, weights):
+    app.run()
+    fault(write_model() / "weights.safetensors", weights)
+    app.file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()
+    assert not app.exception
+    assert not app.error
+    assert "Peru" in app.header[0].value  # by the model in memory
+    shared_model.clear()  # as when two other models have been used
+    app.run()
+    assert not app.exception
+    assert "The model cannot be used." in app.error[0].value
+    write_model()
+    app.run()
+    assert not app.error
+    assert "Peru" in app.header[0].value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -28,8 +29,15 @@ from triovision.results import Prediction
 OUTPUT = click.Choice(["json", "table"])
 
 
+_NO_ROOM = {errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quota error
+_MAKE_ROOM = "Free some space, or name a folder that can be written, and run the same command again."
+
+
 class _Commands(click.Group):
-    """Command group that prints errors of TrioVision in one line on standard error, with exit status 2."""
+    """Command group that prints errors of TrioVision in one line on standard error, with exit status 2.
+
+    So it does with a full disk, which any command may meet in any file.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
@@ -37,6 +45,12 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except TrioVisionError as exc:
             click.echo(f"Error: {one_line(exc)}", err=True)
+            ctx.exit(2)
+        except OSError as exc:
+            if exc.errno not in _NO_ROOM:
+                raise
+            where = one_line(exc.filename or "the disk")
+            click.echo(f"Error: {where}: cannot be written ({exc.strerror}). {_MAKE_ROOM}", err=True)
             ctx.exit(2)
 
 

@@ -64,6 +64,15 @@ def test_it_brings_every_file_and_tells_how_far_it_is(
     assert {path.name for path in (tmp_path / "models").iterdir()} == {"geoclip.mp16", ".geoclip.mp16.lock"}
 
 
+def test_an_installed_model_is_not_touched_again(bring: Callable[..., Path], hub: Hub) -> None:
+    folder = bring()
+    before = folder.stat()
+    hub.mirror.requests.clear()
+    assert bring() == folder
+    assert folder.stat() == before  # it was not renamed, which a full disk could have made a loss
+    assert not hub.mirror.requests
+
+
 def test_ten_interruptions_cost_no_byte_twice(bring: Callable[..., Path], hub: Hub) -> None:
     path, data = hub.paths["model.safetensors"], hub.file("model.safetensors")
     hub.mirror.cuts[path] = [len(data) // 20] * 10

@@ -49,6 +49,8 @@ def install(card: ModelCard, models: Path, on_progress: OnProgress, transfer: Tr
         with FileLock(models / f".{card.id}.lock", timeout=0):
             staging = models / f".{card.id}.part"
             if folder.exists() and not staging.exists():
+                if _is_installed(folder, card, release):
+                    return folder  # nothing to write: the disk may be full
                 folder.replace(staging)
             staging.mkdir(exist_ok=True)
             _gather(release, staging, on_progress, transfer or Transfer())
@@ -63,6 +65,14 @@ def install(card: ModelCard, models: Path, on_progress: OnProgress, transfer: Tr
         remedy = Message("Free the disk or name another folder in TRIOVISION_MODELS, and run the same command again")
         raise ModelError(str(exc.filename or folder), reason, remedy) from exc
     return folder
+
+
+def _is_installed(folder: Path, card: ModelCard, release: Release) -> bool:
+    try:
+        same = (folder / CARD).read_text("utf-8") == card.model_dump_json(indent=1)
+    except (OSError, ValueError):
+        return False
+    return same and all(_is_whole(folder / file.name, file) for file in release.files)
 
 
 def _gather(release: Release, staging: Path, on_progress: OnProgress, transfer: Transfer) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for_handles
 from typing import TypeVar
 
 import torch
@@ -52,14 +55,28 @@ def map_in_processes(
                 suspects.extendleft(reversed(crashed[1:]))
 
 
+def initialise_worker(threads: int) -> None:
+    """Set the threads of torch, and let this worker process end with its parent.
+
+    Workers hold both ends of their queues, and would wait for ever for the tasks of a parent that was killed.
+    """
+    torch.set_num_threads(threads)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait_for_handles([sentinel])
+    os._exit(1)
+
+
 def _run_until_crash(
     function: Callable[[Task], Result], chunks: deque[tuple[Task, ...]], workers: int
 ) -> Generator[list[Result], None, list[tuple[Task, ...]]]:
     """Run chunks from the left until all are done or a process dies; returns the started but unfinished ones."""
     # Spawned, not forked: a fork copies locks that other threads may hold.
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initialise_worker, (1,))
     running: dict[Future[list[Result]], tuple[Task, ...]] = {}
     unfinished: list[tuple[Task, ...]] = []
     try:

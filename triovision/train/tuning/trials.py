@@ -23,6 +23,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from triovision.errors import RecipeError
+from triovision.train.data.workers import initialise_worker
 from triovision.train.tuning.study import ERROR, StudyPlan, best_trial, load_study
 
 Log = Callable[[str], object]
@@ -104,7 +105,7 @@ def _finished_numbers(plan: StudyPlan, sampler: Sampler, seeds: Sequence[int], j
 
 def _init_worker(threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command handles Ctrl+C and ends its workers
-    torch.set_num_threads(threads)
+    initialise_worker(threads)
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - progress bars of several runs at once
 
 
