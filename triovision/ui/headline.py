@@ -31,7 +31,7 @@ def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
         t: Language of the reader.
     """
     prediction = result.prediction
-    left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
+    left, right = st.columns([2, 3], gap="medium")
     with left:
         st.image(jpeg_bytes(shown_photo(result.photo)), output_format="JPEG", width="stretch", alt=result.photo.name)
         if result.credit:
