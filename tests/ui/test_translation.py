@@ -141,6 +141,10 @@ def test_the_browser_chooses_the_language(locale, language):
     assert language in LANGUAGES
 
 
+def test_no_break_spaces_stay_in_a_line():
+    assert plain("\u00a0il  en \nreste 13\u202f297\u00a0: 99\u202f%\u202f") == "il en reste 13\u202f297\u00a0\\: 99\u202f%"
+
+
 def test_a_name_from_outside_cannot_write_markdown():
     assert plain("![x](http://e)").replace("\u2060", "") == r"\!\[x\]\(http\:\/\/e\)".replace(r"\/", "/")
     assert plain("<b>*a*\u2028$x$ :red[b]") == r"\<b\>\*a\* \$x\$ \:red\[b\]"
