@@ -5,7 +5,7 @@ import streamlit as st
 from triovision.bundle import ASSETS
 from triovision.ui.address import read_address, write_address
 from triovision.ui.navigation import navigate
-from triovision.ui.theme import apply_style
+from triovision.ui.theme import apply_style, follow_system_theme
 from triovision.ui.translation import current_translator, render_language_switch
 from triovision.ui.warm_start import warm_up_once
 
@@ -14,6 +14,7 @@ warm_up_once()
 read_address()
 t = current_translator()
 apply_style(t)
+follow_system_theme()
 page = navigate(t)
 render_language_switch(t)
 write_address()
