@@ -142,7 +142,9 @@ def test_the_browser_chooses_the_language(locale, language):
 
 
 def test_no_break_spaces_stay_in_a_line():
-    assert plain("\u00a0il  en \nreste 13\u202f297\u00a0: 99\u202f%\u202f") == "il en reste 13\u202f297\u00a0\\: 99\u202f%"
+    assert (
+        plain("\u00a0il  en \nreste 13\u202f297\u00a0: 9\u202f%\u202f") == "il en reste 13\u202f297\u00a0\\: 9\u202f%"
+    )
 
 
 def test_a_name_from_outside_cannot_write_markdown():
