@@ -30,7 +30,7 @@ run: $(VENV)/user assets ## Install into .venv and start the studio
 	$(BIN)/triovision app
 
 .PHONY: assets
-assets: node_modules/.package-lock.json ## Fetch Leaflet and its plugins, so that maps need no network
+assets: node_modules/.package-lock.json ## Fetch Leaflet, flags and the player of animations, so that the page needs no network
 
 .PHONY: quality
 quality: $(VENV)/dev ## Lint, format check and types

@@ -7,7 +7,7 @@ from triovision.ui.address import read_address, write_address
 from triovision.ui.login import may_enter, render_entrance, render_logout
 from triovision.ui.navigation import navigate
 from triovision.ui.notices import render_notices
-from triovision.ui.theme import apply_style
+from triovision.ui.theme import apply_style, follow_system_theme
 from triovision.ui.translation import current_translator, render_language_switch
 from triovision.ui.warm_start import warm_up_once
 
@@ -16,6 +16,7 @@ warm_up_once()
 read_address()
 t = current_translator()
 apply_style(t)
+follow_system_theme()
 admitted = may_enter()
 page = navigate(t, menu=admitted)
 bar = render_language_switch(t)

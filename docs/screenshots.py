@@ -27,12 +27,12 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
-        page = visit(browser, address, "light", 1000)
+        page = visit(browser, address, "light", 1440)
         save(page, "screenshot")
         page.get_by_role("tab", name="Why").click()
         page.get_by_alt_text("Heat map for").first.wait_for(timeout=SLOW_MS)
         save(page, "why")
-        page = visit(browser, address, "dark", 1250)
+        page = visit(browser, address, "dark", 1400)
         page.get_by_role("link", name="Compare", exact=True).click()
         page.get_by_role("button", name="Run").click()
         page.get_by_role("button", name="Run").wait_for(state="detached", timeout=SLOW_MS)

@@ -25,5 +25,5 @@ ASSETS: Final = BUNDLE / "assets"
 #: Style sheets of the page.
 STYLES: Final = BUNDLE / "styles"
 
-#: Leaflet, its plugins and the country outlines. Absent where `make assets` has not fetched them.
+#: Leaflet, its plugins, flags, the player of animations, country outlines. Absent where `make assets` has not run.
 NODE_MODULES: Final = BUNDLE / "node_modules"

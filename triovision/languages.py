@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gettext
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from io import BytesIO
-from typing import Final
+from typing import IO, Final
 
 from babel import Locale
 from babel.dates import format_datetime, format_timedelta
@@ -48,6 +50,10 @@ class Translator:
         """Translate a text in the singular or plural form of `number`, which replaces `{number}`."""
         return self.catalogue.ngettext(one, many, number).format(number=number)
 
+    def of_card(self, text: str) -> str:
+        """Translate a text of a model card. One that the catalogue lacks, of somebody else's model, stays as it is."""
+        return self.catalogue.gettext(text) if text else ""
+
     def number(self, value: float, digits: int = 0) -> str:
         """Format a number with the separators of the language."""
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
@@ -56,6 +62,11 @@ class Translator:
     def percent(self, fraction: float, *, tenths: bool = False) -> str:
         """Format a fraction as per cent; see `percent`."""
         return percent(fraction, self.language, tenths=tenths)
+
+    @property
+    def percent_format(self) -> str:
+        """Format of whole per cent for a slider or a column, in the manner of `printf`."""
+        return "%.0f\u202f%%" if self.language == "fr" else "%.0f%%"
 
     def km(self, distance_km: float) -> str:
         """Format kilometres with their unit, below 10 km with one decimal."""
@@ -95,6 +106,19 @@ def get_translator(language: str) -> Translator:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translator(language, gettext.GNUTranslations(compiled))
+
+
+def extract_card(
+    file: IO[bytes],
+    keywords: object,  # noqa: ARG001 - Babel gives these three
+    comment_tags: object,  # noqa: ARG001
+    options: object,  # noqa: ARG001
+) -> Iterator[tuple[int, None, str, list[str]]]:
+    """Texts of a model card for `make i18n-extract`, without the list of countries, whose names are translated."""
+    card = json.load(file)
+    for text in (card["summary"], card["limits"], card["calibration"]["fitted_on"], card["knows"]):
+        if text and " countries: " not in text:
+            yield 1, None, text, []
 
 
 #: Translator of texts that stay as they are in the code.

@@ -143,7 +143,7 @@ def test_a_rectangle_on_the_map_is_taken_as_a_box(predicted, monkeypatch):
 def test_it_speaks_french(predicted):
     predicted.session_state["language"] = "fr"
     app = take(predicted.run(), continent="EU", country="IT")
-    assert "Restreint à ce que vous savez : Europe · Italie." in infos(app)[0]
+    assert "Restreint à ce que vous savez\u00a0: Europe · Italie." in infos(app)[0]
     app = take(app, country="JP")
     assert "aucun lieu envisagé par le modèle" in app.error[0].value
 

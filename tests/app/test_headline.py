@@ -43,7 +43,7 @@ def test_a_model_that_is_sure_of_a_part_of_the_world_names_it(app, china, write_
     assert "Very sure · 91%" in shown(app)  # Peru and Brazil
     assert len(app.get("progress")) == 5
     app.session_state["language"] = "fr"
-    assert app.run().header[0].value == r"Quelque part \: Amérique du Sud"
+    assert app.run().header[0].value == "Quelque part\u00a0\\: Amérique du Sud"
 
 
 def help_of_the_badge(app):

@@ -15,6 +15,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from triovision.bundle import NODE_MODULES
+from triovision.viz.collection_map import MapPhoto, collection_map
+from triovision.viz.leaflet import LeafletSource, missing_files
+from triovision.viz.map_style import MapOptions
+
 ROOT = Path(__file__).parents[2]
 SLOW_MS = 180_000
 MAP = "iframe[title='streamlit_folium.st_folium']"
@@ -42,6 +47,22 @@ def page(open_page, serve):
     page = open_page(serve(ROOT / "app.py") + "/collection", viewport={"width": 1280, "height": 1600}, locale="en-GB")
     expect(page.get_by_text("Photos stay in the memory")).to_be_visible(timeout=SLOW_MS)  # the last line: all is drawn
     return page
+
+
+@pytest.mark.skipif(bool(missing_files(NODE_MODULES)), reason="needs the npm packages: make assets")
+def test_lone_photos_stay_on_the_map_when_its_smallest_zoom_changes(browser, tmp_path):
+    """Four photos far from all others, on a map too wide for its first smallest zoom, which then grows."""
+    places = [(-33.9, 151.2), (-22.9, -43.2), (43.1, -79.0), (35.7, 139.7), (48.9, 2.4), (48.8, 2.3)]
+    photos = [MapPhoto(lat, lon, f"{lat}.jpg", "", b"\xff\xd8", sure=True) for lat, lon in places]
+    source = LeafletSource(NODE_MODULES.as_uri() + "/{package}/{path}")
+    collection_map(photos, MapOptions(source=source)).save(tmp_path / "map.html")
+    page = browser.new_page(viewport={"width": 990, "height": 480})
+    page.goto((tmp_path / "map.html").as_uri())
+    for size in ({"width": 990, "height": 480}, {"width": 2100, "height": 1400}):
+        page.set_viewport_size(size)
+        expect(page.locator(".dot")).to_have_count(4)
+        expect(page.locator(".cluster")).to_have_text("2")
+    page.close()
 
 
 def test_sixty_photos_are_answered_shown_and_exported(page, holiday, download):

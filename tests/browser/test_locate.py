@@ -7,10 +7,12 @@ from playwright.sync_api import expect
 import triovision
 from triovision.errors import ModelError
 from triovision.geo import country_name
+from triovision.ui.animations import PLAYER
 
 ROOT = Path(__file__).parents[2]
 CHINA = Path(find_spec("sklearn").origin).parent / "datasets" / "images" / "china.jpg"
 SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
+LOADED = "() => performance.getEntriesByType('resource').map(entry => entry.name)"  # addresses of files
 MAP = "iframe[title='streamlit_folium.st_folium']"
 
 
@@ -53,16 +55,37 @@ def result(page):
     return heading
 
 
+@pytest.mark.skipif(not PLAYER.is_file(), reason="needs the npm packages: make assets")
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_readers_who_prefer_reduced_motion_see_a_still_picture(visit, motion):
     page = visit(reduced_motion=motion)
     drop(page, ("china.jpg", CHINA.read_bytes()))
     box = page.locator(".st-key-animation-success")
-    moving, still = box.locator("iframe"), box.locator("img")
-    shown, hidden = (still, moving) if motion == "reduce" else (moving, still)
-    expect(shown).to_be_visible(timeout=SLOW_MS)
-    expect(hidden).to_be_hidden()
+    moving, still = box.locator("svg"), box.locator("img")
+    if motion == "reduce":
+        expect(still).to_be_visible(timeout=SLOW_MS)
+        expect(moving).to_have_count(0)
+        assert not any("lottie" in address for address in page.evaluate(LOADED))
+    else:
+        expect(moving).to_be_visible(timeout=SLOW_MS)
+        expect(still).to_be_hidden()
     assert still.evaluate("image => image.naturalWidth") > 0  # it is not broken
+
+
+@pytest.mark.skipif(not PLAYER.is_file(), reason="needs the npm packages: make assets")
+def test_the_page_loads_the_player_of_animations_once_and_removes_what_has_ended(visit):
+    page = visit()
+    for name in ("first.jpg", "second.jpg"):
+        drop(page, (name, CHINA.read_bytes() + name.encode()))  # bytes behind the end make another file
+        expect(page.get_by_alt_text(name, exact=True).locator("visible=true").first).to_be_visible(timeout=SLOW_MS)
+        result(page)
+    expect(page.locator(".st-key-animation-success svg")).to_be_attached(timeout=SLOW_MS)
+    assert [address for address in page.evaluate(LOADED) if address.endswith(PLAYER.name)] == [
+        page.url.split("?")[0] + f"component/triovision.ui.animations.player/{PLAYER.name}"
+    ]
+    expect(page.locator("[class*='st-key-animation-analysing'], .st-key-animation-loading")).to_have_count(0)
+    expect(page.locator(".st-key-animation-success")).to_be_hidden(timeout=SLOW_MS)
+    assert page.problems == []
 
 
 def test_a_dropped_photo_is_predicted_mapped_charted_and_explained(visit, prediction):

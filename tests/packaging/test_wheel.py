@@ -18,6 +18,7 @@ import pytest
 
 from triovision.bundle import NODE_MODULES
 from triovision.inference.registry import EMBEDDED_MODEL
+from triovision.ui.animations import PLAYER
 from triovision.viz.leaflet import missing_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +90,7 @@ def test_it_carries_the_scripts_of_the_map(installed: Path) -> None:
     assert (packages / "world-atlas" / "countries-50m.json").is_file()
     assert (packages / "flag-icons" / "flags" / "4x3" / "fr.svg").is_file()
     assert (packages / "flag-icons" / "LICENSE").is_file()
+    assert (packages / PLAYER.relative_to(NODE_MODULES)).is_file()
     for style in packages.rglob("*.css"):
         for address in re.findall(r"url\(['\"]?([^'\")#?]+)", style.read_text(encoding="utf-8")):
             assert address.startswith("data:") or (style.parent / address).is_file(), f"{style}: {address}"

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from triovision.bundle import ASSETS
+from triovision.ui import animations
 
 DRAWINGS = sorted((ASSETS / "animations").glob("*.json"))
 
@@ -30,3 +31,8 @@ def test_a_drawing_has_a_still_of_the_same_size_and_colours(path):
     fills = {tuple(item["c"]["k"]) for layer in drawing["layers"] for item in layer["shapes"][0]["it"] if "c" in item}
     names = {"#" + "".join(f"{round(part * 255):02x}" for part in fill[:3]) for fill in fills}
     assert all(name in still or name == "#ffffff" for name in names)
+
+
+def test_no_player_is_asked_for_where_it_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(animations, "PLAYER", tmp_path / "lottie_light.min.js")
+    assert animations._player() is None

@@ -7,11 +7,15 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
 from babel.messages.frontend import parse_keywords
 from babel.messages.pofile import read_po
 
+from triovision.geo import country_name
+from triovision.inference.card import ModelCard
 from triovision.results import CameraFacts
+from triovision.ui.card_texts import known_countries
 from triovision.ui.translation import LANGUAGES, browser_language, get_translator, plain
 
 ROOT = Path(__file__).parents[2]
 CATALOGUES = sorted((ROOT / "assets" / "translations").glob("*.po"))
+CARDS = [*(ROOT / "models").glob("*/card.json"), ROOT / "triovision/inference/geoclip/card.json"]
 SOURCES = [ROOT / "studio.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "triovision").rglob("*.py")]
 #: The options of `make i18n-extract`.
 KEYWORDS = re.findall(r"-k (\S+)", (ROOT / "Makefile").read_text("utf-8"))
@@ -19,7 +23,9 @@ KEYWORDS = re.findall(r"-k (\S+)", (ROOT / "Makefile").read_text("utf-8"))
 
 def texts():
     keywords = DEFAULT_KEYWORDS | parse_keywords(KEYWORDS)
-    return {text for path in SOURCES for _, text, *_ in extract_from_file("python", path, keywords)}
+    sources = [("python", path) for path in SOURCES]
+    sources += [("triovision.languages:extract_card", path) for path in CARDS]
+    return {text for method, path in sources for _, text, *_ in extract_from_file(method, path, keywords)}
 
 
 def catalogue(path):
@@ -78,6 +84,33 @@ def test_texts_are_translated():
     ]
 
 
+def test_the_texts_of_a_shipped_card_are_translated_and_those_of_a_stranger_stay():
+    french = get_translator("fr")
+    card = ModelCard.model_validate_json(CARDS[0].read_bytes())
+    for text in (card.summary, card.limits, card.calibration.fitted_on):
+        assert french.of_card(text) != text
+    assert french.of_card("Trained on {my} photos, 100%") == "Trained on {my} photos, 100%"
+    assert french.of_card("") == ""
+
+
+def test_known_countries_are_named_in_the_language_of_the_reader():
+    card = ModelCard.model_validate_json(CARDS[0].read_bytes())
+    known = known_countries(card, get_translator("fr"))
+    assert known.startswith(f"{len(card.labels)} pays\u00a0: France (")
+    assert {country_name(code, "fr") for code in card.labels} <= set(
+        re.findall(r"(?:: |, )(.+?) \(\d+ photos\)", known)
+    )
+    assert known_countries(card, get_translator("en")) == card.knows
+    other = card.model_copy(update={"knows": "2 countries: Atlantis (3 photos), Peru (1 photo)."})
+    assert known_countries(other, get_translator("fr")) == other.knows
+
+
+def test_sliders_write_per_cent_as_texts_do():
+    for language in LANGUAGES:
+        t = get_translator(language)
+        assert t.percent_format % 55 == t.percent(0.55)
+
+
 def test_numbers_and_times_follow_the_language():
     taken = CameraFacts(taken_at=datetime(2024, 5, 6, 7, 8, tzinfo=UTC))
     assert get_translator("en").number(1234.5, 1) == "1,234.5"
@@ -106,6 +139,12 @@ def test_numbers_and_times_follow_the_language():
 def test_the_browser_chooses_the_language(locale, language):
     assert browser_language(locale) == language
     assert language in LANGUAGES
+
+
+def test_no_break_spaces_stay_in_a_line():
+    assert (
+        plain("\u00a0il  en \nreste 13\u202f297\u00a0: 9\u202f%\u202f") == "il en reste 13\u202f297\u00a0\\: 9\u202f%"
+    )
 
 
 def test_a_name_from_outside_cannot_write_markdown():

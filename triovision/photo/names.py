@@ -7,6 +7,8 @@ import unicodedata
 from pathlib import PurePath
 from typing import Final
 
+#: Blanks that become one space. No-break spaces stay: French writes them before its marks and in its numbers.
+_BLANKS: Final = re.compile(r"[^\S\u00a0\u202f]+")
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - Excel takes the wide signs too
 
 
@@ -23,7 +25,8 @@ def clean_text(text: str, max_length: int) -> str:
     shown = text if len(text) <= 4 * max_length else text[: 2 * max_length] + text[-2 * max_length :]
     # Categories C* are control, format (bidi overrides), surrogate, private and unassigned; Zl and Zp break lines.
     kept = (" " if unicodedata.category(char) in ("Zl", "Zp") else char for char in shown)
-    line = " ".join("".join(char for char in kept if not unicodedata.category(char).startswith("C")).split())
+    text = "".join(char for char in kept if not unicodedata.category(char).startswith("C"))
+    line = _BLANKS.sub(" ", text).strip()
     if len(line) <= max_length:
         return line
     tail = (max_length - 1) // 3

@@ -168,7 +168,7 @@ def _facts(report: Report, t: Translator) -> dict[str, str]:
 def _model(report: Report, t: Translator) -> dict[str, str]:
     return {
         t("Model"): report.prediction.model,
-        t("Calibrated on"): report.fitted_on or t("Uncalibrated"),
+        t("Calibrated on"): t.of_card(report.fitted_on) or t("Uncalibrated"),
     }
 
 

@@ -69,7 +69,8 @@ def _render_positions(entries: Sequence[CollectionEntry], read_file: ReadFile, t
         "copy": t("Copies with the position in their EXIF data (JPEG only)"),
     }
     style: WriteStyle = st.radio(t("Form"), list(styles), format_func=styles.__getitem__, key="collection-style")
-    least = st.slider(t("Write only above this probability"), 50, 100, 90, 5, format="%d%%", key="collection-write-min")
+    label = t("Write only above this probability")
+    least = st.slider(label, 50, 100, 90, 5, format=t.percent_format, key="collection-write-min")
     plan = plan_positions(entries, least / 100, style)
     rows = [_planned_row(write, t) for write in plan]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height=260)

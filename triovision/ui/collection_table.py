@@ -40,7 +40,7 @@ def render_filters(entries: Sequence[CollectionEntry], t: Translator) -> list[Co
         )
         kinds = {"all": t("All"), "sure": t("Answered"), "unsure": t("Not sure")}
         kind = st.selectbox(t("Answers"), list(kinds), format_func=kinds.__getitem__, key="collection-kind")
-        least = st.slider(t("Least probability"), 0, 100, 0, 5, format="%d%%", key="collection-least")
+        least = st.slider(t("Least probability"), 0, 100, 0, 5, format=t.percent_format, key="collection-least")
         span = _date_filter(dates, t)
     return [entry for entry in entries if _passes(entry, countries, kind, least / 100, span)]
 
@@ -100,7 +100,7 @@ def _columns(t: Translator) -> dict[str, Any]:
         "name": columns.TextColumn(t("File")),
         "country": columns.TextColumn(t("Country")),
         "answer": columns.TextColumn(t("Answer"), width="medium"),
-        "probability": columns.ProgressColumn(t("Probability"), min_value=0, max_value=100, format="%.0f%%"),
+        "probability": columns.ProgressColumn(t("Probability"), min_value=0, max_value=100, format=t.percent_format),
         "taken_at": columns.DatetimeColumn(t("Taken"), format="localized"),
         "verdict": columns.TextColumn(
             t("Camera position"),

@@ -9,6 +9,7 @@ import streamlit as st
 
 from triovision.photo.names import file_stem
 from triovision.prediction_texts import camera_rows, place_rows
+from triovision.ui.card_texts import known_countries
 from triovision.ui.messages import translate
 from triovision.ui.metric_names import metric_name, metric_value, split_name
 from triovision.ui.report import render_report
@@ -39,12 +40,12 @@ def render_details(result: PhotoResult, model: GeoModel, t: Translator) -> None:
 
 def render_card(card: ModelCard, t: Translator) -> None:
     """Draw a model card: summary, limits, known countries and places, training photos and metrics."""
-    st.write(plain(card.summary, 1000))
-    st.write("**" + t("Limits") + "**. " + plain(card.limits, 4000))
-    fitted_on = card.calibration.fitted_on or t("Uncalibrated")
+    st.write(plain(t.of_card(card.summary), 1000))
+    st.write("**" + t("Limits") + "**. " + plain(t.of_card(card.limits), 4000))
+    fitted_on = t.of_card(card.calibration.fitted_on) or t("Uncalibrated")
     st.write("**" + t("Calibrated on") + "**. " + plain(fitted_on, 1000))
     with st.expander(t("Countries and places it knows")):  # a long list of countries and places
-        st.write(plain(card.knows, 20_000))
+        st.write(plain(known_countries(card, t), 20_000))
     photos_label = t("Training photos") if card.ensemble is None else t("Photos used to weight its members")
     render_rows(
         {

@@ -44,7 +44,12 @@ def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> N
         )
         method = st.selectbox(t("Method"), methods, key="method", persist_state="session", width=240)
         opacity = st.slider(
-            t("Opacity of the map"), 0, 100, 55, 5, format="%d%%", key="opacity", persist_state="session", width=220
+            t("Opacity of the map"),
+            *(0, 100, 55, 5),
+            format=t.percent_format,
+            key="opacity",
+            persist_state="session",
+            width=220,
         )
     try:
         explanation = _explanation(result, model, country, method, t)

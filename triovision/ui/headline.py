@@ -31,7 +31,7 @@ def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
         t: Language of the reader.
     """
     prediction = result.prediction
-    left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
+    left, right = st.columns([2, 3], gap="medium")
     with left:
         st.image(jpeg_bytes(shown_photo(result.photo)), output_format="JPEG", width="stretch", alt=result.photo.name)
         if result.credit:
@@ -77,7 +77,7 @@ def _confidence_help(prediction: Prediction, fitted_on: str, t: Translator) -> s
         return t(
             "Calibrated: of 100 predictions with 80 %, about 80 are right. "
             "“Very sure” starts at 90 %, “fairly sure” at 50 %. This holds for photos like these: {photos}.",
-            photos=plain(fitted_on, 500),
+            photos=plain(t.of_card(fitted_on), 500),
         )
     command = f"`triovision models calibrate {prediction.model} --manifest M`"
     return t(

@@ -59,7 +59,7 @@ def _render_state(t: Translator) -> bool:
     if installed:
         st.write(t("{model} is installed.", model=name))
     else:
-        st.write(t("{model} is not installed yet.", model=name) + " " + plain(card.summary, 300))
+        st.write(t("{model} is not installed yet.", model=name) + " " + plain(t.of_card(card.summary), 300))
     return installed
 
 

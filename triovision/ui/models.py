@@ -75,7 +75,7 @@ def render_model_choice(models: dict[str, Model], t: Translator) -> None:
         list(models),
         index=None,
         format_func=plain,
-        captions=[plain(model.card.summary, 300) for model in models.values()],
+        captions=[plain(t.of_card(model.card.summary), 300) for model in models.values()],
         key="model",
         on_change=_choose,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import PurePosixPath
+from typing import Any
 
 import streamlit as st
 from streamlit.components.v1 import declare_component
 
-from triovision.bundle import BUNDLE, STYLES
+from triovision.bundle import ASSETS, BUNDLE, STYLES
 from triovision.ui.translation import Translator
 from triovision.viz.palette import DARK, LIGHT, Palette
 
@@ -40,6 +41,11 @@ def apply_style(t: Translator) -> None:
     st.html(f"<style>:root {{ {root} }} {_style_sheet()}</style>")
 
 
+def follow_system_theme() -> None:
+    """Draw maps and charts again when the system changes between light and dark; Streamlit's page changes by itself."""
+    _system_theme()(key="system-theme", on_changed_change=lambda: None)
+
+
 def font_faces() -> str:
     """`@font-face` rules of the page's fonts for the frame of a component."""
     # The folder as a component lies beside that frame, whatever script Streamlit runs.
@@ -51,6 +57,12 @@ def font_faces() -> str:
         f"src: url('../{component.name}/{PurePosixPath(face['url']).name}'); unicode-range: {face['unicodeRange']}; }}"
         for face in configuration["theme"]["fontFaces"]
     )
+
+
+@cache
+def _system_theme() -> Any:  # noqa: ANN401 - Streamlit's type is not public
+    script = (ASSETS / "system_theme.js").read_text(encoding="utf-8")
+    return st.components.v2.component("triovision_system_theme", html="<span></span>", js=script)
 
 
 @cache

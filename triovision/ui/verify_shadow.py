@@ -50,7 +50,8 @@ def render_shadow_form(
     with right:
         at = _render_time(result, claimed_at, t)
     with left:
-        tolerance_deg = st.slider(t("Error of that height (°)"), 0.5, 15.0, 3.0, 0.5, **_kept(result, "error"))
+        label = t("Error of that height (°)")
+        tolerance_deg = st.slider(label, 0.5, 15.0, 3.0, 0.5, format="localized", **_kept(result, "error"))
     with right:
         direction_deg = st.number_input(
             t("Direction of the shadow (°), if you know it"),

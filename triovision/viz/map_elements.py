@@ -186,6 +186,9 @@ class DefaultIcons(_MapElement):
 class OneWorld(_MapElement):
     """A smallest zoom at which one world fills the frame, so that no place is seen twice.
 
+    Leaflet.markercluster looks for markers from the smallest zoom on, but sorts them only once: it would lose those
+    that it has sorted below a zoom that becomes the smallest later.
+
     Args:
         lon_deg: Longitude in the middle of the world.
     """
@@ -194,10 +197,19 @@ class OneWorld(_MapElement):
         {% macro script(this, kwargs) %}
             (function (map) {
                 var world = L.latLngBounds([[-85.0511, {{ this.west }}], [85.0511, {{ this.west + 360 }}]]);
+                var smallest = map.getMinZoom();
                 var bound = function () {
                     if (!map.getSize().x) { return; }  // in a hidden tab
                     map.options.minZoom = 0;
                     map.setMinZoom(map.getBoundsZoom(world, true));
+                    if (map.getMinZoom() === smallest) { return; }
+                    smallest = map.getMinZoom();
+                    map.eachLayer(function (layer) {
+                        if (!L.MarkerClusterGroup || !(layer instanceof L.MarkerClusterGroup)) { return; }
+                        var markers = layer.getLayers();
+                        layer.clearLayers();
+                        layer.addLayers(markers);
+                    });
                 };
                 map.on("resize", bound);
                 bound();

@@ -88,7 +88,7 @@ def places_map(places: Sequence[MarkedPlace], options: MapOptions, lines_from: i
 
 def click_map(options: MapOptions) -> folium.Map:
     """A map of the world to click on: outlines and zoom, without tools."""
-    plot, _ = ground_map(20.0, 0.0, options, zoom=2)
+    plot, _ = ground_map(20.0, 0.0, options, zoom=1)
     options.source.equip(plot, "leaflet", options.language)
     ZoomButtons(options.translate("Zoom in"), options.translate("Zoom out")).add_to(plot)
     OneWorld(0.0).add_to(plot)
