@@ -12,7 +12,7 @@ def test_a_flag_is_an_image_with_the_name_of_its_country():
     image = flags.flag_markdown("GB", ENGLISH)
     assert image.replace("\\", "").startswith("![Flag: United Kingdom](component/")
     assert image.endswith("/gb.svg)")
-    assert "Drapeau : Royaume-Uni" in flags.flag_markdown("GB", FRENCH).replace("\\", "")
+    assert "Drapeau\u00a0: Royaume-Uni" in flags.flag_markdown("GB", FRENCH).replace("\\", "")
     assert flags.with_flag("GB", "London", ENGLISH) == f"{image} London"
 
 

@@ -96,7 +96,7 @@ def test_without_a_network_one_line_says_what_to_do(run: Run, monkeypatch: pytes
 class _Impatient(Transfer):
     """Tries once."""
 
-    def save(self, url: str, *_: Any) -> None:
+    def save(self, url: str, *_: Any, **__: Any) -> None:
         raise installation.DownloadError(url, "the connection failed", "Wait")
 
 
