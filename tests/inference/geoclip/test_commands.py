@@ -74,7 +74,7 @@ def test_a_card_is_shown_before_and_after(run: Run, write_worldwide: Callable[[P
 
 @pytest.mark.usefixtures("hub")
 def test_cancelled_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Transfer, "save", interrupted)
