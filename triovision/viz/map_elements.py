@@ -186,8 +186,8 @@ class DefaultIcons(_MapElement):
 class OneWorld(_MapElement):
     """A smallest zoom at which one world fills the frame, so that no place is seen twice.
 
-    Leaflet.markercluster looks for markers from the smallest zoom on, but sorts them only once: it would lose those
-    that it has sorted below a zoom that becomes the smallest later.
+    Leaflet.markercluster looks for markers from the smallest zoom on, but sorts them only once, by whole zooms: it
+    would lose those that it has sorted below a zoom that becomes the smallest later, or below a fractional one.
 
     Args:
         lon_deg: Longitude in the middle of the world.
@@ -198,6 +198,15 @@ class OneWorld(_MapElement):
             (function (map) {
                 var world = L.latLngBounds([[-85.0511, {{ this.west }}], [85.0511, {{ this.west + 360 }}]]);
                 var smallest = map.getMinZoom();
+                if (L.MarkerCluster && !L.MarkerCluster.wholeZooms) {
+                    L.MarkerCluster.wholeZooms = true;
+                    var recursively = L.MarkerCluster.prototype._recursively;
+                    L.MarkerCluster.include({
+                        _recursively: function (bounds, from, to, atEveryLevel, atBottom) {
+                            recursively.call(this, bounds, Math.floor(from), to, atEveryLevel, atBottom);
+                        },
+                    });
+                }
                 var bound = function () {
                     if (!map.getSize().x) { return; }  // in a hidden tab
                     map.options.minZoom = 0;
