@@ -122,7 +122,7 @@ def test_its_models_are_whole(run: Run) -> None:
 
 
 def test_its_page_runs(run: Run, installed: Path) -> None:
-    page = installed / "triovision" / "_bundle" / "app.py"
+    page = installed / "triovision" / "_bundle" / "studio.py"
     code = f"""
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
@@ -156,13 +156,13 @@ import os
 from streamlit import config
 from streamlit.web import bootstrap
 names = ("server.port", "server.address", "server.maxUploadSize", "theme.light.primaryColor")
-bootstrap.run = lambda *_: print(os.environ["TRIOVISION_MODEL"], [config.get_option(name) for name in names])
+bootstrap.run_asgi_app = lambda *_: print(os.environ["TRIOVISION_MODEL"], [config.get_option(name) for name in names])
 from triovision.cli import main
 main(["app", "--port", "8600", "--host", "127.0.0.1", "--model", "tf_efficientnet_lite0.places10k"])
 """
     done = run("-c", code)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "tf_efficientnet_lite0.places10k [8600, '127.0.0.1', 30, '#0b6b6e']"
+    assert done.stdout.strip() == "tf_efficientnet_lite0.places10k [8600, '127.0.0.1', 500, '#0b6b6e']"
 
 
 def test_its_page_does_not_start_with_an_unknown_model(run: Run) -> None:
