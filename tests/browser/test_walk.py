@@ -163,7 +163,7 @@ def test_page_and_map_follow_the_theme_of_the_system(page, leaflet, settle):
     assert colours() == ("rgb(252, 251, 249)", "rgb(211, 227, 234)")
     page.emulate_media(color_scheme="dark")
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(18, 24, 27)", timeout=SLOW_MS)
-    sea = page.frame_locator(MAP).locator(".leaflet-container").first
+    sea = page.frame_locator(MAP).last.locator("#map_div")  # the old map leaves after the new one has come
     expect(sea).to_have_css("background-color", "rgb(23, 34, 41)", timeout=SLOW_MS)
     page.emulate_media(color_scheme="light")
     expect(sea).to_have_css("background-color", "rgb(211, 227, 234)", timeout=SLOW_MS)

@@ -1,10 +1,12 @@
 import time
 from types import SimpleNamespace
+from weakref import WeakSet
 
 import pytest
 import streamlit as st
 
 from triovision.ui import idle
+from triovision.ui import session as session_module
 from triovision.ui.collection_state import Collection
 from triovision.ui.session import Session
 
@@ -12,7 +14,9 @@ from triovision.ui.session import Session
 @pytest.fixture
 def connected(monkeypatch):
     """Ids of the sessions whose browsers are there; `removed` holds those whose uploads were removed."""
-    ids, removed = set(), []
+    ids, removed, live = set(), [], WeakSet()  # other tests may have left sessions
+    monkeypatch.setattr(session_module, "live_sessions", live)
+    monkeypatch.setattr(idle, "live_sessions", live)
     monkeypatch.setattr(idle, "_is_connected", lambda session_id: session_id in ids)
     monkeypatch.setattr(idle, "uploaded_files", lambda: SimpleNamespace(remove_session_files=removed.append))
     monkeypatch.delenv("TRIOVISION_IDLE_MINUTES", raising=False)
