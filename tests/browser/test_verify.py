@@ -49,7 +49,7 @@ def sunlit_pixels(page):
     )
 
 
-def test_a_shadow_is_drawn_and_used_as_evidence(open_page, serve, dated_photo):
+def test_a_shadow_is_drawn_and_used_as_evidence(open_page, serve, dated_photo, settle):
     page = open_page(serve(ROOT / "app.py") + "/verify", viewport={"width": 1280, "height": 1600}, locale="en-GB")
     expect(page.get_by_role("heading", level=1)).to_have_text("Is the photo really from there?", timeout=SLOW_MS)
     page.locator("input[type=file]").first.set_input_files(dated_photo)
@@ -57,8 +57,10 @@ def test_a_shadow_is_drawn_and_used_as_evidence(open_page, serve, dated_photo):
     expect(page.frame_locator(MAP).locator(".leaflet-marker-icon").first).to_be_visible(timeout=SLOW_MS)
     assert sunlit_pixels(page) == 0
 
+    settle(page)
     page.locator(".st-key-shadow-open summary").click()
     fill(page, "Height of the object", "1.11")  # arc tangent of 1.11: 47.98 degrees
+    settle(page)
     fill(page, "Length of its shadow", "1")
     expect(page.get_by_text("The sun stood 48.0° above the horizon.")).to_be_visible(timeout=SLOW_MS)
     band = page.frame_locator(MAP).get_by_text("Places where the shadow fits")

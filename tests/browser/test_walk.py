@@ -149,6 +149,7 @@ def test_the_language_changes_and_the_answer_stays(page, settle):
     title = "Où cette photo a-t-elle été prise\u202f?"
     expect(page.get_by_role("heading", level=1)).to_have_text(title, timeout=SLOW_MS)
     expect(page.get_by_role("tab", name="Probabilités")).to_be_visible(timeout=SLOW_MS)
+    settle(page)  # the old map leaves after the new one has come
     expect(page.frame_locator(MAP).get_by_role("button", name="Zoom avant")).to_be_visible(timeout=SLOW_MS)
     page.get_by_role("radio", name="English").click()
     expect(page.get_by_role("tab", name="Probabilities")).to_be_visible(timeout=SLOW_MS)
