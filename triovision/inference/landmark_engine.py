@@ -10,7 +10,6 @@ from typing import ClassVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from torch import nn
 
 from triovision.errors import Message, ModelError
@@ -74,19 +73,16 @@ class LandmarkEngine(CountryEngine):
         """Return the calibrated probability that a photo was taken within a kilometre of its best landmark."""
         return float(match_probability(np.array(match.evidence), self._section.coefficients, self._section.intercept))
 
-    def _prior(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        section = self._section
-        log_country = log_softmax(logits, axis=1)
-        return self.index.prior(log_country, self.labels, section.country_weight, section.photos_weight)
-
     def _forward(self, photos: Sequence[Photo]) -> NDArray[np.float32]:
         return self.features(photos)
 
     def _posterior(self, output: NDArray[np.float32]) -> tuple[Floats, WeightedPlaces, PlaceGuess | None]:
         features_nc = output[None]
         logits = product(features_nc, self._head_weight.T) + self._head_bias
-        match = self.index.match(self.index.embed(features_nc)[0], self._prior(logits)[0])
-        country = probabilities(logits, self._section.head_temperature)[0]
+        section = self._section
+        prior = self.index.prior(logits, self.labels, section.country_weight, section.photos_weight)
+        match = self.index.match(self.index.embed(features_nc)[0], prior[0])
+        country = probabilities(logits, section.head_temperature)[0]
         landmark = guess(match, self.landmark_probability(match))
         probability = mixed_countries(country, self.labels, landmark)
         places = with_point(self._places.weighted(country), landmark, SAME_PLACE_KM)

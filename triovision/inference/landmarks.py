@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from scipy.special import expit
+from scipy.special import expit, log_softmax
 
 from triovision.errors import Message, ModelError, faults
 from triovision.geo import distance_km, is_country
@@ -100,22 +100,19 @@ class LandmarkIndex:
         """Project image features `(n, n_features)` to unit vectors `(n, d)`."""
         return unit_rows(product(features_nc, self.projection))
 
-    def prior(
-        self, log_country_nl: Vectors, labels: Sequence[str], country_weight: float, photos_weight: float
-    ) -> Vectors:
+    def prior(self, logits_nl: Vectors, labels: Sequence[str], country_weight: float, photos_weight: float) -> Vectors:
         """Return what each landmark's score has besides similarity, shape `(n, n_landmarks)`.
 
         Args:
-            log_country_nl: Logarithms of the country probabilities of n photos.
+            logits_nl: Country logits of n photos.
             labels: Countries of the columns, those of all landmarks among them.
-            country_weight: Weight of the logarithm for the landmark's country.
+            country_weight: Weight of the logarithm of the probability of the landmark's country.
             photos_weight: Weight of the logarithm of the landmark's number of photos, which is negative where many
                 photos find a similar one by chance.
         """
         column = {label: i for i, label in enumerate(labels)}
-        of_country = log_country_nl[:, [column[one.country] for one in self.landmarks]]
-        photos = np.log(np.bincount(self.landmark_of))
-        return np.asarray(country_weight * of_country + photos_weight * photos, np.float32)
+        of_country = log_softmax(logits_nl, axis=1)[:, [column[one.country] for one in self.landmarks]]
+        return np.asarray(country_weight * of_country + photos_weight * self._log_photos, np.float32)
 
     def match(self, vector: Vectors, prior: Vectors) -> Match:
         """Find the best landmark for a unit vector, shape `(d,)`, with the landmarks' prior, shape `(n_landmarks,)`."""
@@ -155,6 +152,10 @@ class LandmarkIndex:
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
         return np.searchsorted(self.landmark_of, np.arange(len(self.landmarks)))
+
+    @cached_property
+    def _log_photos(self) -> NDArray[np.float64]:
+        return np.log(np.bincount(self.landmark_of))
 
     @cached_property
     def _positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from triovision.errors import ManifestError
 from triovision.inference.calibration import fit_temperature, probabilities
@@ -183,8 +182,8 @@ def cross_fit(data: FrozenData, echo: Callable[[str], object]) -> OutOfSource:
         logits[held] = fit_country_head(data, rows, penalty).logits(data.features[held])
         index = fit_index(data, rows)
         names = {landmark.name for landmark in index.landmarks}
-        log_country, score = log_softmax(logits[held], axis=1), data.recipe.score
-        priors = index.prior(log_country, data.labels, score.country_weight, score.photos_weight)
+        score = data.recipe.score
+        priors = index.prior(logits[held], data.labels, score.country_weight, score.photos_weight)
         for row, match in zip(held.tolist(), index.matches(index.embed(data.features[held]), priors), strict=True):
             landmark = data.landmarks[row]
             matches[row], in_index[row] = match, landmark is not None and landmark.name in names
