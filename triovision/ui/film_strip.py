@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from triovision.errors import PhotoError
 from triovision.geo import country_name
 from triovision.prediction_texts import confidence_name, title_probability
 from triovision.ui.flags import with_flag
-from triovision.ui.messages import report
+from triovision.ui.messages import photo_or_error
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 
@@ -19,11 +18,8 @@ def render_photo_choice(t: Translator) -> PhotoResult:
     Its pixels are in memory then; if they cannot be had, the page shows why and ends.
     """
     result = _render_choice(t)
-    try:
+    with photo_or_error(t):
         result.stored.read()
-    except PhotoError as error:
-        st.error(report(error, t))
-        st.stop()
     return result
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 import streamlit as st
 
 from triovision.duel import ROUNDS, Answer, Challenge, Duel, Position, duel_csv, duel_json, shuffled
-from triovision.errors import PhotoError
 from triovision.geo import country_name
 from triovision.geo.city_search import FoundCity, city_index, find_cities
 from triovision.ui.challenges import (
@@ -22,7 +21,7 @@ from triovision.ui.challenges import (
     uploaded_challenges,
 )
 from triovision.ui.leaflet import clicked_position, render_click_map, render_places
-from triovision.ui.messages import report
+from triovision.ui.messages import photo_or_error
 from triovision.ui.predictions import predict
 from triovision.ui.service import model_by_id, model_or_error
 from triovision.ui.session import MAX_PHOTO_MB, PhotoResult, current
@@ -67,11 +66,8 @@ def render_start(t: Translator) -> None:
 
 
 def _drawn(candidates: Sequence[Challenge | PhotoResult], t: Translator) -> list[Challenge]:
-    try:
+    with photo_or_error(t):
         return as_challenges(shuffled(candidates, random.SystemRandom()))
-    except PhotoError as error:
-        st.error(report(error, t))
-        st.stop()
 
 
 def _begin(duel: Duel) -> None:

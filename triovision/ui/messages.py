@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from triovision.errors import TrioVisionError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from triovision.errors import PhotoError, TrioVisionError
 from triovision.languages import translate
 from triovision.ui.owner import without_folders
 from triovision.ui.translation import Translator, plain
 
-__all__ = ["report", "translate"]
+__all__ = ["photo_or_error", "report", "translate"]
 
 
 def report(error: TrioVisionError, t: Translator) -> str:
@@ -15,3 +20,13 @@ def report(error: TrioVisionError, t: Translator) -> str:
     reason, remedy = (plain(without_folders(translate(text, t)), 400) for text in (error.reason, error.remedy))
     subject = plain(without_folders(error.subject), 200)
     return t("**{subject}**: {reason}. {remedy}.", subject=subject, reason=reason, remedy=remedy)
+
+
+@contextmanager
+def photo_or_error(t: Translator) -> Iterator[None]:
+    """Show an error of a photo in the block, with its remedy, and end the run."""
+    try:
+        yield
+    except PhotoError as error:
+        st.error(report(error, t))
+        st.stop()

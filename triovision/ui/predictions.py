@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from triovision.errors import PhotoError
 from triovision.results import Photo, Prediction
 from triovision.ui.animations import render_animation
-from triovision.ui.messages import report
+from triovision.ui.messages import photo_or_error
 from triovision.ui.service import run_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
@@ -42,11 +41,8 @@ def refresh_predictions(results: Sequence[PhotoResult], model: GeoModel, t: Tran
     for number, result in enumerate(others, start=1):
         with placeholder:
             render_progress(number, len(others), result.stored.name, t)
-        try:
+        with photo_or_error(t):
             _show(result, model)
-        except PhotoError as error:
-            st.error(report(error, t))
-            st.stop()
     if others:
         st.rerun()
 
