@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -208,18 +208,32 @@ def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mirror(four_attempts_without_waiting: None, loopback: None) -> Iterator[Mirror]:  # noqa: ARG001 - fixtures take fixtures so
+def start_server() -> Iterator[Callable[..., ThreadingHTTPServer]]:
+    """Starts servers on this machine, each with a handler; they end with the test."""
+    with ExitStack() as stack:
+
+        def start(handler: type[BaseHTTPRequestHandler], host: str = "127.0.0.1") -> ThreadingHTTPServer:
+            server = stack.enter_context(ThreadingHTTPServer((host, 0), handler))
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)  # first
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def mirror(
+    start_server: Callable[..., ThreadingHTTPServer],
+    four_attempts_without_waiting: None,  # noqa: ARG001 - fixtures take fixtures so
+    loopback: None,  # noqa: ARG001
+) -> Iterator[Mirror]:
     served = Mirror()
-    handler = type("Handler", (_Handler,), {"mirror": served})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    served.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
+    server = start_server(type("Handler", (_Handler,), {"mirror": served}))
+    served.url = f"http://127.0.0.1:{server.server_port}"
     yield served
     served.release.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +47,10 @@ class _Private(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def private(mirror: Any) -> Iterator[str]:
+def private(mirror: Any, start_server: Callable[..., Any]) -> str:
     """Server in the private network; its address `/leave` redirects to the public server's `/back`."""
-    handler = type("Private", (_Private,), {"location": f"{mirror.url}/back"})
-    with ThreadingHTTPServer(("127.0.0.2", 0), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.2:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    server = start_server(type("Private", (_Private,), {"location": f"{mirror.url}/back"}), "127.0.0.2")
+    return f"http://127.0.0.2:{server.server_port}"
 
 
 def test_a_server_that_the_owner_named_may_be_private(private: str, tmp_path: Path) -> None:
@@ -161,17 +154,12 @@ class _Tunnel(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def tunnel(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def tunnel(monkeypatch: pytest.MonkeyPatch, start_server: Callable[..., Any]) -> list[str]:
     """Proxy for encrypted connections that allows none; the servers that it was asked for."""
-    handler = type("Tunnel", (_Tunnel,), {"asked": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield handler.asked
-        server.shutdown()
-        thread.join()
+    asked: list[str] = []
+    server = start_server(type("Tunnel", (_Tunnel,), {"asked": asked}))
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.server_port}")
+    return asked
 
 
 @pytest.mark.usefixtures("four_attempts_without_waiting")

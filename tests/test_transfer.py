@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -189,14 +188,8 @@ class Drip(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def drip() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Drip) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def drip(start_server: Callable[..., Any]) -> str:
+    return f"http://127.0.0.1:{start_server(Drip).server_port}"
 
 
 @pytest.mark.usefixtures("four_attempts_without_waiting")

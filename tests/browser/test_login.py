@@ -6,10 +6,9 @@ import base64
 import hashlib
 import json
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -94,17 +93,11 @@ class Provider(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def provider() -> Iterator[type[Provider]]:
+def provider(start_server: Callable[..., Any]) -> type[Provider]:
     key = jwk.RSAKey.generate_key(2048, parameters={"kid": "1", "use": "sig"})
     handler = type("Handler", (Provider,), {"key": key, "codes": {}, "ended": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        handler.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield handler
-        server.shutdown()
-        thread.join()
+    handler.url = f"http://127.0.0.1:{start_server(handler).server_port}"
+    return handler
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def photo(china: bytes) -> Photo:
 
 
 @pytest.fixture
-def private() -> Iterator[list[str]]:
+def private(start_server: Callable[..., Any]) -> list[str]:
     """A server inside the private network, which must not be asked; the paths that it was asked for."""
     asked: list[str] = []
 
@@ -49,14 +49,8 @@ def private() -> Iterator[list[str]]:
         def do_GET(self) -> None:
             asked.append(self.path)
 
-    server = HTTPServer((ELSEWHERE, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    asked.append(f"http://{ELSEWHERE}:{server.server_address[1]}/secret")
-    yield asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    asked.append(f"http://{ELSEWHERE}:{start_server(Handler, ELSEWHERE).server_port}/secret")
+    return asked
 
 
 @pytest.fixture
