@@ -1,0 +1,336 @@
+"""Resumable run over a collection: reading, decoding, prediction and writing side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from triovision.collections.answer_rows import answer_row
+from triovision.collections.archives import ArchiveMember, iter_archive
+from triovision.collections.entries import make_entry
+from triovision.collections.organiser.content_set import ContentSet
+from triovision.collections.organiser.database import Batch, CollectionDatabase
+from triovision.collections.organiser.plan import Plan, WorkFile, make_plan, work_files
+from triovision.collections.organiser.posteriors import packed_posterior
+from triovision.collections.organiser.walk import text_path
+from triovision.collections.row_predictor import answers_sha256
+from triovision.errors import CollectionError, PhotoError
+from triovision.photo import PhotoLimits, decoder_pool
+from triovision.results import Photo, Prediction
+
+if TYPE_CHECKING:
+    from triovision.inference import GeoModel
+
+_LIMITS: Final = PhotoLimits()
+_MIN_TRIED: Final = 100  # before that, a failure rate says little
+_MAX_NOTES: Final = 256
+_MAX_WRITES: Final = 1  # batches that wait to be written; each holds its photos
+_Answered = tuple[str, Photo, Prediction]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Options of a run.
+
+    Attributes:
+        batch_size: Number of photos in one forward pass.
+        retry: Whether refused photos are read again.
+        max_failure_rate: Largest part of photos that fail, in [0, 1]; looked at after 100 photos.
+        thumbnails: Whether to keep thumbnails, about 3 KB a photo.
+    """
+
+    batch_size: int = 32
+    retry: bool = False
+    max_failure_rate: float = 1.0
+    thumbnails: bool = True
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run has done so far.
+
+    Attributes:
+        done: Photos and archives of `plan.work` that were read.
+        answered: Photos that were answered by this run.
+        repeated: Files whose content had an answer or a refusal already.
+        refused: Photos that were refused.
+        unreadable: Files that could not be read.
+        plan: What the walk found; None before its end.
+    """
+
+    done: int = 0
+    answered: int = 0
+    repeated: int = 0
+    refused: int = 0
+    unreadable: int = 0
+    plan: Plan | None = None
+
+    @property
+    def failure_rate(self) -> float:
+        """Part of the photos tried that were refused or could not be read."""
+        failed = self.refused + self.unreadable
+        return failed / max(1, failed + self.answered + self.repeated)
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """A photo on its way: a file, or a member of an archive with its bytes."""
+
+    path: str
+    member: str = ""
+    seen: bool = False
+    data: bytes | None = None
+    content: str = ""
+    fault: PhotoError | None = None
+    ends_file: bool = True
+
+
+class _RepeatedError(PhotoError):
+    """The content is known; no failure."""
+
+
+class _UnreadableError(PhotoError):
+    """The file cannot be read."""
+
+
+def organise(
+    database: CollectionDatabase,
+    model: GeoModel,
+    sources: Sequence[Path],
+    options: RunOptions,
+    progress: Progress,
+    on_progress: Callable[[], None] = lambda: None,
+) -> None:
+    """Answer every photo of the sources that has no answer of this model.
+
+    It may be interrupted and killed at any moment; the same call goes on. After an interruption or an error, all that
+    was computed is written first.
+
+    Args:
+        database: Database of the collection, opened for writing.
+        model: The model.
+        sources: Files and folders.
+        options: Options of the run.
+        progress: Filled while the run goes on.
+        on_progress: Called after each file, in the thread of the caller.
+
+    Raises:
+        CollectionError: If a source does not exist, too many photos fail, or the database cannot be written.
+        ModelFailure: If the model fails.
+    """
+    for source in sources:
+        if not source.exists():
+            raise CollectionError(str(source), "does not exist", "Check the path, or connect the disk that holds it")
+    model_sha256 = answers_sha256(model)
+    progress.plan = make_plan(database, sources, database.path.parent, model_sha256, retry=options.retry)
+    on_progress()
+    _Run(database, model, model_sha256, options, progress).run(on_progress)
+
+
+class _Run:
+    """State of a run. `_load` runs in threads, `_store` in one thread, all else in that of the caller."""
+
+    def __init__(
+        self,
+        database: CollectionDatabase,
+        model: GeoModel,
+        model_sha256: str,
+        options: RunOptions,
+        progress: Progress,
+    ) -> None:
+        self._database, self._model, self._model_sha256 = database, model, model_sha256
+        self._options, self._progress = options, progress
+        settled = database.rows(
+            "SELECT content FROM answers WHERE model_sha256 = $model UNION ALL SELECT content FROM refusals",
+            model=model_sha256,
+        )
+        self._known = ContentSet(row["content"] for row in settled)
+        self._place_sets = {row["place_set"] for row in database.rows("SELECT place_set FROM place_sets")}
+        self._notes, self._lock = Batch(), threading.Lock()
+        self._note_count = 0
+        self._writes: deque[Future[None]] = deque()
+        self._writer = ThreadPoolExecutor(1, "collection writer")
+
+    def run(self, on_progress: Callable[[], None]) -> None:
+        """Go through all files of the plan."""
+        outcomes = decoder_pool().read_many(self._items(), self._load, self._options.batch_size)
+        waiting: list[tuple[str, Photo]] = []
+        try:
+            for item, outcome in outcomes:
+                if isinstance(outcome, Photo):
+                    waiting.append((item.content, outcome))
+                    item.data = None
+                else:
+                    self._count_failure(item, outcome)
+                if len(waiting) >= self._options.batch_size:
+                    self._predict(waiting)
+                self._progress.done += item.ends_file
+                if self._note_count >= _MAX_NOTES:
+                    self._submit([])
+                on_progress()
+            self._predict(waiting)
+        finally:
+            outcomes.close()
+            try:
+                self._submit([])
+                self._collect(0)
+            finally:
+                self._writer.shutdown()
+
+    def _items(self) -> Iterator[_Item]:
+        for file in work_files(self._database):
+            if file.archive:
+                yield from self._archive_items(file)
+            else:
+                yield _Item(file.path, seen=file.seen)
+
+    def _archive_items(self, file: WorkFile) -> Iterator[_Item]:
+        """Members of an archive, whose own row is written after theirs: a kill in between opens it again."""
+        if file.seen:
+            with self._lock:
+                self._notes.forgotten.append(file.path)
+            self._submit([])
+        try:
+            with text_path(file.path).open("rb") as archive:
+                about = os.fstat(archive.fileno())
+                for member in iter_archive(archive, name=text_path(file.path).name):
+                    if isinstance(member, ArchiveMember):
+                        yield _Item(file.path, _text(member.name), data=member.data, ends_file=False)
+                    else:
+                        yield _Item(file.path, _text(f"({member.subject})"), fault=member, ends_file=False)
+        except OSError as exc:
+            yield _Item(file.path, fault=_cannot_open(file.path, exc))
+            return
+        except PhotoError as error:
+            yield _Item(file.path, fault=error)
+            return
+        self._note_file(_Item(file.path), about, archive=True)
+        self._progress.done += 1
+
+    def _load(self, item: _Item) -> tuple[bytes, str]:
+        """Read and hash a photo; its bytes are read once."""
+        name = item.member or text_path(item.path).name
+        about = None
+        try:
+            if item.fault is not None:
+                raise _UnreadableError(name, item.fault.reason, item.fault.remedy) from item.fault
+            data = item.data
+            if data is None:
+                data, about = _read(item.path, name)
+            item.content = hashlib.sha256(data).hexdigest()
+        except _UnreadableError as error:
+            self._note_file(item, None, fault=f"{error.reason}. {error.remedy}.")
+            raise
+        self._note_file(item, about)
+        with self._lock:
+            if item.content in self._known:
+                item.data = None
+                raise _RepeatedError(name, "is known", "Nothing is to be done")
+            self._known.add(item.content)
+        return data, name
+
+    def _note_file(
+        self, item: _Item, about: os.stat_result | None, *, fault: str | None = None, archive: bool = False
+    ) -> None:
+        row = {
+            "path": item.path,
+            "member": item.member,
+            "size": None if about is None else about.st_size,
+            "mtime_ns": None if about is None else about.st_mtime_ns,
+            "content": item.content or None,
+            "fault": fault,
+            "archive": archive,
+            "vanished": False,
+        }
+        with self._lock:
+            if item.seen and not item.member:
+                self._notes.forgotten.append(item.path)
+            self._notes.add("files", row)
+            self._note_count += 1
+
+    def _count_failure(self, item: _Item, error: PhotoError) -> None:
+        if isinstance(error, _RepeatedError):
+            self._progress.repeated += 1
+            return
+        if isinstance(error, _UnreadableError):
+            self._progress.unreadable += 1
+        else:
+            self._progress.refused += 1
+            with self._lock:
+                self._notes.add("refusals", {"content": item.content, "reason": f"{error.reason}. {error.remedy}."})
+        tried = self._progress.refused + self._progress.unreadable + self._progress.answered + self._progress.repeated
+        rate = self._progress.failure_rate
+        if tried >= _MIN_TRIED and rate > self._options.max_failure_rate:
+            reason = f"{rate:.0%} of {tried} photos failed, more than the {self._options.max_failure_rate:.0%} allowed"
+            remedy = "Look at the failures, then run the same command again, which goes on from here"
+            raise FailureRateError(str(self._database.path.parent), reason, remedy)
+
+    def _predict(self, waiting: list[tuple[str, Photo]]) -> None:
+        if not waiting:
+            return
+        predictions = self._model.predict([photo for _, photo in waiting])
+        self._progress.answered += len(predictions)
+        self._submit([(key, photo, one) for (key, photo), one in zip(waiting, predictions, strict=True)])
+        waiting.clear()
+
+    def _submit(self, answered: list[_Answered]) -> None:
+        """Hand answers, and what was noted of files, to the writer."""
+        with self._lock:
+            notes, self._notes, self._note_count = self._notes, Batch(), 0
+        self._writes.append(self._writer.submit(self._store, notes, answered))
+        self._collect(_MAX_WRITES)
+
+    def _collect(self, most: int) -> None:
+        """Wait until at most so many batches are to be written."""
+        while len(self._writes) > most:
+            self._writes.popleft().result()
+
+    def _store(self, batch: Batch, answered: list[_Answered]) -> None:
+        for key, photo, prediction in answered:
+            entry = make_entry(key, photo, prediction)
+            batch.add("answers", answer_row(entry, self._model_sha256, thumbnail=self._options.thumbnails))
+            packed = packed_posterior(prediction.posterior)
+            if packed.place_set not in self._place_sets:
+                self._place_sets.add(packed.place_set)
+                batch.add("place_sets", {"place_set": packed.place_set, "places": packed.places()})
+            parts: dict[str, Any] = {"place_set": packed.place_set, "weights": packed.weights}
+            batch.add("posteriors", {"content": key, "model_sha256": self._model_sha256, **parts})
+        self._database.write(batch)
+
+
+class FailureRateError(CollectionError):
+    """Too many photos of a run failed."""
+
+
+def _read(path: str, name: str) -> tuple[bytes, os.stat_result]:
+    """Bytes of a file and its size and time; a file that changes meanwhile is refused, because neither would fit."""
+    try:
+        with text_path(path).open("rb") as file:
+            before = os.fstat(file.fileno())
+            data = file.read(_LIMITS.max_bytes + 1)
+            after = os.fstat(file.fileno())
+    except OSError as exc:
+        raise _cannot_open(path, exc) from exc
+    if len(data) > _LIMITS.max_bytes:
+        most = _LIMITS.max_bytes // 1_000_000
+        raise _UnreadableError(name, f"it has more than the {most} MB allowed", "Use a smaller copy of the photo")
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+        raise _UnreadableError(name, "it changed while it was read", "Run the same command again")
+    return data, after
+
+
+def _cannot_open(path: str, exc: OSError) -> _UnreadableError:
+    reason = f"it cannot be opened ({exc.strerror or exc})"
+    return _UnreadableError(text_path(path).name, reason, "Check the path and its permissions")
+
+
+def _text(name: str) -> str:
+    """Name of a member as a database takes it."""
+    return name.encode("utf-8", "backslashreplace").decode()
