@@ -16,6 +16,7 @@ from triovision.cli.app import app
 from triovision.cli.calibrate import calibrate
 from triovision.cli.model_figures import figures, studies
 from triovision.cli.models import models
+from triovision.cli.organise import organise
 from triovision.cli.report import report
 from triovision.cli.terminal import json_line, one_line
 from triovision.cli.train import train
@@ -64,6 +65,7 @@ models.add_command(figures)
 models.add_command(studies)
 main.add_command(app)
 main.add_command(models)
+main.add_command(organise)
 main.add_command(report)
 main.add_command(train)
 

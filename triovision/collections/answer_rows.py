@@ -74,10 +74,12 @@ def entry_from_row(row: Mapping[str, Any], name: str, posterior: WeightedPlaces 
         lat_deg=row["camera_lat_deg"],
         lon_deg=row["camera_lon_deg"],
     )
+    prediction = _prediction(json.loads(row["prediction"]), name, posterior)
     return CollectionEntry(
         key=row["content"],
         name=name,
-        prediction=_prediction(json.loads(row["prediction"]), name, posterior),
+        prediction=prediction,
+        fused=prediction if row["position_origin"] == "fused" else None,
         camera=camera,
         thumbnail_jpeg=row["thumbnail"] or b"",
     )

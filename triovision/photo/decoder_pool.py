@@ -12,7 +12,7 @@ import atexit
 import os
 import queue
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import islice
@@ -92,7 +92,7 @@ class DecoderPool:
 
     def read_many(
         self, files: Iterable[File], load: Callable[[File], tuple[bytes, str]], ahead: int
-    ) -> Iterator[tuple[File, Photo | PhotoError]]:
+    ) -> Generator[tuple[File, Photo | PhotoError], None, None]:
         """Decode files in parallel, ahead of the caller, and yield them in order.
 
         Args:

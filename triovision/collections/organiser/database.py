@@ -24,7 +24,7 @@ from triovision.files import atomic_path
 DATABASE: Final = "triovision.duckdb"
 SCHEMA_VERSION: Final = 1
 #: Bounded memory; one thread, because the cores are busy with photos, and so that rows come in the order of the table.
-_SETTINGS: Final = {"memory_limit": "256MB", "threads": 1}
+_SETTINGS: Final[dict[str, str | int | float | list[str]]] = {"memory_limit": "256MB", "threads": 1}
 _ROWS: Final = 2048
 
 _FILES: Final = pa.schema(
@@ -44,6 +44,8 @@ _PLACE_SETS: Final = pa.schema([("place_set", pa.string()), ("places", pa.binary
 _POSTERIORS: Final = pa.schema(
     [("content", pa.string()), ("model_sha256", pa.string()), ("place_set", pa.string()), ("weights", pa.binary())]
 )
+#: Files that were sorted: where each came from and where it is now.
+_PLACED: Final = pa.schema([(name, pa.string()) for name in ("path", "member", "content", "how", "target")])
 _TABLES: Final = {
     "files": _FILES,
     "answers": ANSWER_SCHEMA,
@@ -51,6 +53,7 @@ _TABLES: Final = {
     "refusals": _REFUSALS,
     "place_sets": _PLACE_SETS,
     "posteriors": _POSTERIORS,
+    "placed": _PLACED,
 }
 _TYPES: Final = {
     pa.string(): "VARCHAR",
@@ -167,19 +170,18 @@ class CollectionDatabase:
         for batch in self.batches(query, **parameters):
             yield from batch.to_pylist()
 
-    def batches(self, query: str, rows: int = _ROWS, **parameters: object) -> Iterator[pa.RecordBatch]:
+    def batches(self, query: str, **parameters: object) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query as Arrow batches, on a connection of its own: few are in memory at a time.
 
         It sees what was written before its start, and none of the temporary tables.
 
         Args:
             query: The query, with parameters such as `$model`.
-            rows: Most rows of a batch.
             parameters: Values of the parameters that it names.
         """
         with self._lock, self._worded():
             connection = self._connection.cursor()
-            reader = connection.sql(query, params=_named(query, parameters)).to_arrow_reader(rows)
+            reader = connection.sql(query, params=_named(query, parameters)).to_arrow_reader(_ROWS)
         try:
             while True:
                 with self._worded():

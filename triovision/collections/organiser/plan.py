@@ -24,7 +24,11 @@ _WALKED: Final = pa.schema(
 )
 _SOURCES: Final = pa.schema([("source", pa.string())])
 _PAGE: Final = 1000
-_BELOW: Final = "EXISTS (SELECT 1 FROM sources WHERE path = source OR starts_with(path, source || $separator))"
+#: Below a source, and not below the results, where moved photos are.
+_BELOW: Final = """(
+    EXISTS (SELECT 1 FROM sources WHERE path = source OR starts_with(path, source || $separator))
+    AND NOT starts_with(path, $without || $separator)
+)"""
 _HERE: Final = "path IN (SELECT path FROM walked)"
 _STATEMENTS: Final = (
     f"UPDATE files SET vanished = true WHERE NOT vanished AND {_BELOW} AND NOT {_HERE}",  # noqa: S608 - constants
@@ -106,12 +110,13 @@ def make_plan(
     sources = list(sources)
     database.fill("sources", _SOURCES, ({"source": path_text(source)} for source in sources))
     database.fill("walked", _WALKED, _rows(sources, without))
+    values = {"separator": os.sep, "without": path_text(without), "model": model_sha256}
     (vanished,) = database.first(
         f"SELECT count(*) FROM files WHERE NOT archive AND {_BELOW} AND NOT {_HERE}",  # noqa: S608 - constants
-        separator=os.sep,
+        **values,
     )
     forget = ("DELETE FROM refusals",) if retry else ()
-    database.execute(*forget, *_STATEMENTS, _WORK, separator=os.sep, model=model_sha256)
+    database.execute(*forget, *_STATEMENTS, _WORK, **values)
     found, others = database.first(
         "SELECT count(DISTINCT path) FILTER (kind <> 'other'), count(*) FILTER (kind = 'other') FROM walked"
     )
