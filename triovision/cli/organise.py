@@ -209,16 +209,16 @@ def _write_outputs(database: CollectionDatabase, model: GeoModel, outputs: _Outp
     if outputs.fuse:
         count = fusing.fuse_collection(database, key, model.card.calibration)
         click.echo(f"{count} photos were sharpened by photos taken within an hour.", err=True)
-    if outputs.positions is not None:
-        style: Any = outputs.positions
-        written = positions.write_positions(database, key, style, outputs.min_probability, write=outputs.write)
-        counts = _show_steps(map(positions.shown, written), form, "positions" + _dry(outputs))
-        faults += counts["fault"]
     if outputs.sort is not None:
         how: Any = outputs.sort
         by: Any = outputs.by
         steps = sorting.sort(database, key, how, by) if outputs.write else sorting.plan_sort(database, key, by)
         counts = _show_steps(map(sorting.shown, steps), form, "sorted" + _dry(outputs))
+        faults += counts["fault"]
+    if outputs.positions is not None:
+        style: Any = outputs.positions
+        written = positions.write_positions(database, key, style, outputs.min_probability, write=outputs.write)
+        counts = _show_steps(map(positions.shown, written), form, "positions" + _dry(outputs))
         faults += counts["fault"]
     for name in outputs.exports:
         for path in exports.export(database, key, name, folder):

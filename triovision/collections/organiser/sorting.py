@@ -259,7 +259,7 @@ def _take_back(step: dict[str, str]) -> str | None:
 
 def _remove_empty(folder: Path) -> None:
     for path, _, _ in os.walk(folder, topdown=False):
-        if not any(os.scandir(path)):
+        if not os.listdir(path):
             os.rmdir(path)
 
 
