@@ -81,23 +81,38 @@ class Progress:
 
 @dataclass(slots=True, eq=False)
 class _Item:
-    """A photo on its way: a file, or a member of an archive with its bytes."""
+    """A photo on its way: a file, or a member of an archive with its bytes. Its row is written when it arrives.
+
+    Attributes:
+        path: Path of the file, see `walk.path_text`.
+        member: Name in the archive.
+        seen: Whether the database has a row of the file, to be replaced.
+        data: Bytes of a member.
+        error: Reason why there is nothing to read.
+        is_archive: Whether this is the end of an archive, whose own row comes after those of its members.
+        content: SHA-256 of the bytes, once they are read.
+        about: Size and time of the file, once it is open.
+    """
 
     path: str
     member: str = ""
     seen: bool = False
     data: bytes | None = None
-    content: str = ""
-    fault: PhotoError | None = None
-    ends_file: bool = True
-
-
-class _RepeatedError(PhotoError):
-    """The content is known; no failure."""
+    error: PhotoError | None = None
+    is_archive: bool = False
+    content: str | None = None
+    about: os.stat_result | None = None
 
 
 class _UnreadableError(PhotoError):
     """The file cannot be read."""
+
+
+class _NothingToDoError(PhotoError):
+    """The content is known, or an archive ends here; no failure."""
+
+    def __init__(self, item: _Item) -> None:
+        super().__init__(item.path, "is known", "Nothing is to be done")
 
 
 def organise(
@@ -153,8 +168,8 @@ class _Run:
         )
         self._known = ContentSet(row["content"] for row in settled)
         self._place_sets = {row["place_set"] for row in database.rows("SELECT place_set FROM place_sets")}
-        self._notes, self._lock = Batch(), threading.Lock()
-        self._note_count = 0
+        self._lock = threading.Lock()  # of `_known`
+        self._notes, self._note_count = Batch(), 0
         self._writes: deque[Future[None]] = deque()
         self._writer = ThreadPoolExecutor(1, "collection writer")
 
@@ -164,16 +179,14 @@ class _Run:
         waiting: list[tuple[str, Photo]] = []
         try:
             for item, outcome in outcomes:
-                if isinstance(outcome, Photo):
+                self._note(item, outcome)
+                if isinstance(outcome, Photo) and item.content is not None:
                     waiting.append((item.content, outcome))
-                    item.data = None
-                else:
-                    self._count_failure(item, outcome)
                 if len(waiting) >= self._options.batch_size:
                     self._predict(waiting)
-                self._progress.done += item.ends_file
                 if self._note_count >= _MAX_NOTES:
                     self._submit([])
+                self._check_failure_rate()
                 on_progress()
             self._predict(waiting)
         finally:
@@ -192,83 +205,74 @@ class _Run:
                 yield _Item(file.path, seen=file.seen)
 
     def _archive_items(self, file: WorkFile) -> Iterator[_Item]:
-        """Members of an archive, whose own row is written after theirs: a kill in between opens it again."""
+        """Members of an archive, and its end: an archive that is killed in between is opened again."""
         if file.seen:
-            with self._lock:
-                self._notes.forgotten.append(file.path)
+            self._notes.forgotten.append(file.path)
             self._submit([])
         try:
             with text_path(file.path).open("rb") as archive:
                 about = os.fstat(archive.fileno())
                 for member in iter_archive(archive, name=text_path(file.path).name):
                     if isinstance(member, ArchiveMember):
-                        yield _Item(file.path, _text(member.name), data=member.data, ends_file=False)
+                        yield _Item(file.path, _text(member.name), data=member.data)
                     else:
-                        yield _Item(file.path, _text(f"({member.subject})"), fault=member, ends_file=False)
+                        yield _Item(file.path, _text(f"({member.subject})"), error=member)
         except OSError as exc:
-            yield _Item(file.path, fault=_cannot_open(file.path, exc))
-            return
+            yield _Item(file.path, error=_cannot_open(file.path, exc))
         except PhotoError as error:
-            yield _Item(file.path, fault=error)
-            return
-        self._note_file(_Item(file.path), about, archive=True)
-        self._progress.done += 1
+            yield _Item(file.path, error=error)
+        else:
+            yield _Item(file.path, is_archive=True, about=about)
 
     def _load(self, item: _Item) -> tuple[bytes, str]:
         """Read and hash a photo; its bytes are read once."""
         name = item.member or text_path(item.path).name
-        about = None
-        try:
-            if item.fault is not None:
-                raise _UnreadableError(name, item.fault.reason, item.fault.remedy) from item.fault
-            data = item.data
-            if data is None:
-                data, about = _read(item.path, name)
-            item.content = hashlib.sha256(data).hexdigest()
-        except _UnreadableError as error:
-            self._note_file(item, None, fault=f"{error.reason}. {error.remedy}.")
-            raise
-        self._note_file(item, about)
+        if item.error is not None:
+            raise _UnreadableError(name, item.error.reason, item.error.remedy) from item.error
+        if item.is_archive:
+            raise _NothingToDoError(item)
+        data, item.data = item.data, None
+        if data is None:
+            data, item.about = _read(item.path, name)
+        item.content = hashlib.sha256(data).hexdigest()
         with self._lock:
             if item.content in self._known:
-                item.data = None
-                raise _RepeatedError(name, "is known", "Nothing is to be done")
+                raise _NothingToDoError(item)
             self._known.add(item.content)
         return data, name
 
-    def _note_file(
-        self, item: _Item, about: os.stat_result | None, *, fault: str | None = None, archive: bool = False
-    ) -> None:
+    def _note(self, item: _Item, outcome: Photo | PhotoError) -> None:
+        """Count a file, and note its row and its refusal."""
+        progress, fault = self._progress, None
+        progress.done += not item.member
+        if isinstance(outcome, _UnreadableError):
+            progress.unreadable += 1
+            fault = f"{outcome.reason}. {outcome.remedy}."
+        elif isinstance(outcome, _NothingToDoError):
+            progress.repeated += not item.is_archive
+        elif isinstance(outcome, PhotoError):
+            progress.refused += 1
+            self._notes.add("refusals", {"content": item.content, "reason": f"{outcome.reason}. {outcome.remedy}."})
+        if item.seen:
+            self._notes.forgotten.append(item.path)
         row = {
             "path": item.path,
             "member": item.member,
-            "size": None if about is None else about.st_size,
-            "mtime_ns": None if about is None else about.st_mtime_ns,
-            "content": item.content or None,
+            "size": None if item.about is None else item.about.st_size,
+            "mtime_ns": None if item.about is None else item.about.st_mtime_ns,
+            "content": item.content,
             "fault": fault,
-            "archive": archive,
+            "archive": item.is_archive,
             "vanished": False,
         }
-        with self._lock:
-            if item.seen and not item.member:
-                self._notes.forgotten.append(item.path)
-            self._notes.add("files", row)
-            self._note_count += 1
+        self._notes.add("files", row)
+        self._note_count += 1
 
-    def _count_failure(self, item: _Item, error: PhotoError) -> None:
-        if isinstance(error, _RepeatedError):
-            self._progress.repeated += 1
-            return
-        if isinstance(error, _UnreadableError):
-            self._progress.unreadable += 1
-        else:
-            self._progress.refused += 1
-            with self._lock:
-                self._notes.add("refusals", {"content": item.content, "reason": f"{error.reason}. {error.remedy}."})
-        tried = self._progress.refused + self._progress.unreadable + self._progress.answered + self._progress.repeated
-        rate = self._progress.failure_rate
-        if tried >= _MIN_TRIED and rate > self._options.max_failure_rate:
-            reason = f"{rate:.0%} of {tried} photos failed, more than the {self._options.max_failure_rate:.0%} allowed"
+    def _check_failure_rate(self) -> None:
+        progress, most = self._progress, self._options.max_failure_rate
+        tried = progress.refused + progress.unreadable + progress.answered + progress.repeated
+        if tried >= _MIN_TRIED and progress.failure_rate > most:
+            reason = f"{progress.failure_rate:.0%} of {tried} photos failed, more than the {most:.0%} allowed"
             remedy = "Look at the failures, then run the same command again, which goes on from here"
             raise FailureRateError(str(self._database.path.parent), reason, remedy)
 
@@ -282,8 +286,7 @@ class _Run:
 
     def _submit(self, answered: list[_Answered]) -> None:
         """Hand answers, and what was noted of files, to the writer."""
-        with self._lock:
-            notes, self._notes, self._note_count = self._notes, Batch(), 0
+        notes, self._notes, self._note_count = self._notes, Batch(), 0
         self._writes.append(self._writer.submit(self._store, notes, answered))
         self._collect(_MAX_WRITES)
 
