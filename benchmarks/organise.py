@@ -22,7 +22,8 @@ import torch
 from PIL import Image
 
 from triovision.collections.organiser.database import CollectionDatabase
-from triovision.collections.organiser.run import Progress, RunOptions, organise
+from triovision.collections.organiser.progress import Progress, RunOptions
+from triovision.collections.organiser.run import organise
 from triovision.inference import CountryEngine, load_model
 from triovision.inference.device import forward
 from triovision.photo import read_photo

@@ -7,7 +7,8 @@ from PIL import Image
 
 from triovision.collections.entries import CorrectedPosition
 from triovision.collections.organiser.database import CollectionDatabase
-from triovision.collections.organiser.run import Progress, RunOptions, organise
+from triovision.collections.organiser.progress import Progress, RunOptions
+from triovision.collections.organiser.run import organise
 from triovision.inference import load_model
 from triovision.ui import collection_state
 
