@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from streamlit.web.cli import main_run
 
 from triovision.cli import main
 from triovision.ui import warm_start
+from triovision.ui.collection_state import COLLECTION_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 READY = re.compile(r"URL: http://(\S+):\d+")
@@ -39,6 +41,30 @@ def test_a_page_opened_to_others_looks_up_no_outside_address(flags: list[str], h
     assert CliRunner().invoke(main, ["app", "--host", host, "--no-browser"]).exit_code == 0
     expected = {"--server.address": host, "--server.headless": "True", "--browser.serverAddress": socket.gethostname()}
     assert dict(flag.split("=", 1) for flag in flags) == expected
+
+
+def test_a_collection_is_handed_to_the_page(
+    flags: list[str],
+    tmp_path: Path,
+    photo_folder: Path,
+    write_tiny_model: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_tiny_model(tmp_path / "models")
+    monkeypatch.setenv("TRIOVISION_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv(COLLECTION_VARIABLE, "")  # so that it is restored
+    out = tmp_path / "out"
+    missing = CliRunner().invoke(main, ["app", "--collection", str(out)])
+    assert missing.exit_code == 2
+    assert "the folder holds no collection" in missing.stderr
+    arguments = ["organise", str(photo_folder), "--to", str(out), "--model", "test_efficientnet.noise"]
+    assert CliRunner().invoke(main, arguments).exit_code == 1  # for the file that is no photo
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["app", "--collection", "out"])
+    assert result.exit_code == 0
+    assert "The collection of 6 photos" in result.stdout
+    assert os.environ[COLLECTION_VARIABLE] == str(out)
+    assert flags == []
 
 
 def test_by_default_only_this_machine_can_reach_the_page() -> None:

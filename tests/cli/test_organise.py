@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -124,13 +127,13 @@ def many_photos(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals of Unix")
 def test_ctrl_c_on_a_terminal_keeps_the_answers_and_says_how_to_go_on(
     run: Run, many_photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     arguments = ["organise", str(many_photos), "--to", str(out), *MODEL, "--batch-size", "8"]
     terminal, other_end = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))  # a bar needs a width
     process = subprocess.Popen(
         [sys.executable, "-m", "triovision", *arguments], stdout=subprocess.DEVNULL, stderr=other_end
     )

@@ -21,7 +21,7 @@ from triovision.cli.train.options import DEVICE, FILE, FOLDER
 
 if TYPE_CHECKING:
     from triovision.collections.organiser.database import CollectionDatabase
-    from triovision.collections.organiser.run import Progress, RunOptions
+    from triovision.collections.organiser.progress import Progress, RunOptions
     from triovision.inference import GeoModel
 
 FORMS: Final = ("parquet", "geoparquet", "csv", "geojson", "kmz", "gpx")
@@ -139,7 +139,7 @@ def run(
       triovision organise holiday/ --to answers --sort move --by place --write
     """  # noqa: D301 - click reads the escape
     from triovision.collections.organiser.database import CollectionDatabase  # noqa: PLC0415 - DuckDB
-    from triovision.collections.organiser.run import FailureRateError, Progress, RunOptions  # noqa: PLC0415
+    from triovision.collections.organiser.progress import FailureRateError, Progress, RunOptions  # noqa: PLC0415
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
 
     if values["engine"] == "ray":
@@ -155,12 +155,12 @@ def run(
     outputs = _Outputs(**{field.name: values[field.name] for field in fields(_Outputs)})
     progress = Progress()
     with CollectionDatabase(Path(folder)) as database:
-        model = load_model(model_id, device)
         try:
+            model = load_model(model_id, device)
             _answer(database, model, tuple(map(Path, sources)), options, progress)
             faults = _write_outputs(database, model, outputs, form)
         except KeyboardInterrupt:
-            done = "Stopped while the folders were searched." if progress.plan is None else _stopped(progress)
+            done = "Stopped before the first photo was read." if progress.plan is None else _stopped(progress)
             click.echo(f"{done} The same command goes on from here.", err=True)
             sys.exit(CANCELLED)
         except FailureRateError as exc:

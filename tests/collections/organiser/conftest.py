@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from triovision.collections.organiser.database import CollectionDatabase
-from triovision.collections.organiser.run import Progress, RunOptions, organise
+from triovision.collections.organiser.progress import Progress, RunOptions
+from triovision.collections.organiser.run import organise
 from triovision.inference import GeoModel, load_model
 
 Organise = Callable[..., Progress]

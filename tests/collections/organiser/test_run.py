@@ -9,7 +9,8 @@ import pytest
 
 from tests.collections.organiser.conftest import Organise
 from triovision.collections.organiser.database import CollectionDatabase
-from triovision.collections.organiser.run import FailureRateError, Progress, RunOptions, organise
+from triovision.collections.organiser.progress import FailureRateError, Progress, RunOptions
+from triovision.collections.organiser.run import organise
 from triovision.collections.organiser.walk import path_text
 from triovision.errors import CollectionError
 from triovision.inference import GeoModel, load_model

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from triovision.collections.answer_rows import entry_from_row
@@ -50,7 +54,7 @@ def photo_name(row: dict[str, Any]) -> str:
 
 def iter_entries(
     database: CollectionDatabase, model_sha256: str, *, posteriors: bool = False
-) -> Iterator[tuple[dict[str, Any], CollectionEntry]]:
+) -> Generator[tuple[dict[str, Any], CollectionEntry], None, None]:
     """Yield the answered photos, each as its row and its entry.
 
     Args:
@@ -89,6 +93,47 @@ class PlaceSets:
             )
             self._sets[place_set] = found["places"]
         return unpacked_places(self._sets[place_set], row["weights"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPhotos:
+    """The first photos of a collection, for a page.
+
+    Attributes:
+        entries: The photos, each content once, with all their places. Their names begin below the common folder.
+        originals: Columns `path`, `member` and `content` of each photo, by key, for `originals.read_original`.
+        count: Number of answered contents in the database.
+    """
+
+    entries: tuple[CollectionEntry, ...]
+    originals: Mapping[str, Mapping[str, Any]]
+    count: int
+
+
+def stored_photos(folder: Path, most: int) -> StoredPhotos:
+    """Read the first answers of the model that answered last.
+
+    Args:
+        folder: Folder of the collection.
+        most: Most photos to read.
+
+    Raises:
+        CollectionError: If there is no collection, or it is damaged or in use.
+    """
+    entries: dict[str, CollectionEntry] = {}
+    originals: dict[str, dict[str, Any]] = {}
+    with CollectionDatabase(folder, read_only=True) as database:
+        model_sha256 = latest_model(database)
+        (count,) = database.first(f"SELECT count(DISTINCT content) FROM ({PHOTOS})", model=model_sha256)  # noqa: S608 - constants
+        with closing(iter_entries(database, model_sha256, posteriors=True)) as rows:
+            for row, entry in rows:
+                if len(entries) == most:
+                    break
+                entries.setdefault(entry.key, entry)
+                originals.setdefault(entry.key, {name: row[name] for name in ("path", "member", "content")})
+    top = os.path.commonpath([os.path.dirname(entry.name) for entry in entries.values()]) if entries else ""
+    named = [replace(entry, name=os.path.relpath(entry.name, top)) for entry in entries.values()]
+    return StoredPhotos(tuple(named), originals, count)
 
 
 def parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

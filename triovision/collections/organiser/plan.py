@@ -38,6 +38,7 @@ _STATEMENTS: Final = (
     """INSERT INTO files SELECT path, '', NULL, NULL, NULL, any_value(fault), false, false FROM walked
        WHERE kind = 'fault' GROUP BY path""",
 )
+_FORGET_REFUSALS: Final = f"DELETE FROM refusals WHERE content IN (SELECT content FROM files WHERE {_BELOW})"  # noqa: S608 - constants
 _WORK: Final = """
 CREATE OR REPLACE TEMP TABLE work AS
 WITH found AS (
@@ -115,7 +116,7 @@ def make_plan(
         f"SELECT count(*) FROM files WHERE NOT archive AND {_BELOW} AND NOT {_HERE}",  # noqa: S608 - constants
         **values,
     )
-    forget = ("DELETE FROM refusals",) if retry else ()
+    forget = (_FORGET_REFUSALS,) if retry else ()
     database.execute(*forget, *_STATEMENTS, _WORK, **values)
     found, others = database.first(
         "SELECT count(DISTINCT path) FILTER (kind <> 'other'), count(*) FILTER (kind = 'other') FROM walked"

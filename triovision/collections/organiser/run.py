@@ -17,8 +17,9 @@ from triovision.collections.archives import ArchiveMember, iter_archive
 from triovision.collections.entries import make_entry
 from triovision.collections.organiser.content_set import ContentSet
 from triovision.collections.organiser.database import Batch, CollectionDatabase
-from triovision.collections.organiser.plan import Plan, WorkFile, make_plan, work_files
+from triovision.collections.organiser.plan import WorkFile, make_plan, work_files
 from triovision.collections.organiser.posteriors import packed_posterior
+from triovision.collections.organiser.progress import Progress, RunOptions
 from triovision.collections.organiser.walk import text_path
 from triovision.collections.row_predictor import answers_sha256
 from triovision.errors import CollectionError, PhotoError
@@ -29,54 +30,9 @@ if TYPE_CHECKING:
     from triovision.inference import GeoModel
 
 _LIMITS: Final = PhotoLimits()
-_MIN_TRIED: Final = 100  # before that, a failure rate says little
 _MAX_NOTES: Final = 256
 _MAX_WRITES: Final = 1  # batches that wait to be written; each holds its photos
 _Answered = tuple[str, Photo, Prediction]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """Options of a run.
-
-    Attributes:
-        batch_size: Number of photos in one forward pass.
-        retry: Whether refused photos are read again.
-        max_failure_rate: Largest part of photos that fail, in [0, 1]; looked at after 100 photos.
-        thumbnails: Whether to keep thumbnails, about 3 KB a photo.
-    """
-
-    batch_size: int = 32
-    retry: bool = False
-    max_failure_rate: float = 1.0
-    thumbnails: bool = True
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a run has done so far.
-
-    Attributes:
-        done: Photos and archives of `plan.work` that were read.
-        answered: Photos that were answered by this run.
-        repeated: Files whose content had an answer or a refusal already.
-        refused: Photos that were refused.
-        unreadable: Files that could not be read.
-        plan: What the walk found; None before its end.
-    """
-
-    done: int = 0
-    answered: int = 0
-    repeated: int = 0
-    refused: int = 0
-    unreadable: int = 0
-    plan: Plan | None = None
-
-    @property
-    def failure_rate(self) -> float:
-        """Part of the photos tried that were refused or could not be read."""
-        failed = self.refused + self.unreadable
-        return failed / max(1, failed + self.answered + self.repeated)
 
 
 @dataclass(slots=True, eq=False)
@@ -186,7 +142,7 @@ class _Run:
                     self._predict(waiting)
                 if self._note_count >= _MAX_NOTES:
                     self._submit([])
-                self._check_failure_rate()
+                self._progress.check(self._options.max_failure_rate, self._database.path.parent)
                 on_progress()
             self._predict(waiting)
         finally:
@@ -268,14 +224,6 @@ class _Run:
         self._notes.add("files", row)
         self._note_count += 1
 
-    def _check_failure_rate(self) -> None:
-        progress, most = self._progress, self._options.max_failure_rate
-        tried = progress.refused + progress.unreadable + progress.answered + progress.repeated
-        if tried >= _MIN_TRIED and progress.failure_rate > most:
-            reason = f"{progress.failure_rate:.0%} of {tried} photos failed, more than the {most:.0%} allowed"
-            remedy = "Look at the failures, then run the same command again, which goes on from here"
-            raise FailureRateError(str(self._database.path.parent), reason, remedy)
-
     def _predict(self, waiting: list[tuple[str, Photo]]) -> None:
         if not waiting:
             return
@@ -306,10 +254,6 @@ class _Run:
             parts: dict[str, Any] = {"place_set": packed.place_set, "weights": packed.weights}
             batch.add("posteriors", {"content": key, "model_sha256": self._model_sha256, **parts})
         self._database.write(batch)
-
-
-class FailureRateError(CollectionError):
-    """Too many photos of a run failed."""
 
 
 def _read(path: str, name: str) -> tuple[bytes, os.stat_result]:
