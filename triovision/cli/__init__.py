@@ -1,4 +1,4 @@
-"""Command line: `triovision predict`, `evaluate`, `report`, `app`, `models` and `train`."""
+"""Command line: `triovision predict`, `evaluate`, `report`, `serve`, `app`, `models` and `train`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from triovision.cli.calibrate import calibrate
 from triovision.cli.model_figures import figures, studies
 from triovision.cli.models import models
 from triovision.cli.report import report
+from triovision.cli.serve import serve
 from triovision.cli.terminal import json_line, one_line
 from triovision.cli.train import train
 from triovision.cli.train.options import DEVICE, WHERE, photos_where
@@ -65,6 +66,7 @@ models.add_command(studies)
 main.add_command(app)
 main.add_command(models)
 main.add_command(report)
+main.add_command(serve)
 main.add_command(train)
 
 
