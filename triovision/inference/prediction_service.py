@@ -208,7 +208,7 @@ class PredictionService:
                 job.future.set_exception(exc)
         else:
             for (job, _), prediction in zip(batch, predictions, strict=True):
-                job.future.set_result(replace(prediction, countries=prediction.countries[: job.top_k]))
+                job.future.set_result(_cut(prediction, job.top_k))
 
 
 def _fail(job: _Job, exc: Exception) -> None:
@@ -216,3 +216,8 @@ def _fail(job: _Job, exc: Exception) -> None:
         _logger.warning("a photo could not be read (%s)", type(exc).__name__)
     if job.future.set_running_or_notify_cancel():
         job.future.set_exception(exc)
+
+
+def _cut(prediction: Prediction, top_k: int) -> Prediction:
+    """Return a prediction with the most probable countries only; a batch is predicted for the most of its photos."""
+    return replace(prediction, countries=prediction.countries[:top_k])

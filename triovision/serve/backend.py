@@ -235,12 +235,15 @@ def _refuse(error: TrioVisionError) -> Photo:
 
 async def _outcomes(request: Request, futures: Sequence[Future[Prediction]], seconds: float) -> list[Outcome]:
     waiting = [asyncio.wrap_future(future) for future in futures]
-    everything = asyncio.gather(*waiting, return_exceptions=True)
+    everything = asyncio.ensure_future(asyncio.wait(waiting))
     try:
         await _first(request, everything, seconds)
         return [_outcome(future, seconds) for future in waiting]
     finally:
-        everything.cancel()  # those without an answer leave the queue
+        everything.cancel()
+        for future in waiting:
+            if not future.cancel() and not future.cancelled():  # those without an answer leave the queue
+                future.exception()  # of a client that has gone, and nobody will see it
 
 
 def _outcome(future: asyncio.Future[Prediction], seconds: float) -> Outcome:

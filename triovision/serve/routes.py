@@ -29,6 +29,7 @@ routes: Final = APIRouter()
 _MOST_COUNTRIES: Final = 500
 # Patterns are for the document; `parse_evidence` says in words what is wrong.
 _COUNTRY: Final = "^([A-Z]{2})?$"
+_COUNTRY_TEXT: Final = "ISO 3166-1 alpha-2 code."
 _NUMBER: Final = r"-?\d{1,7}(\.\d{1,20})?(e-?\d{1,3})?"
 _BOX: Final = rf"^$|^{_NUMBER}(,{_NUMBER}){{3}}$"
 _NEAR: Final = rf"^$|^{_NUMBER}(,{_NUMBER}){{2}}(,[^,\n]{{0,100}})?$"
@@ -36,7 +37,7 @@ _SHADOW: Final = rf"^$|^[0-9T:.+-]{{16,40}}(,{_NUMBER}){{1,4}}$"
 
 Detail = Annotated[Literal["summary", "full"], Query(description="`full`: unrounded, for `triovision.Client`.")]
 Model = Annotated[
-    str | None, Form(pattern=MODEL_ID, max_length=200, description="Id of GET /models; the default model otherwise.")
+    str, Form(pattern=f"^$|{MODEL_ID}", max_length=200, description="Id of GET /models; the default model otherwise.")
 ]
 ModelInPath = Annotated[str, PathParameter(pattern=MODEL_ID, max_length=200)]
 
@@ -61,21 +62,19 @@ def _backend(request: Request) -> Backend:
 
 def evidence_of(
     continent: Annotated[
-        str | None, Form(json_schema_extra={"enum": ["", *CONTINENTS]}, description="GeoNames code of a continent.")
-    ] = None,
-    country: Annotated[
-        str | None, Form(json_schema_extra={"pattern": _COUNTRY}, description="ISO 3166-1 alpha-2 code.")
-    ] = None,
+        str, Form(json_schema_extra={"enum": ["", *CONTINENTS]}, description="GeoNames code of a continent.")
+    ] = "",
+    country: Annotated[str, Form(json_schema_extra={"pattern": _COUNTRY}, description=_COUNTRY_TEXT)] = "",
     box: Annotated[
-        str | None, Form(json_schema_extra={"pattern": _BOX}, description="`south,west,north,east` in degrees.")
-    ] = None,
+        str, Form(json_schema_extra={"pattern": _BOX}, description="`south,west,north,east` in degrees.")
+    ] = "",
     near: Annotated[
-        str | None, Form(json_schema_extra={"pattern": _NEAR}, description="`latitude,longitude,radius in km,name`.")
-    ] = None,
+        str, Form(json_schema_extra={"pattern": _NEAR}, description="`latitude,longitude,radius in km,name`.")
+    ] = "",
     clue: Annotated[list[str], Form(max_length=50, description="`kind:value`, such as `language:fr`.")] = [],  # noqa: B006
     shadow: Annotated[
-        str | None, Form(json_schema_extra={"pattern": _SHADOW}, description="`instant,height of the sun in degrees`.")
-    ] = None,
+        str, Form(json_schema_extra={"pattern": _SHADOW}, description="`instant,height of the sun in degrees`.")
+    ] = "",
 ) -> Evidence | None:
     """Evidence of a request."""
     texts = {"continent": continent, "country": country, "box": box, "near": near, "shadow": shadow}
@@ -88,7 +87,7 @@ async def predict(
     evidence: Annotated[Evidence | None, Depends(evidence_of)],
     photos: Annotated[list[UploadFile], File(description="Photos, each a part of its own.")] = [],  # noqa: B006
     url: Annotated[list[str], Form(max_length=8, description="Links to photos, if the server fetches any.")] = [],  # noqa: B006
-    model: Model = None,
+    model: Model = "",
     top_k: Annotated[int, Form(ge=1, le=_MOST_COUNTRIES, description="Countries in each prediction.")] = 5,
     detail: Detail = "summary",
 ) -> answers.PredictAnswer:
@@ -100,7 +99,7 @@ async def predict(
         raise ServerError("The request", "has no photo", "Send each photo as a part named `photos`")
     if links and not backend.settings.allow_urls:
         raise ServerError("`url`", "this server fetches no links", "Send the photo itself")
-    chosen = await backend.model(model)
+    chosen = await backend.model(model or None)
     with backend.room_for_links(len(links)):
         reads = [backend.reader(photo.file, photo.filename or "photo") for photo in photos]
         reads += await backend.fetched(links)
@@ -139,18 +138,16 @@ def _result(outcome: Outcome) -> dict[str, Any]:
 async def explain(
     request: Request,
     photo: Annotated[UploadFile, File(description="The photo.")],
-    country: Annotated[
-        str | None, Form(pattern="^([A-Z]{2})?$", description="ISO 3166-1 alpha-2 code; the most probable otherwise.")
-    ] = None,
-    method: Annotated[str | None, Form(max_length=60, description="A method of GET /models/{model_id}.")] = None,
-    model: Model = None,
+    country: Annotated[str, Form(pattern=_COUNTRY, description=_COUNTRY_TEXT + " The most probable otherwise.")] = "",
+    method: Annotated[str, Form(max_length=60, description="A method of GET /models/{model_id}.")] = "",
+    model: Model = "",
     opacity: Annotated[float, Form(ge=0, le=1, description="Opacity of the map over the photo.")] = 0.55,
     detail: Detail = "summary",
 ) -> Response:
     """Show which parts of a photo raise the probability of a country."""
     backend = _backend(request)
     request.scope["state"]["photos"] = 1
-    chosen = await backend.model(model)
+    chosen = await backend.model(model or None)
     read = backend.reader(photo.file, photo.filename or "photo")
     shown, explanation = await backend.explain(request, chosen, read, country or None, method or None)
     if detail == "full":
