@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
@@ -12,8 +11,9 @@ from PIL import Image
 from triovision.errors import ModelFailure
 from triovision.geo import WeightedPlaces
 from triovision.guesses import CountryGuess
-from triovision.inference.card import Calibration
+from triovision.inference.card import Calibration, ModelCard, Provenance
 from triovision.inference.prediction import build_prediction_fields, check_top_k
+from triovision.inference.preprocessing import Preprocessing
 from triovision.results import Prediction
 
 LABELS = ("FR", "DE", "JP", "US")
@@ -28,9 +28,23 @@ class ColourModel:
     """Predicts by the mean colour, each photo on its own: the same whatever the batch."""
 
     devices = ("cpu",)
+    target_layer = None  # nothing to explain
 
     def __init__(self, model_id: str) -> None:
-        self.card = SimpleNamespace(id=model_id, labels=LABELS, calibration=CALIBRATION, summary="Colours", licence="-")
+        self.card = ModelCard(
+            id=model_id,
+            summary="Mean colours",
+            architecture="colours",
+            preprocessing=Preprocessing(input_size=64, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+            labels=LABELS,
+            calibration=CALIBRATION,
+            weights_sha256="0" * 64,
+            provenance=Provenance(recipe={}, manifest_sha256="", photos=0, command="", data="nothing"),
+            metrics={},
+            knows="nothing",
+            limits="all",
+            licence="Apache-2.0",
+        )
         self.batches: list[list[str]] = []
         self.gate: threading.Event | None = None  # where predictions wait
         self.entered = threading.Event()

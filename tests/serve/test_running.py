@@ -83,7 +83,7 @@ def test_huge_headers_are_refused(make_app, serve_app):
         with connected(url) as connection:
             try:
                 connection.sendall(head(0, *lines))
-                assert b" 400 " in until_closed(connection).split(b"\r\n")[0]
+                assert until_closed(connection).split(b" ")[1] in {b"400", b"431"}
             except (ConnectionResetError, BrokenPipeError):
                 pass  # it has not read all of them
     assert works(url)
@@ -212,8 +212,8 @@ def test_the_end_finishes_what_was_accepted_and_refuses_new_work(make_app, serve
     model.gate = threading.Event()
     model.entered.clear()
     photos = colours(10)
-    with ThreadPoolExecutor(1) as threads:
-        accepted = threads.submit(Client(url).predict, [(str(i), data) for i, data in enumerate(photos)])
+    with ThreadPoolExecutor(1) as threads, Client(url) as client:
+        accepted = threads.submit(client.predict, [(str(i), data) for i, data in enumerate(photos)])
         assert model.entered.wait(60)
         app.state.server.should_exit = True
         while app.state.server.servers[0].sockets:

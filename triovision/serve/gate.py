@@ -20,6 +20,8 @@ from triovision.serve.wire import encode_error
 
 #: Open to everybody: probes, and the documents.
 OPEN_PATHS: Final = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
+#: Largest headers. uvicorn refuses longer ones only if they arrive in pieces.
+HEADER_BYTES: Final = 16_000
 _PROBES: Final = frozenset({"/health", "/ready"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _NO_CLIENT: Final = "-"
@@ -117,6 +119,9 @@ class _Visit:
 
     def refusal(self) -> JSONResponse | None:
         """Refuse by the headers alone, or name the client and return None."""
+        if sum(len(name) + len(value) for name, value in self._scope["headers"]) > HEADER_BYTES:
+            error = ServerError("The request", f"has headers of more than {HEADER_BYTES:,} bytes", "Send fewer headers")
+            return error_answer(431, error, {"Connection": "close"})
         address = self._scope.get("client")
         client = f"address {address[0]}" if address else "unknown"
         if self._settings.api_keys and self._scope["path"] not in OPEN_PATHS:

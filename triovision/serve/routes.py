@@ -178,10 +178,7 @@ async def models(request: Request) -> answers.ModelsAnswer:
 async def model_details(request: Request, model_id: ModelInPath) -> answers.ModelDetails:
     """Return the card of a model, with the calibration in force, and the methods that explain it."""
     found = await _backend(request).model(model_id)
-    try:
-        methods = methods_for(cast(ExplainableModel, found))
-    except (AttributeError, TypeError):  # an engine that nothing explains
-        methods = ()
+    methods = methods_for(cast(ExplainableModel, found))
     return answers.ModelDetails(card=found.card.model_dump(mode="json"), methods=list(methods))
 
 

@@ -9,8 +9,9 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from triovision.serve.gate import HEADER_BYTES
+
 HEADERS_S: Final = 20.0
-HEADER_BYTES: Final = 16_000
 MAX_CONNECTIONS: Final = 512
 KEEP_ALIVE_S: Final = 15
 END_S: Final = 150
