@@ -5,15 +5,18 @@ import io
 import json
 import logging
 import re
+import sys
 import threading
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.serve.colour_model import colours, jpeg
 from triovision.errors import ModelError, PhotoError
-from triovision.photo import PhotoLimits
+from triovision.photo import DecoderPool, PhotoLimits
+from triovision.results import Explanation
 from triovision.serve import backend
 from triovision.serve.observation import JsonLines
 
@@ -22,7 +25,7 @@ def files(*photos):
     return [("photos", (f"{number}.jpg", data)) for number, data in enumerate(photos)]
 
 
-def test_each_photo_has_its_own_prediction_or_error_in_order(ask, models):
+def test_each_photo_has_its_own_prediction_or_error_in_order(ask):
     red, blue = jpeg((250, 0, 0)), jpeg((0, 0, 250))
     answer = ask("POST", "/predict", files=files(red, b"no photo", blue, b""), data={"top_k": "2"})
     assert answer.status_code == 200
@@ -152,10 +155,6 @@ def test_a_key_is_asked_for_before_the_body_is_read(make_app):
 
 
 def test_explanations_come_as_a_picture_or_whole(ask, monkeypatch):
-    import numpy as np
-
-    from triovision.results import Explanation
-
     def explain(model, photo, country, method, on_step):
         on_step(0.5)
         heatmap = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
@@ -181,7 +180,7 @@ def test_explanations_come_as_a_picture_or_whole(ask, monkeypatch):
     assert (refused.status_code, refused.json()["error"]["type"]) == (422, "PhotoError")
 
 
-def test_models_and_their_details(ask, monkeypatch):
+def test_models_and_their_details(ask):
     body = ask("GET", "/models").json()
     assert body["default"] == "colour.a"
     assert [one["id"] for one in body["models"]] == ["colour.a", "colour.b"]
@@ -199,7 +198,9 @@ def test_links_are_fetched_if_a_setting_allows_it_and_never_from_private_address
     assert results[0]["prediction"]
     assert all("private network" in one["error"]["reason"] for one in results[1:])
     monkeypatch.setattr(backend, "fetch_photo", lambda _: ("tower.jpg", jpeg((250, 0, 0))))
-    results = ask("POST", "/predict", data={"url": ["http://example.org/tower.jpg"]}, _allow_urls=True).json()["results"]
+    results = ask("POST", "/predict", data={"url": ["http://example.org/tower.jpg"]}, _allow_urls=True).json()[
+        "results"
+    ]
     assert results[0]["prediction"]["photo"] == "tower.jpg"
     busy = ask("POST", "/predict", data=links, _allow_urls=True, _max_pending_bytes=1000)
     assert busy.status_code == 503
@@ -313,15 +314,13 @@ def test_a_logged_exception_keeps_its_message_to_itself():
     try:
         raise OSError("cannot open grandmother.jpg")
     except OSError:
-        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", (), __import__("sys").exc_info())
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", (), sys.exc_info())
     line = json.loads(JsonLines().format(record))
     assert line["exception"] == "OSError"
     assert "grandmother" not in json.dumps(line)
 
 
 def test_a_fault_while_a_photo_is_read_is_that_photos_error(ask, monkeypatch):
-    from triovision.photo import DecoderPool
-
     read = DecoderPool.read
 
     def refuse(self, data, name, limits):

@@ -182,7 +182,8 @@ def test_a_server_that_stays_busy_is_an_error(start_server, waits):
     assert len(left) == 2
 
 
-def test_a_connection_that_broke_is_tried_once_more(start_server, waits):
+@pytest.mark.usefixtures("waits")
+def test_a_connection_that_broke_is_tried_once_more(start_server):
     url, _ = faulty(start_server, None, GOOD)
     with Client(url) as client:
         assert client.models()
@@ -198,13 +199,14 @@ def test_a_server_of_something_else_is_an_error_in_words(start_server, body):
         client.models()
 
 
+@pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "localhost:1", "ftp://127.0.0.1", "http://"])
-def test_a_server_that_is_away_is_an_error_in_words(address, waits):
+def test_a_server_that_is_away_is_an_error_in_words(address):
     with pytest.raises(ServerError), Client(address) as client:
         client.models()
 
 
-def test_a_slow_server_is_an_error_in_words(monkeypatch):
+def test_a_slow_server_is_an_error_in_words():
     def slow(_request):
         raise httpx.ReadTimeout("slow")
 

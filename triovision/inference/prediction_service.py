@@ -16,7 +16,7 @@ from functools import partial
 from math import ceil
 from typing import Final
 
-from triovision.errors import BusyError, Message, ModelFailure, TrioVisionError
+from triovision.errors import BusyError, ModelFailure, TrioVisionError
 from triovision.inference.fair_queue import FairQueue
 from triovision.inference.loaded_models import LoadedModels
 from triovision.results import Photo, Prediction
@@ -112,7 +112,7 @@ class PredictionService:
         jobs = [_Job(client, model_id, top_k, read, Future()) for read in reads]
         with self._changed:
             if self._closed:
-                raise BusyError("The server", Message("is shutting down"), Message("Try again in a moment"), 5)
+                raise BusyError("The server", "is ending", "Try again in a moment", 5)
             if not self._unread.has_room(client, len(jobs)):
                 raise self._full(len(jobs))
             for job in jobs:
@@ -131,11 +131,11 @@ class PredictionService:
             thread.join()
 
     def _full(self, count: int) -> BusyError:
-        reason = Message("has {count} photos waiting and no room for more of this client", count=len(self._unread))
+        reason = f"has {len(self._unread)} photos waiting and no room for more of this client"
         if count > self._unread.largest():
-            advice = Message("Send at most {count} photos at a time", count=self._unread.largest())
+            advice = f"Send at most {self._unread.largest()} photos at a time"
         else:
-            advice = Message("Try again in a moment")
+            advice = "Try again in a moment"
         wait_s = ceil(min(_MOST_WAIT_S, max(1.0, len(self._unread) * self._photo_s)))
         return BusyError("The server", reason, advice, wait_s)
 

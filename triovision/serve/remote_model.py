@@ -141,6 +141,10 @@ class RemoteModels:
         """Run a model; its server takes care of one that fails."""
         return work(model)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
 
 def _png(photo: Photo) -> bytes:
     """Return the pixels without loss, so that the server sees what the page sees."""

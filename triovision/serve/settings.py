@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final
 
-from triovision.errors import Message, ServerError
+from triovision.errors import ServerError
 from triovision.inference.prediction_service import MAX_BATCH, MAX_WAITING
 from triovision.photo import PhotoLimits
 
@@ -75,11 +75,7 @@ def api_keys_of_environment() -> dict[str, str]:
     for number, text in enumerate(filter(None, map(str.strip, os.environ.get(API_KEYS, "").split(","))), start=1):
         name, colon, key = text.rpartition(":")
         if len(key) < _LEAST_KEY or not key.isascii() or key in keys:
-            reason = Message(
-                "key {number} is given twice, or is no text of at least {least} plain characters",
-                number=number,
-                least=_LEAST_KEY,
-            )
-            raise ServerError(API_KEYS, reason, Message("Make a key with `openssl rand -hex 24`"))
+            reason = f"key {number} is given twice, or is no text of at least {_LEAST_KEY} plain characters"
+            raise ServerError(API_KEYS, reason, "Make a key with `openssl rand -hex 24`")
         keys[key] = name if colon and name else f"client {number}"
     return keys
