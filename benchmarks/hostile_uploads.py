@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -29,6 +29,7 @@ from triovision.results import Prediction
 ROOT = Path(__file__).parents[1]
 MODEL = "tf_efficientnet_lite0.places10k"
 BOUNDARY = "hostile"
+Rng = np.random.Generator
 SLOW_EVERY = 100
 MOST_GROWTH_MB = 150.0
 #: Longest wait for an answer; a server that keeps somebody waiting for longer has failed.
@@ -57,33 +58,59 @@ def upload(number: int) -> tuple[str, list[bytes]]:
     random = np.random.default_rng(number)
     _, data = (random_mutant if number % 2 else structural_mutant)(number)
     body = form([data[:2_000_000]])
-    kinds = ("mutant", "mutant", "longer", "shorter", "headers", "boundary", "noise", "chunks", "fields", "paths")
-    kind = "slow" if number % SLOW_EVERY == 0 else kinds[number % len(kinds)]
-    if kind == "mutant":
-        return kind, [head(len(body)) + body]
-    if kind == "longer":
-        return kind, [head(len(body) + int(random.integers(1, 10**6))) + body]
-    if kind == "shorter":
-        return kind, [head(int(random.integers(0, len(body)))) + body]
-    if kind == "headers":
-        lines = [f"X-{i}: {'y' * int(random.integers(0, 3000))}" for i in range(int(random.integers(1, 200)))]
-        return kind, [head(len(body), *lines) + body]
-    if kind == "boundary":
-        cut = int(random.integers(0, len(body)))
-        return kind, [head(cut) + body.replace(b"\r\n", b"\n" if number % 3 else b"\r")[:cut].ljust(cut, b"-")]
-    if kind == "noise":
-        return kind, [random.bytes(int(random.integers(1, 5000)))]
-    if kind == "chunks":
-        sizes = [b"%x\r\n" % len(body), b"fffffffffffff\r\n", b"-1\r\n", b"zz\r\n", b"\r\n"]
-        return kind, [head(None) + sizes[number // 10 % len(sizes)] + body + b"\r\n0\r\n\r\n"]
-    if kind == "fields":
-        part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="clue"\r\n\r\n{"x" * 2000}\r\n'.encode()
-        many = part * int(random.integers(1, 300)) + body
-        return kind, [head(len(many)) + many]
-    if kind == "paths":
-        path = "/" + "".join(chr(int(one)) for one in random.integers(33, 126, 60))
-        return kind, [head(len(body), path=path) + body]
-    return "slow", [head(len(body)), body[:1], body[1:2]]
+    if number % SLOW_EVERY == 0:
+        return "slow", [head(len(body)), body[:1], body[1:2]]
+    kinds = list(KINDS)
+    kind = kinds[number % len(kinds)]
+    return kind, [KINDS[kind](random, body)]
+
+
+def _longer(random: Rng, body: bytes) -> bytes:
+    return head(len(body) + int(random.integers(1, 10**6))) + body
+
+
+def _shorter(random: Rng, body: bytes) -> bytes:
+    return head(int(random.integers(0, len(body)))) + body
+
+
+def _headers(random: Rng, body: bytes) -> bytes:
+    lines = [f"X-{i}: {'y' * int(random.integers(0, 3000))}" for i in range(int(random.integers(1, 200)))]
+    return head(len(body), *lines) + body
+
+
+def _boundary(random: Rng, body: bytes) -> bytes:
+    cut, ending = int(random.integers(0, len(body))), (b"\n", b"\r", b"")[int(random.integers(0, 3))]
+    return head(cut) + body.replace(b"\r\n", ending)[:cut].ljust(cut, b"-")
+
+
+def _chunks(random: Rng, body: bytes) -> bytes:
+    sizes = [b"%x\r\n" % len(body), b"fffffffffffff\r\n", b"-1\r\n", b"zz\r\n", b"\r\n"]
+    return head(None) + sizes[int(random.integers(0, len(sizes)))] + body + b"\r\n0\r\n\r\n"
+
+
+def _fields(random: Rng, body: bytes) -> bytes:
+    part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="clue"\r\n\r\n{"x" * 2000}\r\n'.encode()
+    many = part * int(random.integers(1, 300)) + body
+    return head(len(many)) + many
+
+
+def _path(random: Rng, body: bytes) -> bytes:
+    path = "/" + "".join(chr(int(one)) for one in random.integers(33, 126, 60))
+    return head(len(body), path=path) + body
+
+
+#: Bytes of an upload by its kind, from a form with a mutant.
+KINDS: dict[str, Callable[[Rng, bytes], bytes]] = {
+    "mutant": lambda _, body: head(len(body)) + body,
+    "longer": _longer,
+    "shorter": _shorter,
+    "headers": _headers,
+    "boundary": _boundary,
+    "noise": lambda random, _: random.bytes(int(random.integers(1, 5000))),
+    "chunks": _chunks,
+    "fields": _fields,
+    "path": _path,
+}
 
 
 def send(port: int, number: int) -> str:
@@ -100,7 +127,7 @@ def send(port: int, number: int) -> str:
                 connection.sendall(piece)
                 if i:
                     time.sleep(0.2)
-            if kind == "noise" or (kind == "longer" and number % 20 < 10):  # it waits for the rest otherwise
+            if kind == "noise" or (kind == "longer" and number % 2):  # it waits for the rest otherwise
                 connection.shutdown(socket.SHUT_WR)
             while len(answer) < 12 and (received := connection.recv(4096)):
                 answer += received
@@ -161,7 +188,9 @@ def main(count: int, senders: int) -> None:
         print(f"  {times:6} {outcome}")
     failed = wrong or growth > MOST_GROWTH_MB or any(outcome.endswith(" 500") for outcome in outcomes)
     seconds = time.perf_counter() - start
-    print(f"{count} uploads in {seconds:.0f} s; memory +{growth:.0f} MB (at most {MOST_GROWTH_MB:g}); {wrong} good photos")
+    print(
+        f"{count} uploads in {seconds:.0f} s; memory +{growth:.0f} MB (at most {MOST_GROWTH_MB:g}); {wrong} good photos"
+    )
     print("answered wrongly in between;", "FAILED" if failed else "ok")
     raise SystemExit(bool(failed))
 
