@@ -59,6 +59,7 @@ def test_the_page_predicts_with_the_models_of_the_server(page, url, models):
     app = page(url).run()
     assert not app.exception
     assert not app.error
+    assert any("the server that predicts them, http" in caption.value for caption in app.caption)
     before = len(models.known["colour.a"].batches)
     app.file_uploader[0].set_value([("red.jpg", jpeg((250, 0, 0)), "image/jpeg")]).run()
     assert not app.exception

@@ -17,7 +17,7 @@ from triovision.extras import require
 @click.option("--max-waiting", default=512, type=click.IntRange(2), help="Most photos that wait.")
 @click.option("--max-files", default=64, type=click.IntRange(1, 1000), help="Most photos of one request.")
 @click.option("--max-request-mb", default=200, type=click.IntRange(1), help="Largest request.")
-@click.option("--max-pending-mb", default=1000, type=click.IntRange(1), help="Most bytes of all requests together.")
+@click.option("--max-pending-mb", default=500, type=click.IntRange(1), help="Most bytes of all requests together.")
 @click.option("--max-photo-mb", default=30, type=click.IntRange(1), help="Largest file of a photo.")
 @click.option("--max-megapixels", default=100, type=click.IntRange(1, 178), help="Largest photo.")
 @click.option("--body-timeout", default=60.0, type=click.FloatRange(1), help="Seconds for a request to arrive.")

@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +23,9 @@ from triovision.serve.wire import encode_error
 OPEN_PATHS: Final = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
 #: Largest headers. uvicorn refuses longer ones only if they arrive in pieces.
 HEADER_BYTES: Final = 16_000
+# Photos are never written to disk: by default the parser moves one of more than 1 MB into a temporary file.
+MultiPartParser.spool_max_size = 2**31
+
 _PROBES: Final = frozenset({"/health", "/ready"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _NO_CLIENT: Final = "-"

@@ -39,7 +39,7 @@ class ServeSettings:
     photo: PhotoLimits = field(default_factory=PhotoLimits)
     max_files: int = 64
     max_request_bytes: int = 200_000_000
-    max_pending_bytes: int = 1_000_000_000
+    max_pending_bytes: int = 500_000_000
     body_s: float = 60.0
     answer_s: float = 120.0
     max_waiting: int = MAX_WAITING

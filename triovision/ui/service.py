@@ -14,7 +14,7 @@ from triovision.results import Explanation, Photo
 from triovision.ui.animations import render_animation
 from triovision.ui.messages import report
 from triovision.ui.session import current
-from triovision.ui.translation import Translator
+from triovision.ui.translation import Translator, plain
 
 if TYPE_CHECKING:
     from triovision.explain import ExplainableModel
@@ -66,6 +66,17 @@ def run_model(model: GeoModel, work: Callable[[GeoModel], T]) -> T:
 def is_remote() -> bool:
     """Whether the models are those of a server, which has no files here."""
     return bool(os.environ.get(SERVER))
+
+
+def where_photos_stay(t: Translator) -> str:
+    """Sentence on what happens to photos, as Markdown."""
+    if not is_remote():
+        return t("Photos stay in the memory of the computer that runs this page, and are never written to disk.")
+    return t(
+        "Photos stay in the memory of the computer that runs this page and of the server that predicts them, {server}, "
+        "and are never written to disk.",
+        server=plain(os.environ[SERVER], 100),
+    )
 
 
 def explanation_methods(model: GeoModel) -> tuple[str, ...]:
