@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import uvicorn
@@ -90,4 +91,5 @@ def configuration(app: FastAPI, host: str, port: int, proxies: str = "") -> uvic
 
 def serve(app: FastAPI, host: str, port: int, proxies: str = "") -> None:
     """Serve until SIGTERM or Ctrl-C; then refuse new connections, and finish the requests that have begun."""
-    uvicorn.Server(configuration(app, host, port, proxies)).run()
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again when it has ended
+        uvicorn.Server(configuration(app, host, port, proxies)).run()
