@@ -13,7 +13,11 @@ from triovision.extras import require
 @click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 lets others in: docs/serve.md.")
 @click.option("--port", default=8600, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--model", "model_id", help="Model of requests that name none; see `models`.")
-@click.option("--max-batch", default=16, type=click.IntRange(1, 512), help="Most photos in one forward pass.")
+@click.option(
+    "--max-batch",
+    type=click.IntRange(1, 512),
+    help="Most photos in one forward pass.  [default: 16 on a GPU, half of the cores on a CPU]",
+)
 @click.option("--max-waiting", default=512, type=click.IntRange(2), help="Most photos that wait.")
 @click.option("--max-files", default=64, type=click.IntRange(1, 1000), help="Most photos of one request.")
 @click.option("--max-request-mb", default=200, type=click.IntRange(1), help="Largest request.")

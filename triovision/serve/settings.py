@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 from triovision.errors import ServerError
-from triovision.inference.prediction_service import MAX_BATCH, MAX_WAITING
+from triovision.inference.prediction_service import MAX_WAITING
 from triovision.photo import PhotoLimits
 
 API_KEYS: Final = "TRIOVISION_API_KEYS"
@@ -29,7 +29,7 @@ class ServeSettings:
         body_s: Longest time for a body to arrive, in seconds.
         answer_s: Longest time for an answer once the body has arrived; photos that have none by then are given up.
         max_waiting: Most photos that wait; one client has at most half of the free places.
-        max_batch: Most photos in one forward pass; 1 for no batches.
+        max_batch: Most photos in one forward pass; 1 for no batches, None for what suits the machine.
         max_explanations: Most explanations that wait or are computed.
         allow_urls: Whether photos may be fetched from links, to public addresses only.
         api_keys: Client by key; empty for a server that asks for none.
@@ -43,7 +43,7 @@ class ServeSettings:
     body_s: float = 60.0
     answer_s: float = 120.0
     max_waiting: int = MAX_WAITING
-    max_batch: int = MAX_BATCH
+    max_batch: int | None = None
     max_explanations: int = 4
     allow_urls: bool = False
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
