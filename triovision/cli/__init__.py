@@ -18,6 +18,7 @@ from triovision.cli.models import models
 from triovision.cli.organise import organise
 from triovision.cli.predict import predict
 from triovision.cli.report import report
+from triovision.cli.serve import serve
 from triovision.cli.terminal import CANCELLED, one_line
 from triovision.cli.train import train
 from triovision.errors import TrioVisionError
@@ -61,7 +62,7 @@ def main() -> None:
     """
 
 
-for command in (app, completion, doctor, evaluate, models, organise, predict, report, train):
+for command in (app, completion, doctor, evaluate, models, organise, predict, report, serve, train):
     main.add_command(command)
 for command in (calibrate, figures, studies):
     models.add_command(command)
