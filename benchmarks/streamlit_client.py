@@ -42,13 +42,13 @@ class Client:
         self.received = bytearray()
         self._session_id = ""
         self._uploader = ""
+        self._buttons: dict[str, str] = {}
 
     def open(self) -> None:
         """Run the page for the first time and wait until its drop zone is there."""
         self._rerun(ClientState())
-        for element in self.elements():
-            if element.WhichOneof("type") == "file_uploader" and self._session_id:
-                self._uploader = element.file_uploader.id
+        for _ in self.elements():
+            if self._uploader and self._session_id:
                 return
 
     def upload(self, files: dict[str, bytes]) -> None:
@@ -75,14 +75,29 @@ class Client:
             info.file_urls.CopyFrom(place)
         self._rerun(state)
 
+    def press(self, label: str) -> None:
+        """Press a button that the page has shown; `elements` and `finish` yield what the page answers."""
+        state = ClientState()
+        widget = state.widget_states.widgets.add()
+        widget.id, widget.trigger_value = self._buttons[label], True
+        self._rerun(state)
+
     def elements(self) -> Iterator[Element]:
         """Elements of the page as they come, without end."""
         for message in self._messages():
-            kind = message.WhichOneof("type")
-            if kind == "new_session":
-                self._session_id = message.new_session.initialize.session_id
-            elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
-                yield message.delta.new_element
+            if (element := self._element(message)) is not None:
+                yield element
+
+    def finish(self) -> list[Element]:
+        """Elements that come until the script of the page has run to its end, also after it has started itself anew."""
+        elements = []
+        for message in self._messages():
+            if (element := self._element(message)) is not None:
+                elements.append(element)
+            ended = message.WhichOneof("type") == "script_finished"
+            if ended and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                break
+        return elements
 
     def download(self, url: str) -> bytes:
         """Fetch what a download button offers."""
@@ -108,6 +123,21 @@ class Client:
         message = BackMsg()
         message.rerun_script.CopyFrom(state)
         self._socket.send(message.SerializeToString())
+
+    def _element(self, message: ForwardMsg) -> Element | None:
+        """Element that a message brings; what a later message of ours needs is kept."""
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self._session_id = message.new_session.initialize.session_id
+        if kind != "delta" or message.delta.WhichOneof("type") != "new_element":
+            return None
+        element = message.delta.new_element
+        match element.WhichOneof("type"):
+            case "file_uploader":
+                self._uploader = element.file_uploader.id
+            case "button":
+                self._buttons[element.button.label] = element.button.id
+        return element
 
     def _messages(self) -> Iterator[ForwardMsg]:
         while True:
