@@ -82,7 +82,6 @@ def open_and_close(url: str) -> Callable[[int], None]:
     def cycle(number: int) -> None:
         with Client(url) as client:
             client.open()
-            client.finish()
             drop(client, f"visit{number}")
 
     return cycle
@@ -92,7 +91,6 @@ def drop_and_clear(url: str) -> Callable[[int], None]:
     """Cycle of a visitor who stays, drops photos and clears them."""
     client = Client(url)
     client.open()
-    client.finish()
 
     def cycle(number: int) -> None:
         drop(client, f"stay{number}")

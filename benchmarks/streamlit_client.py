@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -31,7 +32,7 @@ class Client:
         self._http = requests.Session()
         self._http.get(f"{url}/_stcore/health", timeout=WAIT_S).raise_for_status()
         self._token = self._http.cookies.get(_XSRF) or "none"
-        self._socket = connect(
+        opening = connect(
             f"ws{url.removeprefix('http')}/_stcore/stream",
             subprotocols=["streamlit", self._token],  # type: ignore[list-item] - the second one is a token
             additional_headers={"Cookie": f"{_XSRF}={self._token}", "Accept-Language": "en-GB"},
@@ -39,41 +40,40 @@ class Client:
             max_size=None,
             open_timeout=WAIT_S,
         )
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(opening)
         self.received = bytearray()
-        self._session_id = ""
+        self.session_id = ""
         self._uploader = ""
         self._buttons: dict[str, str] = {}
 
     def open(self) -> None:
-        """Run the page for the first time and wait until its drop zone is there."""
+        """Run the page for the first time."""
         self._rerun(ClientState())
-        for _ in self.elements():
-            if self._uploader and self._session_id:
-                return
+        self.finish()
 
     def upload(self, files: dict[str, bytes]) -> None:
         """Drop files into the drop zone; `elements` yields what the page answers."""
         request = BackMsg()
         request.file_urls_request.request_id = secrets.token_hex(8)
         request.file_urls_request.file_names.extend(files)
-        request.file_urls_request.session_id = self._session_id
+        request.file_urls_request.session_id = self.session_id
         self._socket.send(request.SerializeToString())
         state = ClientState()
         widget = state.widget_states.widgets.add()
         widget.id = self._uploader
         urls = next(m for m in self._messages() if m.WhichOneof("type") == "file_urls_response").file_urls_response
         for (name, data), place in zip(files.items(), urls.file_urls, strict=True):
-            answer = self._http.put(
-                self._url + place.upload_url,
-                files={name: (name, data)},
-                headers={"X-Xsrftoken": self._token},
-                timeout=WAIT_S,
-            )
-            answer.raise_for_status()
+            self.send(place.upload_url, name, data).raise_for_status()
             info = widget.file_uploader_state_value.uploaded_file_info.add()
             info.file_id, info.name, info.size = place.file_id, name, len(data)
             info.file_urls.CopyFrom(place)
         self._rerun(state)
+
+    def send(self, url: str, name: str, data: bytes) -> requests.Response:
+        """Send a file to an address of this server, as the drop zone does."""
+        files, headers = {name: (name, data)}, {"X-Xsrftoken": self._token}
+        return self._http.put(self._url + url, files=files, headers=headers, timeout=WAIT_S)
 
     def press(self, label: str) -> None:
         """Press a button that the page has shown; `elements` and `finish` yield what the page answers."""
@@ -113,7 +113,7 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the tab."""
-        self._socket.close()
+        self._open.close()
         self._http.close()
 
     def _rerun(self, state: ClientState) -> None:
@@ -128,7 +128,7 @@ class Client:
         """Element that a message brings; what a later message of ours needs is kept."""
         kind = message.WhichOneof("type")
         if kind == "new_session":
-            self._session_id = message.new_session.initialize.session_id
+            self.session_id = message.new_session.initialize.session_id
         if kind != "delta" or message.delta.WhichOneof("type") != "new_element":
             return None
         element = message.delta.new_element
