@@ -34,7 +34,14 @@ WALLS = {
     "triovision.cli": HEAVY | {"timm", "lightning"},
 }
 #: Of these, every module is imported and not the package alone.
-WHOLE = {"triovision.collections", "triovision.metrics", "triovision.train", "triovision.reporting", "triovision.ui"}
+WHOLE = {
+    "triovision.collections",
+    "triovision.metrics",
+    "triovision.train",
+    "triovision.reporting",
+    "triovision.ui",
+    "triovision.viz",
+}
 
 
 def modules_of(package: str) -> list[str]:

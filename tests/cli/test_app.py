@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from streamlit.web.cli import main_run
 
 from triovision.cli import main
-from triovision.ui import warm_start
 
 ROOT = Path(__file__).parents[2]
 READY = re.compile(r"URL: http://(\S+):\d+")
@@ -25,7 +24,6 @@ def flags(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Arguments of Streamlit, which is not started."""
     given: list[str] = []
     monkeypatch.setattr(main_run, "main", lambda arguments, **_: given.extend(arguments[1:]))
-    monkeypatch.setattr(warm_start, "start_thread", lambda: None)
     return given
 
 

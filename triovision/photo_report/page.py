@@ -32,7 +32,7 @@ from triovision.prediction_texts import (
     place_rows,
 )
 from triovision.results import Explanation, Photo, Prediction
-from triovision.viz import overlay, png_bytes
+from triovision.viz.overlays import overlay, png_bytes
 
 MAX_SIDE_PX: Final = 1600
 

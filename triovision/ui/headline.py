@@ -19,7 +19,7 @@ from triovision.ui.examples import Place
 from triovision.ui.flags import with_flag
 from triovision.ui.session import PhotoResult
 from triovision.ui.translation import Translator, plain
-from triovision.viz import jpeg_bytes, shown_photo
+from triovision.viz.overlays import jpeg_bytes, shown_photo
 
 
 def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
