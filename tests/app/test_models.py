@@ -172,9 +172,10 @@ def test_the_chosen_model_predicts_and_cached_results_are_kept(two, china, predi
     assert go(two, "models").radio(key="model").value == NOISE
 
 
-def test_explanations_and_evidence_belong_to_the_model_of_the_prediction(two, china):
+def test_explanations_and_evidence_belong_to_the_model_of_the_prediction(two, china, open_form):
     two.run().session_state["tab"] = "Why"
     drop(two, ("china.jpg", china))
+    open_form(two)
     country = next(box for box in two.selectbox if str(box.key).endswith(f"{EMBEDDED_MODEL}-country"))
     country.set_value("IT")
     press(two, "Apply")
