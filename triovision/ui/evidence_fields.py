@@ -155,7 +155,7 @@ def _render_city(places: WeightedPlaces, result_id: str, t: Translator) -> None:
         placeholder=t("I do not know"),
     )
     label = t("Largest distance from it (km)")
-    st.number_input(label, 1.0, 20_000.0, key=field_key(result_id, "radius_km"), step=10.0)
+    st.number_input(label, 1.0, 20_000.0, key=field_key(result_id, "radius_km"), step=10.0, format="%.0f")
 
 
 def _render_clue(kind: ClueKind, countries: frozenset[str], result_id: str, t: Translator) -> None:

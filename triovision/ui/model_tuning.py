@@ -24,7 +24,7 @@ def render_tuning(study: HyperparameterStudy, key: str, t: Translator) -> None:
         t: Language of the reader.
     """
     st.markdown("### " + t("Tuning of {name}", name=plain(study.name)))
-    st.caption(plain(study.measured_on, 1000))
+    st.caption(plain(t.of_card(study.measured_on), 1000))
     short = _short_names(list(study.chosen))
     title = _objective(study, t)
     chosen = [[short.get(name, name), _setting(value, t)] for name, value in study.chosen.items()]
