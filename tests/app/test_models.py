@@ -141,7 +141,7 @@ def test_studies_are_drawn_on_demand_and_only_where_they_are_recorded(two, tmp_p
     assert not two.exception
     assert "Training of my *recipe*" in text
     assert "the weights of epoch 1 of 1 were kept" in text
-    assert "new places: 60.0% of 10 photos (95 % interval 30% to 80%)" in text
+    assert "new places: 60.0% of 10 photos (95% interval 30% to 80%)" in text
     assert "20 trials: 30.8% in the first, 32.5% in the best; measured on 400 photos." in text
     assert len(two.get("plotly_chart")) == 2
     tables = [frame.value.to_numpy().tolist() for frame in two.dataframe]

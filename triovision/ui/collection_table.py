@@ -106,7 +106,7 @@ def _columns(t: Translator) -> dict[str, Any]:
         "taken_at": columns.DatetimeColumn(t("Taken"), format="localized"),
         "verdict": columns.TextColumn(
             t("Camera position"),
-            help=t("“Contradicts” means: outside the 90 % radius and in a country outside the 90 % set."),
+            help=t("“Contradicts” means: outside the 90% radius and in a country outside the 90% set."),
         ),
     }
 

@@ -190,7 +190,7 @@ def _option(clue: Clue, t: Translator) -> str:
 def _help(kind: ClueKind, t: Translator) -> str | None:
     if kind == "language":
         return t(
-            "Keeps the countries where it is official, in all of the country or a part, or spoken by at least 10 % of "
+            "Keeps the countries where it is official, in all of the country or a part, or spoken by at least 10% of "
             "the people (Unicode CLDR)."
         )
     if kind == "script":

@@ -55,7 +55,7 @@ def _summary(figures: ModelFigures, t: Translator) -> str:
         )
     return t(
         "Measured on {photos} of {sources} sources that the model never saw: the country is right for {right} "
-        "(95 % interval over the sources: {low} to {high}).",
+        "(95% interval over the sources: {low} to {high}).",
         photos=photos,
         sources=t.number(figures.sources),
         right=right,
@@ -139,7 +139,7 @@ def _countries(figures: ModelFigures, t: Translator) -> None:
         ]
         for one in sorted(figures.countries, key=lambda one: country_name(one.country, t.language))
     ]
-    columns = [t("Country"), t("Right"), t("95 % interval"), t("Photos"), t("Sources")]
+    columns = [t("Country"), t("Right"), t("95% interval"), t("Photos"), t("Sources")]
     drawn, missing = None, t("The map needs country outlines; `make assets` downloads them once.") + " "
     if _OUTLINES.is_file():
         drawn, missing = recall_map(figures, read_country_outlines(_OUTLINES), palette(), t), ""

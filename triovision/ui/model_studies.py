@@ -80,7 +80,7 @@ def _curves_sentence(run: TrainingCurves, metric: str, t: Translator) -> str:
         }
         if metric == "top1" and split.top1_low is not None and split.top1_high is not None:
             interval = {"low": t.percent(split.top1_low), "high": t.percent(split.top1_high)}
-            text = t("{split}: {value} of {photos} photos (95 % interval {low} to {high})", **texts, **interval)
+            text = t("{split}: {value} of {photos} photos (95% interval {low} to {high})", **texts, **interval)
         else:
             text = t("{split}: {value} on {photos} photos", **texts)
         parts.append(text)
@@ -135,8 +135,8 @@ def _spread_sentence(comparison: Comparison, t: Translator) -> str:
             folds=comparison.folds,
         )
     if comparison.interval == "sources":
-        return t("Lines are 95 % intervals from resampling whole sources; smaller differences prove nothing.")
-    return t("Lines are 95 % intervals that take photos as independent, so they are too short; one run each.")
+        return t("Lines are 95% intervals from resampling whole sources; smaller differences prove nothing.")
+    return t("Lines are 95% intervals that take photos as independent, so they are too short; one run each.")
 
 
 def _comparison_table(comparison: Comparison, t: Translator) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def _search_sentence(study: HyperparameterStudy, t: Translator) -> str:
     if study.best_low is None or study.best_high is None:
         return sentence + t("; measured on {photos} photos.", photos=t.number(study.photos))
     return sentence + t(
-        "; measured on {photos} photos (95 % interval of the best: {low} to {high}, photos taken as independent).",
+        "; measured on {photos} photos (95% interval of the best: {low} to {high}, photos taken as independent).",
         photos=t.number(study.photos),
         low=t.percent(study.best_low),
         high=t.percent(study.best_high),

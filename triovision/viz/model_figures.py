@@ -140,7 +140,7 @@ def recall_map(figures: ModelFigures, outlines: Outlines, palette: Palette, t: T
         showlegend=False,
         hoverinfo="skip",
     )
-    apply_style(figure, palette, 430)
+    apply_style(figure, palette, 340)  # more would be blank on a phone
     figure.update_xaxes(visible=False, range=[-180, 180], constrain="domain")
     figure.update_yaxes(visible=False, range=[-58, 84], scaleanchor="x", scaleratio=1.15, constrain="domain")
     return figure
