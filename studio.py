@@ -9,10 +9,8 @@ from triovision.ui.navigation import navigate
 from triovision.ui.notices import render_notices
 from triovision.ui.theme import apply_style, follow_system_theme
 from triovision.ui.translation import current_translator, render_language_switch
-from triovision.ui.warm_start import warm_up_once
 
 st.set_page_config(page_title="TrioVision", page_icon=str(ASSETS / "icon.svg"), layout="wide")
-warm_up_once()
 read_address()
 t = current_translator()
 apply_style(t)

@@ -18,7 +18,7 @@ from triovision.explain import explain_country
 from triovision.inference import EMBEDDED_MODEL, CountryEngine, load_model
 from triovision.inference.device import forward
 from triovision.photo import read_photo
-from triovision.viz import overlay
+from triovision.viz.overlays import overlay
 
 WIDTH_PX, HEIGHT_PX = 4000, 3000
 ROUNDS = 30

@@ -18,7 +18,7 @@ from triovision.ui.models import installed_models
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.translation import current_translator
 from triovision.ui.upload import render_upload_and_choice
-from triovision.viz import jpeg_bytes, shown_photo
+from triovision.viz.overlays import jpeg_bytes, shown_photo
 
 require_app_frame()
 t = current_translator()

@@ -42,7 +42,9 @@ WHOLE = {
     "triovision.train",
     "triovision.reporting",
     "triovision.ui",
-} | {"triovision.serve"}
+    "triovision.serve",
+    "triovision.viz",
+}
 
 
 def modules_of(package: str) -> list[str]:

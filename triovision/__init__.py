@@ -6,6 +6,7 @@ that of `Client` or `AsyncClient`.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["AsyncClient", "Client", "GeoModel", "__version__", "load_model", "read_photo"]
+
+# Torch's OpenMP threads that have nothing to do sleep after some microseconds. By default they spin for milliseconds,
+# which on busy cores, such as those of a laptop that also shows the page, makes a prediction several times slower.
+# Torch reads this when it is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _HOMES = {
     "AsyncClient": "triovision.serve.client",

@@ -48,10 +48,10 @@ class Translator:
 
     def plural(self, one: str, many: str, /, number: int) -> str:
         """Translate a text in the singular or plural form of `number`, which replaces `{number}`."""
-        return self.catalogue.ngettext(one, many, number).format(number=number)
+        return self.catalogue.ngettext(one, many, number).format(number=self.number(number))
 
     def of_card(self, text: str) -> str:
-        """Translate a text of a model card. One that the catalogue lacks, of somebody else's model, stays as it is."""
+        """Translate a text of a model's card, figures or studies; one that the catalogue lacks stays as it is."""
         return self.catalogue.gettext(text) if text else ""
 
     def number(self, value: float, digits: int = 0) -> str:
@@ -67,6 +67,11 @@ class Translator:
     def percent_format(self) -> str:
         """Format of whole per cent for a slider or a column, in the manner of `printf`."""
         return "%.0f\u202f%%" if self.language == "fr" else "%.0f%%"
+
+    @property
+    def date_format(self) -> str:
+        """Order of day, month and year in a date field of Streamlit."""
+        return "DD/MM/YYYY" if self.language == "fr" else "YYYY-MM-DD"
 
     def km(self, distance_km: float) -> str:
         """Format kilometres with their unit, below 10 km with one decimal."""
@@ -119,6 +124,20 @@ def extract_card(
     for text in (card["summary"], card["limits"], card["calibration"]["fitted_on"], card["knows"]):
         if text and " countries: " not in text:
             yield 1, None, text, []
+
+
+def extract_measurements(
+    file: IO[bytes],
+    keywords: object,  # noqa: ARG001 - as above
+    comment_tags: object,  # noqa: ARG001
+    options: object,  # noqa: ARG001
+) -> Iterator[tuple[int, None, str, list[str]]]:
+    """Sentences of a model's `figures.json` or `studies.json` about the photos, for `make i18n-extract`."""
+    content = json.load(file)
+    kinds = ("curves", "comparisons", "searches")
+    for part in (content, *(study for kind in kinds for study in content.get(kind, []))):
+        if "measured_on" in part:
+            yield 1, None, part["measured_on"], []
 
 
 #: Translator of texts that stay as they are in the code.

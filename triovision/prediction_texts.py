@@ -139,7 +139,7 @@ def place_rows(prediction: Prediction, t: Translator) -> dict[str, str]:
     return {
         t("Best place"): f"{place.name} ({place.lat_deg:.3f}°, {place.lon_deg:.3f}°)",
         t("Radius with half of the probability"): t.km(prediction.radius_km),
-        t("Radius with 90 % of the probability"): t.km(prediction.radius_90_km),
+        t("Radius with 90% of the probability"): t.km(prediction.radius_90_km),
     }
 
 

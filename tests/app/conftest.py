@@ -98,3 +98,15 @@ def app(write_model):
     st.cache_resource.clear()
     yield AppTest.from_file(str(ROOT / "studio.py"), default_timeout=60)
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def open_form():
+    """Opens "What do you know about this photo?" for the only photo, whose fields are drawn only then."""
+
+    def open_(app):
+        (result,) = app.session_state["triovision"].results.values()
+        app.session_state[f"known-{result.id}-open"] = True
+        return app.run()
+
+    return open_

@@ -7,7 +7,7 @@ from triovision.ui import leaflet
 
 
 @pytest.fixture
-def predicted(app, china, monkeypatch):
+def predicted(app, china, monkeypatch, open_form):
     """The page with a prediction (Peru, 90 %); a second run of the model fails the test."""
     app.run().file_uploader[0].set_value([("china.jpg", china, "image/jpeg")])
     app.run()
@@ -16,7 +16,7 @@ def predicted(app, china, monkeypatch):
         raise AssertionError("the model ran again")
 
     monkeypatch.setattr(CountryEngine, "logits", fail)
-    return app
+    return open_form(app)
 
 
 def field(app, name):
@@ -59,12 +59,12 @@ def test_a_country_restricts_the_prediction_and_is_removed(predicted):
     assert field(app, "country").value is None
 
 
-def test_conditions_combine_and_the_fields_keep_them(predicted):
+def test_conditions_combine_and_the_fields_keep_them(predicted, open_form):
     app = take(predicted, continent="EU", south_deg=35.0, north_deg=45.0, west_deg=-10.0, east_deg=20.0)
     assert {guess.country for guess in prediction(app).countries} <= {"ES", "IT", "FR", "GR"}
     assert "Europe · between 35.00° and 45.00° north, -10.00° and 20.00° east" in infos(app)[0]
     app.switch_page("pages/about.py").run()
-    app.switch_page("pages/locate.py").run()
+    open_form(app.switch_page("pages/locate.py").run())
     assert (field(app, "continent").value, field(app, "west_deg").value) == ("EU", -10)
     assert prediction(app).evidence.continent == "EU"
 
@@ -79,13 +79,13 @@ def test_a_city_is_found_by_name_and_country(predicted):
     assert prediction(app).radius_90_km < 120
 
 
-def test_clues_restrict_the_prediction_and_the_fields_keep_them(predicted):
+def test_clues_restrict_the_prediction_and_the_fields_keep_them(predicted, open_form):
     app = take(predicted, driving_side="left", language=["en"])
     assert {guess.country for guess in prediction(app).countries} == {"GB", "IN", "TH", "ZA"}  # all of the model's
     assert sum(guess.probability for guess in prediction(app).countries) == pytest.approx(1, abs=1e-12)
     assert "Language on signs: English · Side of the road: cars drive on the left" in infos(app)[0]
     app.switch_page("pages/about.py").run()
-    app.switch_page("pages/locate.py").run()
+    open_form(app.switch_page("pages/locate.py").run())
     assert (field(app, "driving_side").value, field(app, "language").value) == ("left", ["en"])
     app = take(app, script=["Cyrl"])
     assert "no place that the model considers agrees with it" in app.error[0].value.replace("\\", "")
@@ -140,9 +140,9 @@ def test_a_rectangle_on_the_map_is_taken_as_a_box(predicted, monkeypatch):
     assert predicted.header[0].value.startswith("🇪🇸 Spain")
 
 
-def test_it_speaks_french(predicted):
+def test_it_speaks_french(predicted, open_form):
     predicted.session_state["language"] = "fr"
-    app = take(predicted.run(), continent="EU", country="IT")
+    app = take(open_form(predicted.run()), continent="EU", country="IT")
     assert "Restreint à ce que vous savez\u00a0: Europe · Italie." in infos(app)[0]
     app = take(app, country="JP")
     assert "aucun lieu envisagé par le modèle" in app.error[0].value

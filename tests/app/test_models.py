@@ -141,7 +141,7 @@ def test_studies_are_drawn_on_demand_and_only_where_they_are_recorded(two, tmp_p
     assert not two.exception
     assert "Training of my *recipe*" in text
     assert "the weights of epoch 1 of 1 were kept" in text
-    assert "new places: 60.0% of 10 photos (95 % interval 30% to 80%)" in text
+    assert "new places: 60.0% of 10 photos (95% interval 30% to 80%)" in text
     assert "20 trials: 30.8% in the first, 32.5% in the best; measured on 400 photos." in text
     assert len(two.get("plotly_chart")) == 2
     tables = [frame.value.to_numpy().tolist() for frame in two.dataframe]
@@ -172,9 +172,10 @@ def test_the_chosen_model_predicts_and_cached_results_are_kept(two, china, predi
     assert go(two, "models").radio(key="model").value == NOISE
 
 
-def test_explanations_and_evidence_belong_to_the_model_of_the_prediction(two, china):
+def test_explanations_and_evidence_belong_to_the_model_of_the_prediction(two, china, open_form):
     two.run().session_state["tab"] = "Why"
     drop(two, ("china.jpg", china))
+    open_form(two)
     country = next(box for box in two.selectbox if str(box.key).endswith(f"{EMBEDDED_MODEL}-country"))
     country.set_value("IT")
     press(two, "Apply")

@@ -132,8 +132,8 @@ def test_a_shadow_is_evidence_and_is_taken_away_again(open_verify):
     assert result(app).prediction is before
 
 
-def test_pieces_combine_and_each_is_taken_away(open_verify):
-    app = open_verify(photo_at(LIMA))
+def test_pieces_combine_and_each_is_taken_away(open_verify, open_form):
+    app = open_form(open_verify(photo_at(LIMA)))
     name = f"known-{result(app).id}"
     app.multiselect(key=f"{name}-language").set_value(["es"])
     app.selectbox(key=f"{name}-driving_side").set_value("right")
@@ -149,15 +149,15 @@ def test_pieces_combine_and_each_is_taken_away(open_verify):
     assert app.selectbox(key=f"{name}-driving_side").value == "right"
 
 
-def test_a_claim_outside_of_the_evidence_is_told(open_verify):
-    app = open_verify(photo_at(TOKYO))
+def test_a_claim_outside_of_the_evidence_is_told(open_verify, open_form):
+    app = open_form(open_verify(photo_at(TOKYO)))
     app.selectbox(key=f"known-{result(app).id}-driving_side").set_value("right")
     button(app, "Apply").click().run()
     assert "The claimed place does not agree with this." in text(app.markdown)
 
 
-def test_a_shadow_that_no_place_agrees_with_is_an_error(open_verify):
-    app = open_verify(photo_at(LIMA, "2024:05:06 12:00:00"))
+def test_a_shadow_that_no_place_agrees_with_is_an_error(open_verify, open_form):
+    app = open_form(open_verify(photo_at(LIMA, "2024:05:06 12:00:00")))
     app.selectbox(key=f"known-{result(app).id}-country").set_value("JP")
     button(app, "Apply").click().run()
     number(app, "Height of the object", 1.8)

@@ -17,7 +17,6 @@ from click.testing import CliRunner
 from streamlit.web.cli import main_run
 
 from triovision.cli import main
-from triovision.ui import warm_start
 from triovision.ui.collection_state import COLLECTION_VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +28,6 @@ def flags(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Arguments of Streamlit, which is not started."""
     given: list[str] = []
     monkeypatch.setattr(main_run, "main", lambda arguments, **_: given.extend(arguments[1:]))
-    monkeypatch.setattr(warm_start, "start_thread", lambda: None)
     return given
 
 

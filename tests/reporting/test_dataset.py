@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from triovision.reporting.dataset import Section, write_dataset_page
-from triovision.viz import LIGHT
 from triovision.viz import dataset_figures as draw
+from triovision.viz.palette import LIGHT
 
 
 def test_the_page_escapes_what_the_manifest_says(tmp_path: Path) -> None:

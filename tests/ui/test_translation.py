@@ -16,6 +16,7 @@ from triovision.ui.translation import LANGUAGES, browser_language, get_translato
 ROOT = Path(__file__).parents[2]
 CATALOGUES = sorted((ROOT / "assets" / "translations").glob("*.po"))
 CARDS = [*(ROOT / "models").glob("*/card.json"), ROOT / "triovision/inference/geoclip/card.json"]
+MEASUREMENTS = [*(ROOT / "models").glob("*/figures.json"), *(ROOT / "models").glob("*/studies.json")]
 SOURCES = [ROOT / "studio.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "triovision").rglob("*.py")]
 #: The options of `make i18n-extract`.
 KEYWORDS = re.findall(r"-k (\S+)", (ROOT / "Makefile").read_text("utf-8"))
@@ -25,6 +26,7 @@ def texts():
     keywords = DEFAULT_KEYWORDS | parse_keywords(KEYWORDS)
     sources = [("python", path) for path in SOURCES]
     sources += [("triovision.languages:extract_card", path) for path in CARDS]
+    sources += [("triovision.languages:extract_measurements", path) for path in MEASUREMENTS]
     return {text for method, path in sources for _, text, *_ in extract_from_file(method, path, keywords)}
 
 
@@ -98,9 +100,9 @@ def test_known_countries_are_named_in_the_language_of_the_reader():
     known = known_countries(card, get_translator("fr"))
     assert known.startswith(f"{len(card.labels)} pays\u00a0: France (")
     assert {country_name(code, "fr") for code in card.labels} <= set(
-        re.findall(r"(?:: |, )(.+?) \(\d+ photos\)", known)
+        re.findall(r"(?:: |, )(.+?) \([\d\u202f]+ photos\)", known)
     )
-    assert known_countries(card, get_translator("en")) == card.knows
+    assert re.sub(r"(?<=\d),(?=\d)", "", known_countries(card, get_translator("en"))) == card.knows
     other = card.model_copy(update={"knows": "2 countries: Atlantis (3 photos), Peru (1 photo)."})
     assert known_countries(other, get_translator("fr")) == other.knows
 

@@ -1,3 +1,5 @@
+import asyncio
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +30,18 @@ def test_no_component_is_declared_before_the_server_exists():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_model_loads_when_the_server_starts_and_no_reader_is_there(monkeypatch):
+    started = []
+    monkeypatch.setattr(warm_start, "start_thread", lambda: started.append(True))
+    lifespan = runpy.run_path(str(ROOT / "app.py"))["lifespan"]
+
+    async def serve():
+        async with lifespan(None):
+            assert started == [True]
+
+    asyncio.run(serve())
 
 
 def test_the_first_reader_gets_the_model_that_was_loaded_at_the_start(monkeypatch):

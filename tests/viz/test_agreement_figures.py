@@ -4,8 +4,8 @@ import pytest
 from triovision.geo import WeightedPlaces
 from triovision.guesses import Area, CountryGuess, PlaceGuess
 from triovision.results import Explanation, Photo, Prediction
-from triovision.viz import LIGHT
 from triovision.viz.agreement_figures import attention_difference, country_bars
+from triovision.viz.palette import LIGHT
 
 
 def prediction(model, countries):

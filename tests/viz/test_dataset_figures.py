@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from triovision.viz import DARK, LIGHT, NO_OUTLINES, Palette
 from triovision.viz import dataset_figures as draw
+from triovision.viz.outlines import NO_OUTLINES
+from triovision.viz.palette import DARK, LIGHT, Palette
 
 
 def countries(n: int) -> pd.DataFrame:

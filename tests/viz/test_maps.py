@@ -11,7 +11,7 @@ from streamlit_folium import _get_map_string
 
 from triovision.geo import Box, Evidence, ShadowBand, WeightedPlaces
 from triovision.guesses import Area, CountryGuess, PlaceGuess
-from triovision.languages import Translator
+from triovision.languages import Translator, get_translator
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.leaflet import LeafletSource
 from triovision.viz.map_style import MapOptions
@@ -72,6 +72,10 @@ def fitted(text):
     return json.loads(re.search(r"fitBounds\((\[\[.*?\]\])", text).group(1))
 
 
+def closest(text):
+    return json.loads(re.search(r"Object\.assign\(\{animate: false\}, (\{.*?\})\)", text).group(1))["maxZoom"]
+
+
 def test_the_predicted_place_is_a_pin_and_the_others_are_in_the_cluster():
     text = script()
     assert [row[:2] for row in alternatives(text)] == [
@@ -130,6 +134,12 @@ def test_a_landmark_has_a_marker_of_its_own_and_the_first_view():
     assert fitted(text) == [pytest.approx([41.4036, 2.1744])] * 2
     assert "L.polygon" not in text
     assert "landmark" not in script()
+    assert (closest(text), closest(script())) == (7, 6)  # a landmark is shown nearer than a country
+
+
+def test_the_scale_has_miles_for_readers_of_english_alone():
+    assert "L.control.scale({imperial: true})" in script()
+    assert "L.control.scale({imperial: false})" in script(options=MapOptions(translate=get_translator("fr")))
 
 
 def test_an_uncalibrated_model_gives_no_percentages():

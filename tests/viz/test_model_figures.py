@@ -64,8 +64,9 @@ def test_the_threshold_is_marked_only_where_it_answers(figures):
 
 def test_rows_of_the_confusion_sum_to_one(figures):
     (heatmap,) = continent_confusion(figures, LIGHT, ENGLISH).data
-    assert list(heatmap.y) == ["Asia", "Europe"]
-    assert list(heatmap.x) == ["Africa", "Asia", "Europe"]
+    assert list(heatmap.y) == ["Asia (AS)", "Europe (EU)"]
+    assert list(heatmap.x) == ["AF", "AS", "EU"]
+    assert heatmap.hovertext[1][0] == "Europe (EU) placed in Africa (AF): 2 photos"
     assert heatmap.z.tolist() == [[0, 0, 1], [0.25, 0, 0.75]]
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from triovision.results import Explanation, Photo
-from triovision.viz import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
+from triovision.viz.overlays import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
 
 COLD, HOT = (0, 0, 4), (252, 255, 164)  # the two ends of Inferno
 

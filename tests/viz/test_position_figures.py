@@ -4,7 +4,7 @@ import pytest
 
 from triovision.metrics.country import Epoch
 from triovision.metrics.position import METHODS, PhotoCounts, PositionMetrics, PositionScores
-from triovision.viz import LIGHT
+from triovision.viz.palette import LIGHT
 from triovision.viz.position_figures import position_figures
 
 

@@ -53,9 +53,6 @@ def app(host: str | None, port: int | None, model_id: str | None, collection: Pa
         "server.allowedHosts": "*" if opened and not os.environ.get(_NAMES) else None,
     }
     flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    from triovision.ui.warm_start import start_thread  # noqa: PLC0415 - Streamlit
-
-    start_thread()  # loads the model while the server starts
     # Streamlit reads the configuration beside the script, wherever the command is given.
     main_run.main([str(APP), *flags], prog_name="triovision app", standalone_mode=False)
 

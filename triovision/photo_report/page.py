@@ -32,7 +32,7 @@ from triovision.prediction_texts import (
     place_rows,
 )
 from triovision.results import Explanation, Photo, Prediction
-from triovision.viz import overlay, png_bytes
+from triovision.viz.overlays import overlay, png_bytes
 
 MAX_SIDE_PX: Final = 1600
 
@@ -137,7 +137,7 @@ def _bars(prediction: Prediction, t: Translator) -> list[tuple[str, str, float, 
 def _map_captions(prediction: Prediction, camera: tuple[float, float] | None, t: Translator) -> Sequence[str]:
     captions = [f"{name}: {value}" for name, value in place_rows(prediction, t).items()]
     if shows_density(prediction):
-        captions.append(t("Darker cells are more probable; together they hold 95 % of the probability."))
+        captions.append(t("Darker cells are more probable; together they hold 95% of the probability."))
     if camera is not None:
         captions.append(t("The square is the position in the photo's file."))
     return captions

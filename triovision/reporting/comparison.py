@@ -12,7 +12,8 @@ from triovision.files import atomic_write
 from triovision.metrics.country import RunMetrics
 from triovision.reporting.page import render_page
 from triovision.train.evaluation.compare import NO_BEST, cell_text, group_table, run_table, seed_groups, warnings
-from triovision.viz import DARK, LIGHT, Palette, comparison_figures
+from triovision.viz import comparison_figures
+from triovision.viz.palette import DARK, LIGHT, Palette
 
 PAGE = "comparison.html"
 Cell = tuple[str | float | None, str]

@@ -10,8 +10,9 @@ from triovision.files import atomic_write
 from triovision.metrics.country import RunMetrics
 from triovision.reporting.run import write_run_page
 from triovision.train.tuning.cross_validation import NOT_FRACTIONS
-from triovision.viz import LIGHT, figures_page
 from triovision.viz.comparison_figures import metric_spread
+from triovision.viz.figures import figures_page
+from triovision.viz.palette import LIGHT
 
 PAGE = "cv.html"
 

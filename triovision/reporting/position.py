@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from triovision.files import atomic_write
 from triovision.train.tuning.position_benchmark import VersionMetrics
-from triovision.viz import LIGHT, figures_page
+from triovision.viz.figures import figures_page
+from triovision.viz.palette import LIGHT
 from triovision.viz.position_figures import position_figures
 
 PAGE = "benchmark.html"

@@ -17,7 +17,8 @@ from triovision.files import atomic_write
 from triovision.metrics.country import RunMetrics
 from triovision.photo import read_photo
 from triovision.reporting.page import render_page
-from triovision.viz import DARK, LIGHT, Palette, run_figures
+from triovision.viz import run_figures
+from triovision.viz.palette import DARK, LIGHT, Palette
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from optuna.visualization import plot_optimization_history, plot_param_importanc
 from triovision.errors import RecipeError
 from triovision.files import atomic_write
 from triovision.train.tuning.study import CONFIG, MIN_TRIALS_FOR_IMPORTANCE, StudyPlan, read_study
-from triovision.viz import figures_page
+from triovision.viz.figures import figures_page
 
 PAGE = "study.html"
 

@@ -21,7 +21,7 @@ from triovision.serve import answers
 from triovision.serve.backend import Backend, Outcome, conditioned
 from triovision.serve.docs_page import docs_page
 from triovision.serve.wire import encode_error, encode_explanation, encode_predictions, parse_evidence
-from triovision.viz import overlay, png_bytes
+from triovision.viz.overlays import overlay, png_bytes
 
 open_routes: Final = APIRouter()
 routes: Final = APIRouter()

@@ -9,10 +9,11 @@ from typing import Final
 
 import streamlit as st
 
-from triovision.ui.probabilities import MAX_COUNTRIES, MIN_COUNTRIES
 from triovision.ui.session import current
 from triovision.ui.translation import LANGUAGES, browser_language
 
+#: Numbers of countries that the charts can show.
+MIN_COUNTRIES, MAX_COUNTRIES = 5, 15
 #: Names of the tabs in an address, the same in every language.
 TABS: Final = ("map", "probabilities", "why", "details")
 _READ: Final = "address-read"

@@ -14,8 +14,8 @@ from triovision.ui.messages import report
 from triovision.ui.service import explain, shared_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import jpeg_bytes, overlay
 from triovision.viz.agreement_figures import attention_difference
+from triovision.viz.overlays import jpeg_bytes, overlay
 
 _COUNTRIES = 8
 _COLUMNS = 3

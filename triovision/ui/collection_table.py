@@ -50,7 +50,9 @@ def _date_filter(dates: Sequence[date], t: Translator) -> tuple[date, ...]:
     if not dates:
         return ()
     first, last = min(dates), max(dates)
-    chosen: Any = st.date_input(t("Taken between"), [], min_value=first, max_value=last, key="collection-dates")
+    chosen: Any = st.date_input(
+        t("Taken between"), [], min_value=first, max_value=last, format=t.date_format, key="collection-dates"
+    )
     return tuple(chosen) if len(chosen) == 2 else ()  # one day is chosen already, the other is not yet
 
 
@@ -104,7 +106,7 @@ def _columns(t: Translator) -> dict[str, Any]:
         "taken_at": columns.DatetimeColumn(t("Taken"), format="localized"),
         "verdict": columns.TextColumn(
             t("Camera position"),
-            help=t("“Contradicts” means: outside the 90 % radius and in a country outside the 90 % set."),
+            help=t("“Contradicts” means: outside the 90% radius and in a country outside the 90% set."),
         ),
     }
 

@@ -55,10 +55,11 @@ def render_evidence_form(result: PhotoResult, model: GeoModel, t: Translator) ->
     error = current().evidence_errors.get(result.id)
     if error is not None:
         st.error(report(error, t))
-    with (
-        st.expander(t("What do you know about this photo?"), key=f"{name}-open"),
-        st.form(f"{name}-form", border=False),
-    ):
+    # The fields are drawn once it is open: a browser takes longer for them than for the rest of the answer.
+    expander = st.expander(t("What do you know about this photo?"), key=f"{name}-open", on_change="rerun")
+    if not expander.open:
+        return
+    with expander, st.form(f"{name}-form", border=False):
         render_fields(unconditioned(result).posterior, result.id, result.prediction.evidence, t)
         st.form_submit_button(t("Apply"), on_click=_apply_form, args=(result.key, model.card.calibration, t))
 

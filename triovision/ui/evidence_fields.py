@@ -155,7 +155,7 @@ def _render_city(places: WeightedPlaces, result_id: str, t: Translator) -> None:
         placeholder=t("I do not know"),
     )
     label = t("Largest distance from it (km)")
-    st.number_input(label, 1.0, 20_000.0, key=field_key(result_id, "radius_km"), step=10.0)
+    st.number_input(label, 1.0, 20_000.0, key=field_key(result_id, "radius_km"), step=10.0, format="%.0f")
 
 
 def _render_clue(kind: ClueKind, countries: frozenset[str], result_id: str, t: Translator) -> None:
@@ -190,7 +190,7 @@ def _option(clue: Clue, t: Translator) -> str:
 def _help(kind: ClueKind, t: Translator) -> str | None:
     if kind == "language":
         return t(
-            "Keeps the countries where it is official, in all of the country or a part, or spoken by at least 10 % of "
+            "Keeps the countries where it is official, in all of the country or a part, or spoken by at least 10% of "
             "the people (Unicode CLDR)."
         )
     if kind == "script":

@@ -19,7 +19,7 @@ from triovision.ui.probabilities import countries_shown
 from triovision.ui.service import explain, explanation_methods
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
+from triovision.viz.overlays import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel

@@ -26,7 +26,7 @@ from triovision.ui.predictions import predict
 from triovision.ui.service import model_by_id, model_or_error
 from triovision.ui.session import MAX_PHOTO_MB, PhotoResult, current
 from triovision.ui.translation import Translator, plain
-from triovision.viz import jpeg_bytes, shown_photo
+from triovision.viz.overlays import jpeg_bytes, shown_photo
 from triovision.viz.places_map import PIN_COLOURS, MarkedPlace
 
 _DUEL: Final = "play-duel"

@@ -19,7 +19,7 @@ from triovision.ui.examples import Place
 from triovision.ui.flags import with_flag
 from triovision.ui.session import PhotoResult
 from triovision.ui.translation import Translator, plain
-from triovision.viz import jpeg_bytes, shown_photo
+from triovision.viz.overlays import jpeg_bytes, shown_photo
 
 
 def render_headline(result: PhotoResult, fitted_on: str, t: Translator) -> None:
@@ -75,8 +75,8 @@ def _render_title(prediction: Prediction, fitted_on: str, t: Translator) -> None
 def _confidence_help(prediction: Prediction, fitted_on: str, t: Translator) -> str:
     if prediction.calibrated:
         return t(
-            "Calibrated: of 100 predictions with 80 %, about 80 are right. "
-            "“Very sure” starts at 90 %, “fairly sure” at 50 %. This holds for photos like these: {photos}.",
+            "Calibrated: of 100 predictions with 80%, about 80 are right. "
+            "“Very sure” starts at 90%, “fairly sure” at 50%. This holds for photos like these: {photos}.",
             photos=plain(t.of_card(fitted_on), 500),
         )
     command = f"`triovision models calibrate {prediction.model} --manifest M`"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from triovision.bundle import NODE_MODULES
-from triovision.errors import ModelError
 from triovision.geo import continent_name, country_name
-from triovision.metrics.model_figures import ModelFigures, read_figures
-from triovision.ui.messages import report
+from triovision.metrics.model_figures import ModelFigures
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator, plain
 from triovision.viz.model_figures import continent_confusion, recall_map, reliability_figure, risk_coverage_figure
@@ -21,31 +17,21 @@ from triovision.viz.outlines import read_country_outlines
 _OUTLINES = NODE_MODULES / "world-atlas" / "countries-110m.json"
 
 
-def render_figures(folder: Path, model_id: str, weights_sha256: str | None, t: Translator) -> None:
-    """Draw the figures of a model's folder, or say that it has none.
-
-    Args:
-        folder: Folder of the model.
-        model_id: Id of its card.
-        weights_sha256: Hash of the weights of its card.
-        t: Language of the reader.
-    """
-    try:
-        figures = read_figures(folder, model_id, weights_sha256)
-    except ModelError as error:
-        st.error(report(error, t))
-        return
+def render_figures(figures: ModelFigures | None, t: Translator) -> None:
+    """Draw the figures of a model, or say that it has none."""
     if figures is None:
         st.caption(t("There are no figures for this model."))
         return
-    with st.expander(t("Figures: how sure, how right, where"), on_change="rerun", key=f"figures-{model_id}") as opened:
+    with st.expander(
+        t("Figures: how sure, how right, where"), on_change="rerun", key=f"figures-{figures.model}"
+    ) as opened:
         if opened.open:  # a closed one is not worth four charts of each model
             _render(figures, t)
 
 
 def _render(figures: ModelFigures, t: Translator) -> None:
     st.write(_summary(figures, t))
-    st.caption(plain(figures.measured_on, 1000))
+    st.caption(plain(t.of_card(figures.measured_on), 1000))
     left, right = st.columns(2, gap="large")
     with left:
         _reliability(figures, t)
@@ -69,7 +55,7 @@ def _summary(figures: ModelFigures, t: Translator) -> str:
         )
     return t(
         "Measured on {photos} of {sources} sources that the model never saw: the country is right for {right} "
-        "(95 % interval over the sources: {low} to {high}).",
+        "(95% interval over the sources: {low} to {high}).",
         photos=photos,
         sources=t.number(figures.sources),
         right=right,
@@ -153,7 +139,7 @@ def _countries(figures: ModelFigures, t: Translator) -> None:
         ]
         for one in sorted(figures.countries, key=lambda one: country_name(one.country, t.language))
     ]
-    columns = [t("Country"), t("Right"), t("95 % interval"), t("Photos"), t("Sources")]
+    columns = [t("Country"), t("Right"), t("95% interval"), t("Photos"), t("Sources")]
     drawn, missing = None, t("The map needs country outlines; `make assets` downloads them once.") + " "
     if _OUTLINES.is_file():
         drawn, missing = recall_map(figures, read_country_outlines(_OUTLINES), palette(), t), ""
@@ -191,4 +177,6 @@ def render_figure(
         st.plotly_chart(figure, theme=None, key=f"figure-{key}-{title}", config=config, alt=f"{title} {sentence}")
     st.caption(sentence)
     with st.expander(t("Table")):
-        st.dataframe(table, hide_index=True)
+        whole = st.column_config.NumberColumn(format="localized")
+        numbers = dict.fromkeys(table.select_dtypes("integer").columns, whole)
+        st.dataframe(table, hide_index=True, column_config=numbers)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from triovision.errors import ModelError
 from triovision.metrics.model_studies import (
     CONTROL,
     ComparedRow,
@@ -17,9 +15,7 @@ from triovision.metrics.model_studies import (
     Measure,
     ModelStudies,
     TrainingCurves,
-    read_studies,
 )
-from triovision.ui.messages import report
 from triovision.ui.metric_names import logged_metric_name, logged_metric_value, measured_name
 from triovision.ui.model_figures import render_figure
 from triovision.ui.model_tuning import render_tuning
@@ -29,24 +25,12 @@ from triovision.viz.run_style import lines
 from triovision.viz.study_figures import comparison_figure, curves_figure
 
 
-def render_studies(folder: Path, model_id: str, weights_sha256: str | None, t: Translator) -> None:
-    """Draw the studies of a model's folder; nothing where none is recorded.
-
-    Args:
-        folder: Folder of the model.
-        model_id: Id of its card.
-        weights_sha256: Hash of the weights of its card.
-        t: Language of the reader.
-    """
-    try:
-        studies = read_studies(folder, model_id, weights_sha256)
-    except ModelError as error:
-        st.error(report(error, t))
-        return
+def render_studies(studies: ModelStudies | None, t: Translator) -> None:
+    """Draw the studies of a model; nothing where none is recorded."""
     if studies is None or not (studies.curves or studies.comparisons or studies.searches):
         return
     with st.expander(
-        t("Training: curves, comparisons, tuning"), on_change="rerun", key=f"studies-{model_id}"
+        t("Training: curves, comparisons, tuning"), on_change="rerun", key=f"studies-{studies.model}"
     ) as opened:
         if opened.open:  # a closed one is not worth its charts
             _render(studies, t)
@@ -63,7 +47,7 @@ def _render(studies: ModelStudies, t: Translator) -> None:
 
 def _curves(run: TrainingCurves, key: str, t: Translator) -> None:
     st.markdown("### " + t("Training of {name}", name=plain(run.name)))
-    st.caption(plain(run.measured_on, 1000))
+    st.caption(plain(t.of_card(run.measured_on), 1000))
     titles = {"loss": t("Loss"), "top1": t("Top-1 accuracy"), "median_km": t("Median distance (km)")}
     drawn = {metric: title for metric, title in titles.items() if lines(run.epochs, metric)}
     for column, (metric, title) in zip(st.columns(len(drawn) or 1, gap="large"), drawn.items(), strict=False):
@@ -96,7 +80,7 @@ def _curves_sentence(run: TrainingCurves, metric: str, t: Translator) -> str:
         }
         if metric == "top1" and split.top1_low is not None and split.top1_high is not None:
             interval = {"low": t.percent(split.top1_low), "high": t.percent(split.top1_high)}
-            text = t("{split}: {value} of {photos} photos (95 % interval {low} to {high})", **texts, **interval)
+            text = t("{split}: {value} of {photos} photos (95% interval {low} to {high})", **texts, **interval)
         else:
             text = t("{split}: {value} on {photos} photos", **texts)
         parts.append(text)
@@ -120,7 +104,7 @@ def _comparison(comparison: Comparison, key: str, t: Translator) -> None:
     if comparison.kind == "recipes" and comparison.folds is not None:
         title = t("Recipes compared across folds")
     st.markdown(f"### {title}")
-    st.caption(plain(comparison.measured_on, 1000))
+    st.caption(plain(t.of_card(comparison.measured_on), 1000))
     axis = t("Median distance (km)") if comparison.metric == "median_km" else t("Top-1 accuracy")
     figure = comparison_figure(comparison, axis, partial(measured_name, t=t), palette(), t)
     render_figure(axis, _comparison_sentence(comparison, t), figure, _comparison_table(comparison, t), key, t)
@@ -151,8 +135,8 @@ def _spread_sentence(comparison: Comparison, t: Translator) -> str:
             folds=comparison.folds,
         )
     if comparison.interval == "sources":
-        return t("Lines are 95 % intervals from resampling whole sources; smaller differences prove nothing.")
-    return t("Lines are 95 % intervals that take photos as independent, so they are too short; one run each.")
+        return t("Lines are 95% intervals from resampling whole sources; smaller differences prove nothing.")
+    return t("Lines are 95% intervals that take photos as independent, so they are too short; one run each.")
 
 
 def _comparison_table(comparison: Comparison, t: Translator) -> pd.DataFrame:

@@ -24,7 +24,7 @@ def render_tuning(study: HyperparameterStudy, key: str, t: Translator) -> None:
         t: Language of the reader.
     """
     st.markdown("### " + t("Tuning of {name}", name=plain(study.name)))
-    st.caption(plain(study.measured_on, 1000))
+    st.caption(plain(t.of_card(study.measured_on), 1000))
     short = _short_names(list(study.chosen))
     title = _objective(study, t)
     chosen = [[short.get(name, name), _setting(value, t)] for name, value in study.chosen.items()]
@@ -56,7 +56,7 @@ def _search_sentence(study: HyperparameterStudy, t: Translator) -> str:
     if study.best_low is None or study.best_high is None:
         return sentence + t("; measured on {photos} photos.", photos=t.number(study.photos))
     return sentence + t(
-        "; measured on {photos} photos (95 % interval of the best: {low} to {high}, photos taken as independent).",
+        "; measured on {photos} photos (95% interval of the best: {low} to {high}, photos taken as independent).",
         photos=t.number(study.photos),
         low=t.percent(study.best_low),
         high=t.percent(study.best_high),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 import streamlit as st
 
 from triovision.errors import ModelError
+from triovision.metrics.model_figures import read_figures
+from triovision.metrics.model_studies import read_studies
 from triovision.ui.details import render_card
 from triovision.ui.messages import report
 from triovision.ui.metric_names import split_name
@@ -22,6 +25,8 @@ from triovision.ui.translation import Translator, plain
 
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
+
+T = TypeVar("T")
 
 _KEY_SPLITS = ("new_sources", "new_places", "known_places")
 
@@ -115,12 +120,25 @@ def render_model(model: Model, t: Translator) -> None:
         size = [t("{size} on disk", size=t.size(model.size_bytes))] * own_files
         st.caption(" · ".join([countries, *size, plain(card.licence)]))
         _render_key_metrics(card, t)
-        if model.folder is not None:
-            render_figures(model.folder, card.id, card.weights_sha256, t)
-            render_studies(model.folder, card.id, card.weights_sha256, t)
+        _render_file(read_figures, render_figures, model, t)
+        _render_file(read_studies, render_studies, model, t)
         with st.expander(t("What it knows, its limits, its licence and all metrics")):
             render_card(card, t)
         _render_actions(model, t)
+
+
+def _render_file(
+    read: Callable[[Path, str, str | None], T], render: Callable[[T, Translator], None], model: Model, t: Translator
+) -> None:
+    """Draw what a file beside the card holds, or why it cannot be used; nothing for a model of a server."""
+    if model.folder is None:
+        return
+    try:
+        content = read(model.folder, model.card.id, model.card.weights_sha256)
+    except ModelError as error:
+        st.error(report(error, t))
+    else:
+        render(content, t)
 
 
 def _render_key_metrics(card: ModelCard, t: Translator) -> None:

@@ -11,12 +11,13 @@ from triovision.errors import ModelError
 from triovision.geo import country_name
 from triovision.photo.names import file_stem
 from triovision.results import Prediction
+from triovision.ui.address import MAX_COUNTRIES, MIN_COUNTRIES
 from triovision.ui.messages import report
 from triovision.ui.service import run_model
 from triovision.ui.session import PhotoResult
 from triovision.ui.theme import palette
 from triovision.ui.translation import Translator
-from triovision.viz import (
+from triovision.viz.figures import (
     certainty_strip,
     figures_page,
     probability_bars,
@@ -27,8 +28,6 @@ from triovision.viz import (
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
-
-MIN_COUNTRIES, MAX_COUNTRIES = 5, 15
 
 
 def countries_shown(labels: int) -> int:

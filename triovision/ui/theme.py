@@ -24,11 +24,14 @@ def apply_style(t: Translator) -> None:
     """Add the style sheet to the page, with translated texts for Streamlit's drop zone."""
     choose, limit = t("Choose photos"), t("or drop them here, up to 30 MB each")
     limit_many = t("or drop photos and ZIP archives here")
+    choose_track, limit_track = t("Choose a GPX track"), t("or drop it here, up to 30 MB")
     colours = palette()
     variables = {
         "text-choose": f"'{choose}'",
         "text-limit": f"'{limit}'",
         "text-limit-many": f"'{limit_many}'",
+        "text-choose-track": f"'{choose_track}'",
+        "text-limit-track": f"'{limit_track}'",
         # Streamlit writes white on the primary colour, which is unreadable on the light one of the dark theme.
         "on-primary": colours.on_accent,
         "background": colours.background,

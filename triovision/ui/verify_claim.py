@@ -53,7 +53,7 @@ def render_claim(result: PhotoResult, t: Translator) -> Claim:
             value=None,
             min_value=date(FIRST_YEAR, 1, 2),
             max_value=date(LAST_YEAR, 12, 30),
-            format="YYYY-MM-DD",
+            format=t.date_format,
             key=_key(result, "day"),
             persist_state="session",
         )

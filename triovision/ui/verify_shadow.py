@@ -92,7 +92,7 @@ def _render_time(result: PhotoResult, claimed_at: datetime | None, t: Translator
         value=None,
         min_value=date(FIRST_YEAR, 1, 1),
         max_value=date(LAST_YEAR, 12, 31),
-        format="YYYY-MM-DD",
+        format=t.date_format,
         **_kept(result, "day"),
     )
     clock = clock_column.time_input(t("Time in UTC"), value=None, step=60, **_kept(result, "clock"))

@@ -67,7 +67,7 @@ def _sentence(verdict: Verdict, t: Translator) -> str:
     if verdict.kind == "agrees":
         return t(
             "The picture agrees with the claimed place: it lies {distance} from the predicted place, "
-            "where half of the probability is within {radius} and 90 % within {radius_90}.",
+            "where half of the probability is within {radius} and 90% within {radius_90}.",
             **numbers,
         )
     if verdict.kind == "possible":
@@ -80,7 +80,7 @@ def _sentence(verdict: Verdict, t: Translator) -> str:
         )
     return t(
         "The picture contradicts the claimed place: it lies {distance} from the predicted place, outside the "
-        "{radius_90} that hold 90 % of the probability, and {country} is not among the probable countries.",
+        "{radius_90} that hold 90% of the probability, and {country} is not among the probable countries.",
         **numbers,
     )
 
@@ -89,12 +89,12 @@ def _possible(verdict: Verdict, numbers: dict[str, str], t: Translator) -> str:
     if verdict.in_country_set:
         return t(
             "The picture does not contradict the claimed place: {country} is among the probable countries, but the "
-            "place lies {distance} from the predicted one, outside the {radius_90} that hold 90 % of the probability.",
+            "place lies {distance} from the predicted one, outside the {radius_90} that hold 90% of the probability.",
             **numbers,
         )
     return t(
         "The picture does not contradict the claimed place: it lies {distance} from the predicted place, within the "
-        "{radius_90} that hold 90 % of the probability, but {country} is not among the probable countries.",
+        "{radius_90} that hold 90% of the probability, but {country} is not among the probable countries.",
         **numbers,
     )
 

@@ -12,9 +12,10 @@ import folium
 from folium.elements import JSCSSMixin
 from folium.plugins import FastMarkerCluster, Fullscreen
 
-from triovision.viz.map_elements import ClusterPhotos, FitUntilTouched, OneWorld, StyleSheet, TileNotice, ZoomButtons
+from triovision.viz.map_elements import ClusterPhotos, StyleSheet, TileNotice, ZoomButtons
 from triovision.viz.map_ground import add_base_layers, ground_map
 from triovision.viz.map_style import MapOptions
+from triovision.viz.map_view import FitUntilTouched, OneWorld
 
 _DEFAULT_OPTIONS: Final = MapOptions()
 _MARKER: Final = """function (row) {

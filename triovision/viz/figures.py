@@ -145,9 +145,9 @@ def probability_radar(prediction: Prediction, k: int, palette: Palette, language
         polar={
             "bgcolor": palette.background,
             "radialaxis": {
-                "tickformat": ".0%",
                 "rangemode": "tozero",
-                "nticks": 4,
+                "tickvals": _QUARTERS,
+                "ticktext": [percent(value, language) for value in _QUARTERS],
                 "gridcolor": palette.grid,
                 "linecolor": palette.grid,
                 "angle": 90 - 180 / len(guesses),  # between two spokes, where nothing else is drawn

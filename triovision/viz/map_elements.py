@@ -1,16 +1,16 @@
-"""Folium elements of our own: outlines, overview map, density cells, first view, notices, pop-ups, style sheet."""
+"""Folium elements of our own: outlines, overview map, density cells, controls, notices, pop-ups, style sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from branca.element import MacroElement
-from folium import FitBounds, TileLayer
+from folium import TileLayer
 from folium.plugins import MiniMap
 from folium.template import Template
 
 
-class _MapElement(MacroElement):
+class MapElement(MacroElement):
     """Base of the elements. Their name becomes part of the names of their variables in the script."""
 
     def __init__(self, name: str) -> None:
@@ -18,7 +18,7 @@ class _MapElement(MacroElement):
         self._name = name
 
 
-class Outlines(_MapElement):
+class Outlines(MapElement):
     """Countries drawn below the tiles, visible where no tile is available.
 
     Args:
@@ -83,7 +83,7 @@ class OutlineMiniMap(MiniMap):
         self.outlines = outlines
 
 
-class ShadedCells(_MapElement):
+class ShadedCells(MapElement):
     """Rectangles between parallels and meridians with individual opacities, on one canvas.
 
     Args:
@@ -111,28 +111,7 @@ class ShadedCells(_MapElement):
         self.colour = colour
 
 
-class FitUntilTouched(FitBounds):
-    """Bounds that are fitted again whenever the map is resized, until the reader moves the map.
-
-    A map in a hidden tab has no size or a wrong one: a view fitted once would stay wrong when the tab is opened.
-    """
-
-    _template = Template("""
-        {% macro script(this, kwargs) %}
-            (function (map) {
-                function fit() {
-                    if (!map.getSize().x || !map.getSize().y) return;
-                    map.fitBounds({{ this.bounds|tojson }}, Object.assign({animate: false}, {{ this.options|tojson }}));
-                }
-                fit();
-                map.on("resize", fit);
-                L.DomEvent.on(map.getContainer(), "pointerdown wheel keydown", function () { map.off("resize", fit); });
-            })({{ this._parent.get_name() }});
-        {% endmacro %}
-    """)
-
-
-class TileNotice(_MapElement):
+class TileNotice(MapElement):
     """A notice that is shown while tiles are missing.
 
     Args:
@@ -163,7 +142,7 @@ class TileNotice(_MapElement):
         self.text = text
 
 
-class DefaultIcons(_MapElement):
+class DefaultIcons(MapElement):
     """Address of Leaflet's own marker icons, which a marker asks for before it gets another icon.
 
     Leaflet guesses it from its style sheet, and wrongly while that is being loaded.
@@ -183,55 +162,7 @@ class DefaultIcons(_MapElement):
         self.folder = folder
 
 
-class OneWorld(_MapElement):
-    """A smallest zoom at which one world fills the frame, so that no place is seen twice.
-
-    Leaflet.markercluster looks for markers from the smallest zoom on, but sorts them only once, by whole zooms: it
-    would lose those that it has sorted below a zoom that becomes the smallest later, or below a fractional one.
-
-    Args:
-        lon_deg: Longitude in the middle of the world.
-    """
-
-    _template = Template("""
-        {% macro script(this, kwargs) %}
-            (function (map) {
-                var world = L.latLngBounds([[-85.0511, {{ this.west }}], [85.0511, {{ this.west + 360 }}]]);
-                var smallest = map.getMinZoom();
-                if (L.MarkerCluster && !L.MarkerCluster.wholeZooms) {
-                    L.MarkerCluster.wholeZooms = true;
-                    var recursively = L.MarkerCluster.prototype._recursively;
-                    L.MarkerCluster.include({
-                        _recursively: function (bounds, from, to, atEveryLevel, atBottom) {
-                            recursively.call(this, bounds, Math.floor(from), to, atEveryLevel, atBottom);
-                        },
-                    });
-                }
-                var bound = function () {
-                    if (!map.getSize().x) { return; }  // in a hidden tab
-                    map.options.minZoom = 0;
-                    map.setMinZoom(map.getBoundsZoom(world, true));
-                    if (map.getMinZoom() === smallest) { return; }
-                    smallest = map.getMinZoom();
-                    map.eachLayer(function (layer) {
-                        if (!L.MarkerClusterGroup || !(layer instanceof L.MarkerClusterGroup)) { return; }
-                        var markers = layer.getLayers();
-                        layer.clearLayers();
-                        layer.addLayers(markers);
-                    });
-                };
-                map.on("resize", bound);
-                bound();
-            })({{ this._parent.get_name() }});
-        {% endmacro %}
-    """)
-
-    def __init__(self, lon_deg: float) -> None:
-        super().__init__("OneWorld")
-        self.west = lon_deg - 180
-
-
-class SafePopup(_MapElement):
+class SafePopup(MapElement):
     """A pop-up whose text is passed to the script as JSON.
 
     Folium's own pop-up needs jQuery and writes the text into a JavaScript template, which a backtick or `${` in a name
@@ -252,7 +183,7 @@ class SafePopup(_MapElement):
         self.html = html
 
 
-class ClusterPhotos(_MapElement):
+class ClusterPhotos(MapElement):
     """Pop-up of a cluster with the photos in it, up to a number.
 
     Args:
@@ -279,7 +210,7 @@ class ClusterPhotos(_MapElement):
         self.most = most
 
 
-class ZoomButtons(_MapElement):
+class ZoomButtons(MapElement):
     """Leaflet's zoom buttons with titles in the reader's language."""
 
     _template = Template("""
@@ -295,7 +226,21 @@ class ZoomButtons(_MapElement):
         self.zoom_out = zoom_out
 
 
-class DrawingTexts(_MapElement):
+class ScaleBar(MapElement):
+    """Leaflet's scale in kilometres and, on request, in miles."""
+
+    _template = Template("""
+        {% macro script(this, kwargs) %}
+            L.control.scale({imperial: {{ this.imperial|tojson }}}).addTo({{ this._parent.get_name() }});
+        {% endmacro %}
+    """)
+
+    def __init__(self, *, imperial: bool) -> None:
+        super().__init__("ScaleBar")
+        self.imperial = imperial
+
+
+class DrawingTexts(MapElement):
     """The texts of the drawing tools, which Leaflet.draw reads from one global object.
 
     Args:
@@ -315,7 +260,7 @@ class DrawingTexts(_MapElement):
         self.texts = texts
 
 
-class Legend(_MapElement):
+class Legend(MapElement):
     """A box with the name and the colour of each mark.
 
     Args:
@@ -344,7 +289,7 @@ class Legend(_MapElement):
         self.rows = rows
 
 
-class StyleSheet(_MapElement):
+class StyleSheet(MapElement):
     """Style rules in the head of the map's page.
 
     Args:

@@ -9,12 +9,14 @@ from typing import Final
 import folium
 import xyzservices.providers
 
-from triovision.viz.map_elements import DefaultIcons, Outlines, SafePopup, StyleSheet
+from triovision.viz.map_elements import DefaultIcons, Outlines, SafePopup, ScaleBar, StyleSheet
 from triovision.viz.map_style import RULES, MapOptions, colours
 
 MAX_ZOOM: Final = 18
 OUTLINES_ZOOM: Final = 6
 """Closest zoom at which the outlines still show where in the world a point lies; closer, there may be none in view."""
+LANDMARK_ZOOM: Final = 7
+"""Zoom of a recognised landmark: some 500 km from top to bottom, with coasts and borders around nearly every one."""
 # All tiles are from Esri: OpenStreetMap answers 403 to a page without a Referer, and Carto requires a key.
 _ESRI: Final = xyzservices.providers.Esri  # Folium takes 4 ms to find a provider by its name
 _DISC: Final = '<circle cx="17" cy="17" r="6" fill="#fff"/>'
@@ -32,7 +34,6 @@ def ground_map(lat_deg: float, lon_deg: float, options: MapOptions, zoom: int = 
         tiles=None,
         zoom_start=zoom,
         font_size="12px",
-        control_scale=True,
         zoom_control=False,
         minZoom=1,
         maxZoom=MAX_ZOOM,  # the clusters need it, and without tiles no layer sets it
@@ -44,6 +45,7 @@ def ground_map(lat_deg: float, lon_deg: float, options: MapOptions, zoom: int = 
     )
     ground = colours(options.theme)
     StyleSheet(options.font_faces + RULES, ground).add_to(plot)
+    ScaleBar(imperial=options.language == "en").add_to(plot)
     DefaultIcons(options.source.url("leaflet", "dist/images/")).add_to(plot)
     outlines = Outlines(options.outlines, options.outlines_url, ground["border"], ground["land"])
     outlines.add_to(plot)

@@ -100,6 +100,10 @@ RULES: Final = """
 .leaflet-popup-content-wrapper, .leaflet-popup-tip, .leaflet-container .leaflet-control-layers,
 .leaflet-container .leaflet-control-measure { background: var(--panel); color: var(--text); }
 .leaflet-touch .leaflet-control-layers-toggle { width: 30px; height: 30px; }
+.leaflet-container .leaflet-control-layers .leaflet-control-layers-toggle { background-size: 20px 20px;
+  background-image: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 20 20' fill='none' \
+stroke='%23333' stroke-width='1.6' stroke-linejoin='round'%3E%3Cpath fill='%23333' d='M10 2l8 4.5-8 4.5-8-4.5z'/%3E\
+%3Cpath d='M2 10.5l8 4.5 8-4.5M2 14l8 4.5 8-4.5'/%3E%3C/svg%3E"); } /* Leaflet's own is pale */
 .leaflet-bar a, .leaflet-control-layers-toggle, .leaflet-control-measure-toggle,
 .leaflet-control-minimap a { filter: var(--icons); }
 .leaflet-container .leaflet-control-attribution, .leaflet-control-scale-line { font-size: 10px; text-shadow: none;

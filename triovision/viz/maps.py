@@ -15,7 +15,7 @@ from triovision.guesses import PlaceGuess
 from triovision.languages import percent
 from triovision.results import CameraFacts, Prediction
 from triovision.viz.map_controls import add_controls
-from triovision.viz.map_elements import FitUntilTouched, OneWorld, ShadedCells
+from triovision.viz.map_elements import ShadedCells
 from triovision.viz.map_geometry import (
     box_corners,
     density_cells,
@@ -25,8 +25,9 @@ from triovision.viz.map_geometry import (
     near_lon_deg,
     shadow_cells,
 )
-from triovision.viz.map_ground import OUTLINES_ZOOM, add_base_layers, ground_map, pin, popup_html
+from triovision.viz.map_ground import LANDMARK_ZOOM, OUTLINES_ZOOM, add_base_layers, ground_map, pin, popup_html
 from triovision.viz.map_style import CAMERA_COLOUR, LANDMARK_COLOUR, SHADOW_COLOUR, MapOptions, colours
+from triovision.viz.map_view import FitUntilTouched, OneWorld
 
 _DEFAULT_OPTIONS: Final = MapOptions()
 _LIKELY: Final = 0.8
@@ -96,7 +97,8 @@ def prediction_map(
         _add_camera(plot, position, title, place, options)
     add_controls(plot, outlines, tiles, options)
     OneWorld(place.lon_deg).add_to(plot)
-    closest = OUTLINES_ZOOM if position is None else 11  # close enough to tell two positions apart
+    # Close enough to tell two positions apart; a landmark with its part of the country; the shape of the country.
+    closest = 11 if position else LANDMARK_ZOOM if prediction.landmark else OUTLINES_ZOOM
     FitUntilTouched(_bounds(prediction, position), padding=(24, 24), max_zoom=closest).add_to(plot)
     return plot
 

@@ -140,7 +140,7 @@ def recall_map(figures: ModelFigures, outlines: Outlines, palette: Palette, t: T
         showlegend=False,
         hoverinfo="skip",
     )
-    apply_style(figure, palette, 430)
+    apply_style(figure, palette, 340)  # more would be blank on a phone
     figure.update_xaxes(visible=False, range=[-180, 180], constrain="domain")
     figure.update_yaxes(visible=False, range=[-58, 84], scaleanchor="x", scaleratio=1.15, constrain="domain")
     return figure
@@ -164,19 +164,28 @@ def continent_confusion(figures: ModelFigures, palette: Palette, t: Translator) 
     for cell in figures.continents:
         counts[rows.index(cell.truth), columns.index(cell.answer)] = cell.photos
     shares = counts / counts.sum(axis=1, keepdims=True)
-    names = [continent_name(code, t.language) for code in columns]
+    # Codes in the columns, and rows of two lines: on a phone, the names would take the place of the cells.
+    names = {code: f"{continent_name(code, t.language)} ({code})" for code in columns}
     figure = go.Figure(
         go.Heatmap(
             z=shares,
-            x=names,
-            y=[continent_name(code, t.language) for code in rows],
+            x=columns,
+            y=[names[code].replace(" ", "<br>", 1) if names[code].count(" ") > 1 else names[code] for code in rows],
             text=[[t.percent(float(share)) for share in row] for row in shares],
             texttemplate="%{text}",
-            customdata=counts,
-            hovertemplate=t(
-                "{truth} placed in {answer}: {photos} photos", truth="%{y}", answer="%{x}", photos="%{customdata}"
-            )
-            + "<extra></extra>",
+            hovertext=[
+                [
+                    t(
+                        "{truth} placed in {answer}: {photos} photos",
+                        truth=names[truth],
+                        answer=names[answer],
+                        photos=t.number(count),
+                    )
+                    for answer, count in zip(columns, row, strict=True)
+                ]
+                for truth, row in zip(rows, counts, strict=True)
+            ],
+            hoverinfo="text",
             zmin=0,
             zmax=1,
             colorscale=[[0, palette.background], [1, palette.accent]],
@@ -186,8 +195,8 @@ def continent_confusion(figures: ModelFigures, palette: Palette, t: Translator) 
         )
     )
     apply_style(figure, palette, 380)
-    figure.update_xaxes(side="top", tickangle=-35, title=t("predicted continent"), showgrid=False)
-    figure.update_yaxes(autorange="reversed", title=t("true continent"), showgrid=False)
+    figure.update_xaxes(side="top", tickangle=0, title=t("predicted continent"), showgrid=False, dtick=1)
+    figure.update_yaxes(autorange="reversed", title=t("true continent"), showgrid=False, dtick=1)
     return figure
 
 

@@ -11,10 +11,11 @@ import folium
 import numpy as np
 
 from triovision.viz.map_controls import add_controls
-from triovision.viz.map_elements import FitUntilTouched, Legend, OneWorld, ZoomButtons
+from triovision.viz.map_elements import Legend, ZoomButtons
 from triovision.viz.map_geometry import great_circle, near_lon_deg
 from triovision.viz.map_ground import OUTLINES_ZOOM, add_base_layers, ground_map, pin, popup_html
 from triovision.viz.map_style import CAMERA_COLOUR, MapOptions
+from triovision.viz.map_view import FitUntilTouched, OneWorld
 
 #: Colours of the pins: white signs are readable on each, in both themes and for colour-blind readers.
 PIN_COLOURS: Final = ("#0b6b6e", "#b4531a", "#5a4fa3", "#8a6d00", "#a3336f", "#3d6b2f")
