@@ -30,6 +30,7 @@ from triovision.photo import read_photo
 
 BATCH = 32
 LIMIT = 0.85
+RAY_LIMIT = 0.7
 GROWTH_MB = 50
 _SOURCES = 300
 #: Program that organises a folder and prints its own peak memory in kB (Linux).
@@ -99,6 +100,38 @@ def measure_speed(model_id: str, paths: Sequence[Path], rounds: int) -> None:
     print(f"  ratio to the slower loop = {ratio:.2f} (target: at least {LIMIT}) {'ok' if ratio >= LIMIT else 'MISSED'}")
 
 
+def measure_ray(model_id: str, paths: Sequence[Path], rounds: int) -> None:
+    """Print the rates of both engines on this machine, and their ratio; Ray has as many processors as the machine."""
+    import ray  # noqa: PLC0415 - an optional extra
+
+    from triovision.collections.cluster.ray_run import RayOptions, RayProgress, organise_on_ray  # noqa: PLC0415
+
+    model = load_model(model_id, device="cpu")
+    cores = os.cpu_count() or 1
+    options = RayOptions(batch_size=BATCH, min_workers=cores, max_workers=cores)
+
+    def run_local() -> None:
+        with TemporaryDirectory() as out, CollectionDatabase(Path(out)) as database:
+            organise(database, model, paths, RunOptions(batch_size=BATCH, thumbnails=False), Progress())
+
+    def run_ray() -> None:
+        with TemporaryDirectory() as out:
+            progress = RayProgress()
+            organise_on_ray(list(map(str, paths)), out, model_id, options, progress)
+            assert progress.answered == len(paths), progress
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(num_cpus=cores + 1, include_dashboard=False, log_to_driver=False)  # one more for reading
+    print(f"{len(paths)} real JPEGs, {model_id}, {cores} workers on {cores} cores; the start of the workers counts")
+    ratios = []
+    for _ in range(rounds):
+        local_s, ray_s = seconds(run_local), seconds(run_ray)
+        print(f"  local engine {len(paths) / local_s:.1f}, Ray {len(paths) / ray_s:.1f} photos/s")
+        ratios.append(local_s / ray_s)
+    ratio = statistics.median(ratios)
+    print(f"  ratio = {ratio:.2f} (target: at least {RAY_LIMIT}) {'ok' if ratio >= RAY_LIMIT else 'MISSED'}")
+
+
 def peak_mb(model_id: str, folder: Path) -> float:
     """Return the peak memory of a process that organises a folder, without its decoders, whose memory is bounded."""
     with TemporaryDirectory() as out:
@@ -146,11 +179,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--links", type=int, nargs="+", default=[1000, 100_000])
     parser.add_argument("--distinct", type=int, nargs="+", default=[1000, 10_000])
-    parser.add_argument("--only", choices=["speed", "links", "distinct"])
+    parser.add_argument("--only", choices=["speed", "ray", "links", "distinct"])
     options = parser.parse_args()
     paths = real_photos()
     if options.only in (None, "speed"):
         measure_speed(options.model, paths[: options.photos], options.rounds)
+    if options.only in (None, "ray"):
+        measure_ray(options.model, paths[: options.photos], options.rounds)
     if options.only in (None, "links"):
         measure_memory(options.model, paths, options.links, distinct=False)
     if options.only in (None, "distinct"):
