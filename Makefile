@@ -141,5 +141,6 @@ bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.train_speed
 	$(BIN)/python -m benchmarks.freed_memory
+	[ -z "$(TRIOVISION_DATA)" ] || $(BIN)/python -m benchmarks.organise
 	$(BIN)/python -m benchmarks.serve
 	[ -z "$(TRIOVISION_DATA)" ] || $(BIN)/python -m benchmarks.explanations

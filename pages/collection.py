@@ -34,6 +34,9 @@ with model_or_error(t) as model:
 entries = list(collection().entries.values())
 if entries:
     table.empty()
+    stored = collection().stored_count
+    if stored > len(entries):
+        st.caption(t("The collection holds {count} photos; this page shows the first ones.", count=stored))
     render_fusion(calibration, t)
     shown = render_filters(list(collection().entries.values()), t)
     st.caption(t("{shown} of {count} photos", shown=len(shown), count=len(entries)))

@@ -6,6 +6,10 @@ import pytest
 from PIL import Image
 
 from triovision.collections.entries import CorrectedPosition
+from triovision.collections.organiser.database import CollectionDatabase
+from triovision.collections.organiser.progress import Progress, RunOptions
+from triovision.collections.organiser.run import organise
+from triovision.inference import load_model
 from triovision.ui import collection_state
 
 
@@ -142,3 +146,39 @@ def test_the_dry_run_says_why_nothing_is_written(page):
     assert plan["File"].tolist() == ["a.jpg"]
     assert plan["What would be written"].tolist() == [""]
     assert "is below 1.00" in json.dumps(plan["Why not"].tolist())
+
+
+@pytest.fixture
+def stored(app, tmp_path, monkeypatch):  # noqa: ARG001 - it writes the model
+    """A stored collection of three photos, of which the page shows two."""
+    photos = tmp_path / "holiday"
+    (photos / "day 2").mkdir(parents=True)
+    for name, colour in (("day 2/green.jpg", "green"), ("red.jpg", "red"), ("white.jpg", "white")):
+        (photos / name).write_bytes(jpeg(colour))
+    with CollectionDatabase(tmp_path / "answers") as database:
+        organise(database, load_model(device="cpu"), [photos], RunOptions(), Progress())
+    monkeypatch.setattr(collection_state, "MAX_PHOTOS", 2)
+    monkeypatch.setenv(collection_state.COLLECTION_VARIABLE, str(tmp_path / "answers"))
+    return photos
+
+
+def test_a_stored_collection_is_there_from_the_start(stored, page):
+    assert [entry.name for entry in found(page).entries.values()] == ["day 2/green.jpg", "red.jpg"]
+    assert page.dataframe[0].value["name"].tolist() == ["day 2/green.jpg", "red.jpg"]
+    assert "The collection holds 3 photos; this page shows the first ones." in [one.value for one in page.caption]
+    entry = list(found(page).entries.values())[1]
+    assert found(page).read_file(entry) == (stored / "red.jpg").read_bytes()
+    assert entry.prediction.posterior.weight.size > 5
+    assert "Sorted by country (ZIP)" in downloads(page)
+    drop(page, ("blue.jpg", jpeg("blue")))
+    assert [entry.name for entry in found(page).entries.values()] == ["day 2/green.jpg", "red.jpg", "blue.jpg"]
+    page.button(key="collection-clear").click().run()
+    assert not found(page).entries
+    assert (stored / "red.jpg").exists()
+
+
+def test_a_collection_that_cannot_be_opened_says_why(app, tmp_path, monkeypatch):
+    monkeypatch.setenv(collection_state.COLLECTION_VARIABLE, str(tmp_path / "nothing"))
+    page = app.run().switch_page("pages/collection.py").run()
+    assert not page.exception
+    assert "the folder holds no collection" in "".join(element.value for element in page.markdown)

@@ -148,6 +148,8 @@ def _serve() -> None:
     import transformers  # noqa: F401, PLC0415
 
     from triovision.cli import train  # noqa: F401, PLC0415
+    from triovision.collections.organiser import run as organiser_run  # noqa: F401, PLC0415
+    from triovision.collections.organiser import sorting  # noqa: F401, PLC0415
     from triovision.inference import registry  # noqa: F401, PLC0415
     from triovision.inference.geoclip import installation, loading  # noqa: F401, PLC0415
     from triovision.train.data.build import folders  # noqa: F401, PLC0415

@@ -94,20 +94,34 @@ def to_geoparquet(entries: Sequence[CollectionEntry]) -> bytes:
         entries: Photos of a collection.
     """
     frame = to_frame(entries)
-    positions = list(zip(frame["lon_deg"], frame["lat_deg"], strict=True))
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    points = [struct.pack("<BIdd", 1, 1, *position) for position in positions]  # little endian, type 1: point
-    table = table.append_column("geometry", pa.array(points, pa.binary()))
-    # Without a `crs` the coordinates are longitude and latitude of WGS 84 (OGC:CRS84).
-    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"] if positions else []}
-    if positions:
-        lons, lats = zip(*positions, strict=True)
-        column["bbox"] = [min(lons), min(lats), max(lons), max(lats)]
-    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"geo": json.dumps(geo).encode()})
+    table = table.append_column("geometry", points_as_wkb(table["lon_deg"].to_pylist(), table["lat_deg"].to_pylist()))
+    lons, lats = frame["lon_deg"], frame["lat_deg"]
+    bbox = (lons.min(), lats.min(), lons.max(), lats.max()) if len(frame) else None
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"geo": geo_metadata(bbox)})
     content = io.BytesIO()
     pq.write_table(table, content, compression="zstd")
     return content.getvalue()
+
+
+def points_as_wkb(lon_deg: Sequence[float], lat_deg: Sequence[float]) -> pa.Array:
+    """Return positions as points in well-known binary, little endian."""
+    points = [struct.pack("<BIdd", 1, 1, *position) for position in zip(lon_deg, lat_deg, strict=True)]  # 1: point
+    return pa.array(points, pa.binary())
+
+
+def geo_metadata(bbox: Sequence[float] | None) -> bytes:
+    """Metadata `geo` of GeoParquet 1.1 for points in the column `geometry`.
+
+    Without a `crs` the coordinates are longitude and latitude of WGS 84 (OGC:CRS84).
+
+    Args:
+        bbox: Smallest longitude and latitude, then the largest ones; None for a file without points.
+    """
+    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": [] if bbox is None else ["Point"]}
+    if bbox is not None:
+        column["bbox"] = list(map(float, bbox))
+    return json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}).encode()
 
 
 def to_kmz(entries: Sequence[CollectionEntry], t: Translator = ENGLISH) -> bytes:
@@ -127,13 +141,16 @@ def to_kmz(entries: Sequence[CollectionEntry], t: Translator = ENGLISH) -> bytes
         ET.SubElement(icon, "color").text = colour
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        thumbnails = [f"thumbnails/{number}.jpg" for number in range(1, len(entries) + 1)]
+        thumbnails = [
+            f"thumbnails/{number}.jpg" if entry.thumbnail_jpeg else "" for number, entry in enumerate(entries, 1)
+        ]
         for entry, row, thumbnail in zip(entries, _rows(entries), thumbnails, strict=True):
             _add_placemark(document, entry, row, thumbnail, t)
         # Google Earth opens the first KML of the archive.
         archive.writestr("doc.kml", ET.tostring(kml, encoding="utf-8", xml_declaration=True))
         for entry, thumbnail in zip(entries, thumbnails, strict=True):
-            archive.writestr(thumbnail, entry.thumbnail_jpeg, zipfile.ZIP_STORED)
+            if thumbnail:
+                archive.writestr(thumbnail, entry.thumbnail_jpeg, zipfile.ZIP_STORED)
     return content.getvalue()
 
 
@@ -204,7 +221,8 @@ def _add_placemark(
     placemark = ET.SubElement(document, "Placemark")
     ET.SubElement(placemark, "name").text = _shown_name(entry, t)
     lines = "<br/>".join(html.escape(line) for line in position_lines(entry, t))
-    ET.SubElement(placemark, "description").text = f'<img src="{thumbnail}" alt=""/><p>{lines}</p>'
+    picture = f'<img src="{thumbnail}" alt=""/>' if thumbnail else ""
+    ET.SubElement(placemark, "description").text = f"{picture}<p>{lines}</p>"
     taken_at = entry.camera.taken_at
     if taken_at is not None:
         when = taken_at.isoformat() if taken_at.tzinfo else taken_at.date().isoformat()

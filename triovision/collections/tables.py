@@ -52,7 +52,7 @@ def to_frame(entries: Sequence[CollectionEntry], t: Translator = ENGLISH) -> pd.
         One row per photo in the order of `entries`, with the columns of `COLUMNS`. `taken_at` is ISO 8601, without an
         offset where the camera gave none. Degrees are WGS 84 with six decimals, `probability` is `certainty`.
     """
-    rows = [_row(entry, t) for entry in entries]
+    rows = [table_row(entry, t) for entry in entries]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -100,7 +100,13 @@ def country_of(entry: CollectionEntry) -> str | None:
     return entry.answer.countries[0].country
 
 
-def _row(entry: CollectionEntry, t: Translator) -> dict[str, Any]:
+def table_row(entry: CollectionEntry, t: Translator = ENGLISH) -> dict[str, Any]:
+    """Row of a photo in `to_frame`, without the columns that have no value.
+
+    Args:
+        entry: The photo.
+        t: Language of `area_title`.
+    """
     answer, camera = entry.answer, entry.camera
     lat_deg, lon_deg = entry.position
     distance = None if camera.position is None else distance_km(lat_deg, lon_deg, *camera.position)

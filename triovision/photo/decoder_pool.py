@@ -12,7 +12,7 @@ import atexit
 import os
 import queue
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import islice
@@ -30,7 +30,7 @@ File = TypeVar("File")
 
 DEADLINE_S: Final = 20.0  # a usual photo takes less than 0.1 s, the costliest one permitted about 2 s on an idle core
 WAIT_S: Final = 30.0
-MEMORY_BYTES: Final = 2_000_000_000  # a WebP of 100 megapixels, the costliest photo permitted, takes 1.6 GB
+MEMORY_BYTES: Final = 1_500_000_000  # twice what the costliest photo permitted takes: it bounds addresses, not use
 
 
 class DecoderPool:
@@ -92,7 +92,7 @@ class DecoderPool:
 
     def read_many(
         self, files: Iterable[File], load: Callable[[File], tuple[bytes, str]], ahead: int
-    ) -> Iterator[tuple[File, Photo | PhotoError]]:
+    ) -> Generator[tuple[File, Photo | PhotoError], None, None]:
         """Decode files in parallel, ahead of the caller, and yield them in order.
 
         Args:

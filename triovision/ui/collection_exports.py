@@ -49,7 +49,7 @@ def render_exports(entries: Sequence[CollectionEntry], t: Translator) -> None:
     with st.container(horizontal=True, key="collection-downloads"):
         for name, (make, file_name, mime) in makers.items():
             st.download_button(name, make, file_name, mime, key=f"collection-{file_name}", on_click="ignore")
-    missing = sum(entry.key not in collection().files for entry in entries)
+    missing = sum(not collection().has_file(entry.key) for entry in entries)
     if missing:
         text = t.plural(
             "The file of {number} photo was not kept, so that archives and copies leave it out.",
