@@ -65,3 +65,12 @@ def test_an_item_can_leave():
     assert not queue.remove("nobody", "a1")
     assert len(queue) == 1
     assert queue.take(9, any_kind) == ["a1"]
+
+
+def test_a_client_that_may_not_have_its_turn_keeps_it():
+    queue = filled(10, a=2, b=1)
+    assert queue.take_one(lambda client: client != "a") == "b0"
+    assert queue.take_one(lambda client: client != "a") is None
+    assert queue.holds("a")
+    assert not queue.holds("b")
+    assert queue.take(9, any_kind) == ["a0", "a1"]

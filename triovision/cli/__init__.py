@@ -1,4 +1,4 @@
-"""Command line: `triovision predict`, `evaluate`, `report`, `app`, `models` and `train`."""
+"""Command line: `triovision predict`, `evaluate`, `report`, `organise`, `serve`, `app`, `models`, `doctor` and `train`."""
 
 from __future__ import annotations
 

@@ -34,6 +34,10 @@ class FairQueue(Generic[T]):
         """Most items that a client may put at once into the empty queue."""
         return (self._capacity + 1) // 2
 
+    def holds(self, client: str) -> bool:
+        """Whether a client has an item waiting."""
+        return client in self._waiting
+
     def has_room(self, client: str, count: int) -> bool:
         """Whether a client may put so many more items."""
         own = len(self._waiting.get(client, ()))
@@ -43,6 +47,11 @@ class FairQueue(Generic[T]):
         """Add an item behind those of its client, whether or not there is room."""
         self._waiting.setdefault(client, deque()).append(item)
         self._count += 1
+
+    def take_one(self, may: Callable[[str], bool]) -> T | None:
+        """Take the next item of the first client that may have its turn, or None; the others keep theirs."""
+        client = next(filter(may, self._waiting), None)
+        return None if client is None else self._take(client)
 
     def take(self, most: int, kind: Callable[[T], Hashable]) -> list[T]:
         """Take the next items in turn, all of the kind of the first one.
@@ -58,9 +67,7 @@ class FairQueue(Generic[T]):
             )
             if client is None:
                 break
-            taken.append(self._waiting[client].popleft())
-            self._count -= 1
-            self._end_turn(client)
+            taken.append(self._take(client))
         return taken
 
     def remove(self, client: str, item: T) -> bool:
@@ -74,8 +81,11 @@ class FairQueue(Generic[T]):
             del self._waiting[client]
         return True
 
-    def _end_turn(self, client: str) -> None:
+    def _take(self, client: str) -> T:
+        item = self._waiting[client].popleft()
+        self._count -= 1
         if self._waiting[client]:
             self._waiting.move_to_end(client)
         else:
             del self._waiting[client]
+        return item

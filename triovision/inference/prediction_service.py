@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -81,7 +82,8 @@ class PredictionService:
         self._unread: FairQueue[_Job] = FairQueue(max_waiting)
         self._ready: FairQueue[tuple[_Job, Photo]] = FairQueue(self._most_read)
         self._changed = threading.Condition()
-        self._reading, self._closed = 0, False
+        self._reading: Counter[str] = Counter()  # photos that are being read, by client
+        self._closed = False
         self._photo_s = 0.1  # of the last batch, for the advice when to come back
         self._threads = [threading.Thread(target=self._read_photos, name="photo", daemon=True) for _ in range(readers)]
         self._threads.append(threading.Thread(target=self._predict_batches, name="prediction", daemon=True))
@@ -92,7 +94,7 @@ class PredictionService:
     def waiting(self) -> int:
         """Number of photos that no batch has taken yet."""
         with self._changed:
-            return len(self._unread) + self._reading + len(self._ready)
+            return len(self._unread) + self._reading.total() + len(self._ready)
 
     @property
     def closed(self) -> bool:
@@ -166,7 +168,7 @@ class PredictionService:
             except Exception as exc:
                 _fail(job, exc)
             with self._changed:
-                self._reading -= 1
+                self._reading[job.client] -= 1
                 if photo is not None:
                     self._ready.put(job.client, (job, photo))
                 self._changed.notify_all()
@@ -174,13 +176,18 @@ class PredictionService:
     def _next_unread(self) -> _Job | None:
         """Wait for a photo to read and for a place to put it; None at the end."""
         with self._changed:
-            while not len(self._unread) or self._reading + len(self._ready) >= self._most_read:
+            while (job := self._unread.take_one(self._may_read)) is None:
                 if self._closed and not len(self._unread):
                     return None
                 self._changed.wait()
-            (job,) = self._unread.take(1, lambda _: None)
-            self._reading += 1
+            self._reading[job.client] += 1
             return job
+
+    def _may_read(self, client: str) -> bool:
+        """Whether a client's photo has a place. Its first one may exceed the limit, so that it joins the next batch."""
+        read = self._reading.total() + len(self._ready)
+        has_one = self._reading[client] > 0 or self._ready.holds(client)
+        return read < self._most_read if has_one else read < 2 * self._most_read
 
     def _predict_batches(self) -> None:
         while batch := self._next_batch():
@@ -196,7 +203,7 @@ class PredictionService:
         """Wait for photos of one model; empty at the end."""
         with self._changed:
             while not len(self._ready):
-                if self._closed and not len(self._unread) and not self._reading:
+                if self._closed and not len(self._unread) and not self._reading.total():
                     return []
                 self._changed.wait()
             batch = self._ready.take(self._max_batch, lambda ready: ready[0].model_id)
