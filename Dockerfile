@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The page in a container: docs/deploy.md. For the same image on every day, give the two base images by digest.
+# The page, or with another command the server of predictions, in a container: docs/deploy.md, docs/serve.md. For the same image on every day, give the two base images by digest.
 ARG PYTHON=python:3.11-slim-bookworm
 ARG NODE=node:22-bookworm-slim
 
@@ -41,8 +41,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     TRIOVISION_ADMIN=0
 RUN python -m compileall -q -j 0 /opt/triovision/triovision
 USER 10001:10001
-EXPOSE 8501
+EXPOSE 8501 8600
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "from http.client import HTTPConnection; c = HTTPConnection('127.0.0.1', 8501, timeout=4); c.request('GET', '/_stcore/health'); raise SystemExit(c.getresponse().status != 200)"]
 # The container is the wall: what is published outside it decides who reaches the page.
+# The server: python -m triovision serve --host 0.0.0.0 --port 8600
 CMD ["python", "-m", "triovision", "app", "--host", "0.0.0.0", "--port", "8501", "--no-browser"]

@@ -53,7 +53,7 @@ wheel: $(VENV)/user assets ## Build the wheel, with models and map scripts, into
 
 COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
-SERVER := deploy/requirements.in --constraint requirements.lock
+SERVER := deploy/requirements.in --extra serve --constraint requirements.lock
 
 # Every package that requirements-dev.txt brings, for every platform. Install exactly these, and then the checkout:
 #   pip install --require-hashes -r requirements.lock && pip install --no-deps -e .
@@ -123,6 +123,7 @@ soak: $(VENV)/dev ## Every experiment of docs/reliability.md, in its long form; 
 	$(BIN)/python -m benchmarks.decoder_kills
 	$(BIN)/python -m benchmarks.crowd
 	$(BIN)/python -m benchmarks.busy_explanation
+	$(BIN)/python -m benchmarks.hostile_uploads
 	TRIOVISION_SOAK=1 $(BIN)/python -m pytest -s --timeout 3600 tests/soak
 
 .PHONY: bench
@@ -141,4 +142,5 @@ bench: $(VENV)/dev ## Measure speed and memory against the bare limit
 	$(BIN)/python -m benchmarks.train_speed
 	$(BIN)/python -m benchmarks.freed_memory
 	[ -z "$(TRIOVISION_DATA)" ] || $(BIN)/python -m benchmarks.organise
+	$(BIN)/python -m benchmarks.serve
 	[ -z "$(TRIOVISION_DATA)" ] || $(BIN)/python -m benchmarks.explanations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -31,7 +32,7 @@ class Client:
         self._http = requests.Session()
         self._http.get(f"{url}/_stcore/health", timeout=WAIT_S).raise_for_status()
         self._token = self._http.cookies.get(_XSRF) or "none"
-        self._socket = connect(
+        opening = connect(
             f"ws{url.removeprefix('http')}/_stcore/stream",
             subprotocols=["streamlit", self._token],  # type: ignore[list-item] - the second one is a token
             additional_headers={"Cookie": f"{_XSRF}={self._token}", "Accept-Language": "en-GB"},
@@ -39,50 +40,64 @@ class Client:
             max_size=None,
             open_timeout=WAIT_S,
         )
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(opening)
         self.received = bytearray()
-        self._session_id = ""
+        self.session_id = ""
         self._uploader = ""
+        self._buttons: dict[str, str] = {}
 
     def open(self) -> None:
-        """Run the page for the first time and wait until its drop zone is there."""
+        """Run the page for the first time."""
         self._rerun(ClientState())
-        for element in self.elements():
-            if element.WhichOneof("type") == "file_uploader" and self._session_id:
-                self._uploader = element.file_uploader.id
-                return
+        self.finish()
 
     def upload(self, files: dict[str, bytes]) -> None:
         """Drop files into the drop zone; `elements` yields what the page answers."""
         request = BackMsg()
         request.file_urls_request.request_id = secrets.token_hex(8)
         request.file_urls_request.file_names.extend(files)
-        request.file_urls_request.session_id = self._session_id
+        request.file_urls_request.session_id = self.session_id
         self._socket.send(request.SerializeToString())
         state = ClientState()
         widget = state.widget_states.widgets.add()
         widget.id = self._uploader
         urls = next(m for m in self._messages() if m.WhichOneof("type") == "file_urls_response").file_urls_response
         for (name, data), place in zip(files.items(), urls.file_urls, strict=True):
-            answer = self._http.put(
-                self._url + place.upload_url,
-                files={name: (name, data)},
-                headers={"X-Xsrftoken": self._token},
-                timeout=WAIT_S,
-            )
-            answer.raise_for_status()
+            self.send(place.upload_url, name, data).raise_for_status()
             info = widget.file_uploader_state_value.uploaded_file_info.add()
             info.file_id, info.name, info.size = place.file_id, name, len(data)
             info.file_urls.CopyFrom(place)
         self._rerun(state)
 
+    def send(self, url: str, name: str, data: bytes) -> requests.Response:
+        """Send a file to an address of this server, as the drop zone does."""
+        files, headers = {name: (name, data)}, {"X-Xsrftoken": self._token}
+        return self._http.put(self._url + url, files=files, headers=headers, timeout=WAIT_S)
+
+    def press(self, label: str) -> None:
+        """Press a button that the page has shown; `elements` and `finish` yield what the page answers."""
+        state = ClientState()
+        widget = state.widget_states.widgets.add()
+        widget.id, widget.trigger_value = self._buttons[label], True
+        self._rerun(state)
+
     def elements(self) -> Iterator[Element]:
         """Elements of the page as they come, without end."""
         for message in self._messages():
-            kind = message.WhichOneof("type")
-            if kind == "new_session":
-                self._session_id = message.new_session.initialize.session_id
-            elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
-                yield message.delta.new_element
+            if (element := self._element(message)) is not None:
+                yield element
+
+    def finish(self) -> list[Element]:
+        """Elements that come until the script of the page has run to its end, also after it has started itself anew."""
+        elements = []
+        for message in self._messages():
+            if (element := self._element(message)) is not None:
+                elements.append(element)
+            ended = message.WhichOneof("type") == "script_finished"
+            if ended and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                break
+        return elements
 
     def download(self, url: str) -> bytes:
         """Fetch what a download button offers."""
@@ -98,7 +113,7 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the tab."""
-        self._socket.close()
+        self._open.close()
         self._http.close()
 
     def _rerun(self, state: ClientState) -> None:
@@ -108,6 +123,21 @@ class Client:
         message = BackMsg()
         message.rerun_script.CopyFrom(state)
         self._socket.send(message.SerializeToString())
+
+    def _element(self, message: ForwardMsg) -> Element | None:
+        """Element that a message brings; what a later message of ours needs is kept."""
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self.session_id = message.new_session.initialize.session_id
+        if kind != "delta" or message.delta.WhichOneof("type") != "new_element":
+            return None
+        element = message.delta.new_element
+        match element.WhichOneof("type"):
+            case "file_uploader":
+                self._uploader = element.file_uploader.id
+            case "button":
+                self._buttons[element.button.label] = element.button.id
+        return element
 
     def _messages(self) -> Iterator[ForwardMsg]:
         while True:

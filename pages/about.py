@@ -6,7 +6,7 @@ from triovision.ui.about import render_pipeline
 from triovision.ui.details import render_card
 from triovision.ui.examples import EXAMPLE_CREDIT
 from triovision.ui.navigation import require_app_frame
-from triovision.ui.service import model_or_error
+from triovision.ui.service import is_remote, model_or_error, where_photos_stay
 from triovision.ui.translation import current_translator
 
 require_app_frame()
@@ -40,6 +40,9 @@ st.write(
         "shown to you and never to the model. Images that you download contain no camera data."
     )
 )
+
+if is_remote():
+    st.write(where_photos_stay(t))
 
 st.header(t("Map tiles"), anchor=False)
 st.write(

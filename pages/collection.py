@@ -9,7 +9,7 @@ from triovision.ui.collection_state import collection
 from triovision.ui.collection_table import render_filters, render_table
 from triovision.ui.leaflet import render_collection_map
 from triovision.ui.navigation import require_app_frame
-from triovision.ui.service import model_or_error
+from triovision.ui.service import model_or_error, where_photos_stay
 from triovision.ui.translation import current_translator
 
 LATEST = 50
@@ -47,4 +47,4 @@ if entries:
         st.subheader(t("Downloads"), anchor=False)
         render_exports(shown, t)
 else:
-    st.caption(t("Photos stay in the memory of the computer that runs this page, and are never written to disk."))
+    st.caption(where_photos_stay(t))

@@ -12,7 +12,7 @@ from triovision.ui.leaflet import render_map
 from triovision.ui.navigation import require_app_frame
 from triovision.ui.predictions import refresh_predictions, render_remaining
 from triovision.ui.probabilities import render_probabilities
-from triovision.ui.service import model_by_id, model_or_error
+from triovision.ui.service import model_by_id, model_or_error, where_photos_stay
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, current_translator
 from triovision.ui.upload import render_upload
@@ -60,7 +60,7 @@ else:
     st.write(t("Drop a photo: TrioVision shows the most probable countries on a map, and how sure it is."))
     with st.container(key="welcome"):
         render_upload(t)
-    st.caption(t("Photos stay in the memory of the computer that runs this page, and are never written to disk."))
+    st.caption(where_photos_stay(t))
     with model_or_error(t) as model:  # loads it while the reader looks for a photo
         countries = t.number(len(model.card.labels))
         st.caption(

@@ -6,6 +6,7 @@ from triovision.ui.install_panel import render_installation
 from triovision.ui.messages import report
 from triovision.ui.models import installed_models, render_model, render_model_choice
 from triovision.ui.navigation import require_app_frame
+from triovision.ui.service import is_remote
 from triovision.ui.translation import current_translator
 
 require_app_frame()
@@ -20,8 +21,9 @@ st.caption(
     t("When you return to a photo after choosing another model, that model predicts it too. Both predictions are kept.")
 )
 
-st.header(t("The worldwide model"), anchor=False)
-render_installation(t)
+if not is_remote():
+    st.header(t("The worldwide model"), anchor=False)
+    render_installation(t)
 
 st.header(t("Model cards"), anchor=False)
 for model in models.values():

@@ -14,7 +14,7 @@ HEAVY = {"torch", "streamlit"}
 
 #: Modules that the import of a package must not load.
 WALLS = {
-    "triovision": HEAVY | {"timm", "PIL"},
+    "triovision": HEAVY | {"timm", "PIL", "httpx"},
     "triovision.results": HEAVY | {"PIL", "triovision.photo"},
     "triovision.errors": HEAVY | {"numpy"},
     "triovision.files": HEAVY | {"numpy"},
@@ -27,6 +27,8 @@ WALLS = {
     "triovision.viz": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.collections": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.photo_report": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
+    "triovision.serve": {"streamlit", "triovision.train", "triovision.ui"},
+    "triovision.serve.client": HEAVY | {"timm", "fastapi", "prometheus_client", "triovision.inference"},
     "triovision.metrics": HEAVY | {"triovision.train", "triovision.viz", "triovision.ui"},
     "triovision.train": {"streamlit", "triovision.viz", "triovision.ui", "triovision.reporting"},
     "triovision.reporting": {"streamlit", "triovision.ui"},
@@ -34,7 +36,13 @@ WALLS = {
     "triovision.cli": HEAVY | {"timm", "lightning"},
 }
 #: Of these, every module is imported and not the package alone.
-WHOLE = {"triovision.collections", "triovision.metrics", "triovision.train", "triovision.reporting", "triovision.ui"}
+WHOLE = {
+    "triovision.collections",
+    "triovision.metrics",
+    "triovision.train",
+    "triovision.reporting",
+    "triovision.ui",
+} | {"triovision.serve"}
 
 
 def modules_of(package: str) -> list[str]:

@@ -1,6 +1,7 @@
 """TrioVision: image geolocation.
 
-The import is fast: torch is imported with the first use of `load_model` or `GeoModel`.
+The import is fast: torch is imported with the first use of `load_model` or `GeoModel`, and httpx with
+that of `Client` or `AsyncClient`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from triovision.inference import GeoModel, load_model
     from triovision.photo import read_photo
+    from triovision.serve.client import AsyncClient, Client
 
 __version__ = "0.1.0"
-__all__ = ["GeoModel", "__version__", "load_model", "read_photo"]
+__all__ = ["AsyncClient", "Client", "GeoModel", "__version__", "load_model", "read_photo"]
 
-_HOMES = {"GeoModel": "triovision.inference", "load_model": "triovision.inference", "read_photo": "triovision.photo"}
+_HOMES = {
+    "AsyncClient": "triovision.serve.client",
+    "Client": "triovision.serve.client",
+    "GeoModel": "triovision.inference",
+    "load_model": "triovision.inference",
+    "read_photo": "triovision.photo",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the lazy names have types of their own

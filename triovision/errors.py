@@ -92,6 +92,25 @@ class ReportError(TrioVisionError):
     """The report of a photo cannot be written."""
 
 
+class ServerError(TrioVisionError):
+    """A server of predictions is away, or refuses a request."""
+
+
+class BusyError(ServerError):
+    """A service has no room for more work, or is ending.
+
+    Args:
+        subject: As in the base class.
+        reason: As in the base class.
+        remedy: As in the base class.
+        retry_after_s: Seconds after which another try makes sense.
+    """
+
+    def __init__(self, subject: str, reason: str, remedy: str, retry_after_s: int = 1) -> None:
+        super().__init__(subject, reason, remedy)
+        self.retry_after_s = retry_after_s
+
+
 class MissingPackageError(TrioVisionError):
     """A package that an optional part of the project needs is not installed."""
 

@@ -54,7 +54,9 @@ def test_a_listed_person_enters_and_may_log_out(app, secrets, monkeypatch):
     monkeypatch.setenv(login.USERS, "example.org")
     app.user = dict(ANNA)
     assert is_open(app.run())
+    assert app.session_state["triovision"].admitted
     app.button(key="logout").click().run()
+    assert not app.session_state["triovision"].admitted
     assert [title.value for title in app.title] == ["Please log in"]
 
 
@@ -132,6 +134,7 @@ def test_without_authlib_nobody_enters(app, secrets, monkeypatch, caplog):
 @pytest.mark.usefixtures("secrets")
 def test_without_a_login_nothing_changes(app):
     assert is_open(app.run())
+    assert app.session_state["triovision"].admitted
     assert "logout" not in {button.key for button in app.button}
 
 

@@ -4,13 +4,13 @@ import os
 
 import numpy as np
 import pytest
+import streamlit as st
 import torch
 from safetensors.torch import save_file
 
 from triovision import explain
 from triovision.inference import country_classifier
 from triovision.ui import explanation
-from triovision.ui.service import shared_model
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_weights_that_change_under_a_running_page(fault, app, china, write_model
     assert not app.exception
     assert not app.error
     assert "Peru" in app.header[0].value  # by the model in memory
-    shared_model.clear()  # as when two other models have been used
+    st.cache_resource.clear()  # as when two other models have been used
     app.run()
     assert not app.exception
     assert "The model cannot be used." in app.error[0].value

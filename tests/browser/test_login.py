@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.streamlit_client import Client
+
 pytestmark = pytest.mark.browser
 pytest.importorskip("authlib", reason="a login needs it: pip install 'streamlit[auth]'")
 joserfc = pytest.importorskip("joserfc.jwt")
@@ -113,7 +115,7 @@ def url(provider: type[Provider], serve: Callable[..., str], tmp_path: Path) -> 
     file.write_text("\n".join(["[auth]", *(f'{name} = "{value}"' for name, value in secrets.items())]))
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     users = {"TRIOVISION_USERS": "anna@example.org", "TRIOVISION_ADMIN": "0"}
-    return serve(ROOT / "app.py", "login", PYTHONPATH=path, STREAMLIT_SECRETS_FILES=str(file), **users)
+    return serve(ROOT / "app.py", provider.url, PYTHONPATH=path, STREAMLIT_SECRETS_FILES=str(file), **users)
 
 
 def log_in(page: Page, who: str) -> None:
@@ -121,6 +123,23 @@ def log_in(page: Page, who: str) -> None:
     expect(page.locator("input[type=file]")).to_have_count(0)
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("link", name=who).click(timeout=SLOW_MS)
+
+
+def test_a_visitor_may_upload_after_the_login_and_not_before_it(
+    url: str, china: bytes, open_page: Callable[..., Page], settle: Callable[[Page], None]
+) -> None:
+    with Client(url) as stranger:
+        stranger.open()
+        assert stranger.session_id
+        answer = stranger.send(f"/_stcore/upload_file/{stranger.session_id}/file", "china.jpg", china)
+        assert answer.status_code == 403
+    page = open_page(url)
+    log_in(page, "anna")
+    settle(page)
+    file = {"name": "china.jpg", "mimeType": "image/jpeg", "buffer": china}
+    page.locator("input[type=file]").first.set_input_files([file])
+    expect(page.get_by_role("heading", level=2).first).to_be_visible(timeout=SLOW_MS)
+    assert not page.blocked
 
 
 def test_who_is_listed_enters_and_who_is_not_is_told_so(

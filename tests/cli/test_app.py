@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,18 @@ def test_without_options_the_configuration_decides(flags: list[str]) -> None:
 def test_a_page_opened_to_others_looks_up_no_outside_address(flags: list[str], host: str) -> None:
     assert CliRunner().invoke(main, ["app", "--host", host, "--no-browser"]).exit_code == 0
     expected = {"--server.address": host, "--server.headless": "True", "--browser.serverAddress": socket.gethostname()}
-    assert dict(flag.split("=", 1) for flag in flags) == expected
+    assert dict(flag.split("=", 1) for flag in flags) == expected | {"--server.allowedHosts": "*"}
+
+
+def test_names_of_an_opened_page_may_be_given(flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "triovision.example")
+    assert CliRunner().invoke(main, ["app", "--host", "192.0.2.1"]).exit_code == 0
+    assert flags == ["--server.address=192.0.2.1"]
+
+
+def test_a_loopback_address_opens_nothing(flags: list[str]) -> None:
+    assert CliRunner().invoke(main, ["app", "--host", "127.0.0.1"]).exit_code == 0
+    assert flags == ["--server.address=127.0.0.1"]
 
 
 def test_a_collection_is_handed_to_the_page(
@@ -81,8 +94,21 @@ def test_by_default_only_this_machine_can_reach_the_page() -> None:
             addresses = _listening(port)
             assert addresses
             assert addresses <= {"0100007F", "00000000000000000000000001000000"}
+            statuses = {
+                host: _stream_status(port, host) for host in ("localhost", "127.0.0.1", "[::1]", "evil.example")
+            }
+            assert statuses == {"localhost": 101, "127.0.0.1": 101, "[::1]": 101, "evil.example": 403}
         finally:
             server.kill()  # Streamlit loses a SIGTERM that comes as it prints its address
+
+
+def _stream_status(port: int, host: str) -> int:
+    """Status of the answer to a page of `host`, whose name leads here, that opens the WebSocket of its own origin."""
+    headers = {"Host": f"{host}:{port}", "Origin": f"http://{host}:{port}", "Connection": "Upgrade"}
+    headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    with closing(HTTPConnection("localhost", port, timeout=60)) as connection:
+        connection.request("GET", "/_stcore/stream", headers=headers)
+        return connection.getresponse().status
 
 
 def _listening(port: int) -> set[str]:

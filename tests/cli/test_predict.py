@@ -1,29 +1,19 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from triovision.cli import main
 from triovision.geo import country_name
 from triovision.inference.card import Calibration
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, write_tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Run:
-    write_tiny_model(tmp_path / "models")
-    monkeypatch.setenv("TRIOVISION_MODELS", str(tmp_path / "models"))
-
-    def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-    return invoke
 
 
 def predict(run: Run, *arguments: object) -> Result:
@@ -115,51 +105,69 @@ def test_an_uncalibrated_model_says_so_without_percentages(
     assert json.loads(run("predict", photo_folder / "0.jpg", *model, "--format", "json").stdout)["calibrated"] is False
 
 
-def test_models_are_listed(run: Run) -> None:
-    assert "test_efficientnet.noise: Random weights" in run("models").stdout
-
-
-def write_manifest(folder: Path, rows: list[str]) -> Path:
-    path = folder / "manifest.csv"
-    path.write_text("file,country,lat,lon,part\n" + "\n".join(rows) + "\n")
-    return path
-
-
-def evaluate(run: Run, manifest: Path, *arguments: str) -> Result:
-    return run("evaluate", "--manifest", manifest, "--model", "test_efficientnet.noise", "--format", "json", *arguments)
-
-
-def test_evaluate_counts_and_lists_what_it_cannot_read(run: Run, photo_folder: Path) -> None:
-    rows = ["0.jpg,FR,48.9,2.4,a", "1.jpg,NA,,,a", "note.jpg,US,,,a", "2.jpg,JP,35,139,b", "gone.jpg,CN,,,a"]
-    result = evaluate(run, write_manifest(photo_folder, rows))
-    found = json.loads(result.stdout)
+def test_paths_come_from_standard_input(run: Run, photo_folder: Path) -> None:
+    names = f"{photo_folder / '2.jpg'}\n\n{photo_folder / 'gone.jpg'}\r\n".encode()
+    result = run("predict", "-", "--model", "test_efficientnet.noise", "--format", "json", input=names)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [Path(line["photo"]).name for line in lines] == ["2.jpg", "gone.jpg"]
+    assert ["error" in line for line in lines] == [False, True]
     assert result.exit_code == 1
-    assert found["metrics"]["photos"] == 3
-    assert found["metrics"]["photos_known_country"] == 2
-    assert found["metrics"]["photos_with_position"] == 2
-    assert found["metrics"]["unreadable"] == 2
-    assert [entry["file"] for entry in found["unreadable"]] == ["note.jpg", "gone.jpg"]
 
 
-def test_evaluate_tells_known_surroundings_from_new_ones(run: Run, photo_folder: Path) -> None:
-    manifest = write_manifest(photo_folder, ["0.jpg,FR,48.9,2.4,a", "1.jpg,FR,45.8,4.8,a", "2.jpg,FR,,,a"])
-    training = photo_folder / "training.csv"
-    # The evaluated photos themselves, and those marked `test`, are no training photos.
-    rows = ["0.jpg,FR,48.9,2.4,0", "x.jpg,FR,45.8,4.8,test", "y.jpg,FR,45.8,4.9,0", "z.jpg,FR,0,0,1"]
-    training.write_text("file,country,lat,lon,split_new_sources\n" + "\n".join(rows) + "\n")
-    found = json.loads(evaluate(run, manifest, "--training-manifest", str(training)).stdout)["metrics"]
-    assert found["trained_under_1_km_photos"] == 0
-    assert found["trained_1_to_25_km_photos"] == 1
-    assert found["trained_over_200_km_photos"] == 1
-    assert found["trained_1_to_25_km_median_km"] > 0
-    assert "trained_under_1_km_photos" not in json.loads(evaluate(run, manifest).stdout)["metrics"]
+def test_a_name_on_standard_input_is_no_glob(run: Run, photo_folder: Path) -> None:
+    result = run(
+        "predict", "-", "--model", "test_efficientnet.noise", "--format", "json", input=f"{photo_folder}/*.jpg".encode()
+    )
+    assert "*.jpg: cannot be opened" in json.loads(result.stdout)["error"]["message"]
 
 
-def test_evaluate_takes_the_rows_that_are_asked_for(run: Run, photo_folder: Path) -> None:
-    manifest = write_manifest(photo_folder, ["0.jpg,FR,,,a", "1.jpg,FR,,,b", "2.jpg,FR,,,b"])
-    assert json.loads(evaluate(run, manifest, "--where", "part=b").stdout)["metrics"]["photos"] == 2
-    assert evaluate(run, manifest, "--where", "part=c").exit_code == 2
-    assert "lacks the column" in evaluate(run, manifest, "--where", "nothing=c").stderr
+def test_an_empty_standard_input_is_wrong_usage(run: Run) -> None:
+    result = run("predict", "-", input=b"")
+    assert result.exit_code == 2
+    assert "No file found under standard input" in result.stderr
+
+
+def test_a_folder_comes_one_folder_after_the_other(run: Run, photo_folder: Path) -> None:
+    for folder in ("b", "a"):
+        (photo_folder / folder).mkdir()
+    (photo_folder / "0.jpg").rename(photo_folder / "b" / "0.jpg")
+    (photo_folder / "1.jpg").rename(photo_folder / "a" / "1.jpg")
+    answered = [Path(json.loads(line)["photo"]) for line in predict(run, photo_folder).stdout.splitlines()]
+    names = ["2.jpg", "3.jpg", "4.jpg", "5.jpg", "note.jpg", "a/1.jpg", "b/0.jpg"]
+    assert [path.relative_to(photo_folder).as_posix() for path in answered] == names
+
+
+def test_csv_has_a_row_for_each_photo_that_no_spreadsheet_runs(
+    run: Run, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo_folder)
+    (photo_folder / "0.jpg").rename(photo_folder / "=1+1.jpg")
+    result = run("predict", "=1+1.jpg", "note.jpg", "--model", "test_efficientnet.noise", "--format", "csv")
+    answered, refused = csv.DictReader(io.StringIO(result.stdout))
+    (line,) = [json.loads(line) for line in predict(run, "=1+1.jpg").stdout.splitlines()]
+    assert answered["photo"] == "'=1+1.jpg"
+    assert answered["country"] == line["countries"][0]["country"]
+    assert float(answered["probability"]) == line["countries"][0]["probability"]
+    assert float(answered["lat_deg"]) == line["place"]["lat_deg"]
+    assert answered["error"] == ""
+    assert "note.jpg" in refused["error"]
+    assert refused["country"] == ""
+
+
+def test_ctrl_c_says_how_many_answers_there_are(run: Run, photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from triovision.inference import batch  # noqa: PLC0415 - with torch
+
+    whole = batch.predict_files
+
+    def interrupted(*arguments: object) -> Iterator[object]:
+        yield next(whole(*arguments))  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "predict_files", interrupted)
+    result = predict(run, photo_folder)
+    assert result.exit_code == 130
+    assert len(result.stdout.splitlines()) == 1
+    assert "Cancelled after 1 photos" in result.stderr
 
 
 HOSTILE = (

@@ -41,7 +41,9 @@ def test_files_are_read_only_a_little_ahead(photo_folder: Path, engine: CountryE
     assert asked <= 8
 
 
-def test_photos_go_through_the_network_in_batches(engine: CountryEngine, photo_folder: Path) -> None:
+def test_photos_go_through_the_network_in_batches_that_grow_to_the_limit(
+    engine: CountryEngine, photo_folder: Path
+) -> None:
     sizes: list[int] = []
 
     class Counting:
@@ -52,8 +54,9 @@ def test_photos_go_through_the_network_in_batches(engine: CountryEngine, photo_f
             sizes.append(len(photos))
             return engine.predict(photos, top_k)
 
-    list(predict_files(Counting(), sorted(photo_folder.glob("[0-5].jpg")), batch_size=4))
-    assert sizes == [4, 2]
+    photos = sorted(photo_folder.glob("[0-5].jpg")) * 2
+    list(predict_files(Counting(), photos, batch_size=4))
+    assert sizes == [1, 2, 4, 4, 1]
 
 
 def test_a_file_over_the_limit_is_refused_before_it_is_read_whole(photo_folder: Path) -> None:

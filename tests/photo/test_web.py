@@ -1,10 +1,9 @@
 """Photos from links, fetched from a server on this machine that the tests allow."""
 
 import socket
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from urllib.parse import unquote
 
@@ -83,14 +82,8 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server():
-    Answers.seen = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.05,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+def server(start_server):
+    return start_server(type("Handler", (Answers,), {"seen": []}))
 
 
 def limits(server, **changes):

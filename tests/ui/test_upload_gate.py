@@ -37,7 +37,7 @@ def ask(budget):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": str(budget.used_bytes).encode()})
 
-    def ask_(path, size, *, method="PUT", says_size=True):
+    def ask_(path, size, *, method="PUT", says_size=True, reads_body=True):
         sent = []
         messages = [{"type": "http.request", "body": bytes(size), "more_body": True}]
         messages.append({"type": "http.request", "body": b"", "more_body": False})
@@ -51,25 +51,42 @@ def ask(budget):
             sent.append(message)
 
         run(upload_gate.UploadGate(behind)(scope, receive, send))
-        assert not messages  # a browser that still sends gets no answer
+        assert reads_body != bool(messages)  # a browser that still sends would not see the answer
         return sent[0]["status"], sent[1]["body"].decode()
 
     return ask_
 
 
+@pytest.fixture(autouse=True)
+def visitor():
+    """Session that has been shown a page."""
+    return Session(id="a", admitted=True)
+
+
 def test_an_upload_counts_while_it_is_read(ask, budget):
-    assert ask(URL.format("a"), 400) == (200, "800")
+    assert ask(URL.format("a"), 250) == (200, "500")
     assert budget.used_bytes == 0
 
 
 def test_an_upload_without_room_is_refused_in_words_and_its_session_learns_of_it(ask, budget):
-    session, other = Session(id="crowded"), Session(id="other")
-    status, text = ask(URL.format("crowded"), 501)
+    session, other = Session(id="crowded", admitted=True), Session(id="other", admitted=True)
+    status, text = ask(URL.format("crowded"), 251)
     assert status == 413
     assert "Try again in a few minutes" in text
     assert (session.refused_uploads, other.refused_uploads) == (1, 0)
     assert budget.used_bytes == 0
-    assert ask(URL.format("crowded"), 500)[0] == 200  # the rest goes on
+    assert ask(URL.format("crowded"), 250)[0] == 200  # the rest goes on
+
+
+def test_who_has_not_been_shown_a_page_may_not_upload(ask, budget):
+    stranger = Session(id="stranger")
+    for session_id in ("stranger", "unheard of", ""):
+        status, text = ask(URL.format(session_id), 10, reads_body=False)
+        assert status == 403
+        assert "log in" in text
+    assert budget.used_bytes == 0
+    stranger.admitted = True
+    assert ask(URL.format("stranger"), 10)[0] == 200
 
 
 def test_a_request_that_hides_its_size_counts_as_the_largest_one(ask):

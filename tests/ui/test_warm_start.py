@@ -35,7 +35,7 @@ def test_the_first_reader_gets_the_model_that_was_loaded_at_the_start(monkeypatc
     thread = warm_start.start_thread()
     assert warm_start.start_thread() is thread  # one for the whole process
     thread.join(300)
-    monkeypatch.setattr("triovision.inference.load_model", lambda _: pytest.fail("loaded a second time"))
+    monkeypatch.setattr("triovision.inference.registry.load_model", lambda *_: pytest.fail("loaded a second time"))
     model = service.shared_model(default_model())
     assert model.predict([read_photo(EXAMPLE.read_bytes(), EXAMPLE.name)], top_k=1)
 

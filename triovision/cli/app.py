@@ -12,6 +12,8 @@ from triovision.bundle import APP
 from triovision.cli.train.options import FOLDER
 from triovision.extras import require
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_NAMES = "STREAMLIT_SERVER_ALLOWED_HOSTS"
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 
@@ -40,12 +42,15 @@ def app(host: str | None, port: int | None, model_id: str | None, collection: Pa
         os.environ["TRIOVISION_MODEL"] = model_folder(model_id).name
     if collection is not None:
         _open_collection(collection)
+    opened = host is not None and host not in _LOOPBACK
     options = {
         "server.address": host,
         "server.port": port,
         "server.headless": no_browser or None,
         # Without a name to print, Streamlit would request its own address from a server of Amazon.
         "browser.serverAddress": socket.gethostname() if host in _EVERY_ADDRESS else None,
+        # The configuration knows the names of this machine for itself; those for others, its owner.
+        "server.allowedHosts": "*" if opened and not os.environ.get(_NAMES) else None,
     }
     flags = [f"--{name}={value}" for name, value in options.items() if value is not None]
     from triovision.ui.warm_start import start_thread  # noqa: PLC0415 - Streamlit

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from triovision.cli.models import CANCELLED, known_model
-from triovision.cli.terminal import one_line
+from triovision.cli.models import known_model
+from triovision.cli.terminal import CANCELLED, one_line
 from triovision.cli.train.options import DEVICE, ROOT, WHERE, photos_where
 from triovision.extras import require
 

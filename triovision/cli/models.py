@@ -6,19 +6,18 @@ import json
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
 
+from triovision.cli.formats import FORMAT, print_rows
 from triovision.cli.landmark_index import index
-from triovision.cli.terminal import one_line
+from triovision.cli.terminal import CANCELLED, one_line
 
 if TYPE_CHECKING:
     from triovision.inference import ModelCard
     from triovision.inference.geoclip.release import OnProgress
-
-CANCELLED = 130  # exit status of shells for Ctrl-C
 
 
 @click.group(invoke_without_command=True)
@@ -26,26 +25,50 @@ CANCELLED = 130  # exit status of shells for Ctrl-C
 def models(context: click.Context) -> None:
     """List, show, install, check and calibrate models; without a command, list them."""
     if context.invoked_subcommand is None:
-        context.invoke(list_)
+        context.invoke(list_, form="table")
 
 
 models.add_command(index)
 
 
 @models.command(name="list")
-def list_() -> None:
-    """List the models on this machine, the default marked with a star, and those that can be installed."""
+@FORMAT
+def list_(form: str) -> None:
+    """List the models on this machine, the default marked with a star, and those that can be installed.
+
+    \b
+    Examples:
+      triovision models list
+      triovision models list --format json
+    """  # noqa: D301 - click reads the escape
+    rows = list(_rows())
+    if form != "table":
+        print_rows(rows, form, list(rows[0]))
+        return
+    for row in rows:
+        mark = "*" if row["default"] else " " if row["installed"] else "-"
+        click.echo(f"{mark} {row['model']}: {one_line(' '.join(filter(None, (row['summary'], row['remedy']))))}")
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    """One row for each model; `remedy` says what is needed before it can be used."""
     from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.inference.geoclip.release import EXTRA, missing_packages, released_card  # noqa: PLC0415
 
-    cards = {card.id: card for card in registry.list_models()}
-    for card in cards.values():
-        click.echo(f"{'*' if card.id == registry.default_model() else ' '} {card.id}: {one_line(card.summary)}")
-    offered = released_card()
-    if offered.id not in cards:
-        click.echo(f"- {offered.id}: {offered.summary} Not installed: `triovision models install {_short(offered)}`.")
-    elif missing := missing_packages():
-        click.echo(f"{offered.id} cannot be used without {', '.join(missing)}. {EXTRA}.")
+    cards, offered = {card.id: card for card in registry.list_models()}, released_card()
+    for model_id, card in (cards | {offered.id: offered}).items():
+        remedy = ""
+        if model_id not in cards:
+            remedy = f"Not installed: `triovision models install {_short(card)}`."
+        elif model_id == offered.id and (missing := missing_packages()):
+            remedy = f"It cannot be used without {', '.join(missing)}. {EXTRA}."
+        yield {
+            "model": model_id,
+            "default": model_id == registry.default_model(),
+            "installed": model_id in cards,
+            "summary": card.summary,
+            "remedy": remedy,
+        }
 
 
 @models.command()

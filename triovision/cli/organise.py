@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 from tqdm import tqdm
 
-from triovision.cli.terminal import json_line, one_line
+from triovision.cli.formats import FORMAT, csv_line, json_line
+from triovision.cli.organise_ray import ray_options, run_on_ray
+from triovision.cli.terminal import CANCELLED, one_line
 from triovision.cli.train.options import DEVICE, FILE, FOLDER
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
     from triovision.inference import GeoModel
 
 FORMS: Final = ("parquet", "geoparquet", "csv", "geojson", "kmz", "gpx")
-_INTERRUPTED: Final = 130  # what shells report for Ctrl-C
 _SHOWN: Final = 20
 
-_FORMAT = click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table")
+
+#: Options of one engine only.
+_LOCAL_ONLY: Final = (
+    *("retry", "no_thumbnails", "fuse", "exports", "failures", "sort", "by", "positions"),
+    *("min_probability", "write", "device"),
+)
+_RAY_ONLY: Final = ("address", "concurrency", "worker_cpus", "num_gpus", "part_rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,9 @@ def organise() -> None:
 
 
 @organise.command(cls=_Run)
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
-@click.option("--to", "folder", required=True, type=FOLDER, help="Folder of the database and of all results.")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--to", "folder", required=True, metavar="DIR", help="Folder of the database and of all results.")
+@ray_options
 @click.option("--model", "model_id", help="Model id; see `models`.")
 @click.option("--batch-size", default=32, type=click.IntRange(1, 4096), help="Photos in one pass of the network.")
 @click.option("--retry", is_flag=True, help="Read refused photos again.")
@@ -107,11 +114,11 @@ def organise() -> None:
     "--min-probability", default=0.9, type=click.FloatRange(0, 1), help="Least probability of a written position."
 )
 @click.option("--write", is_flag=True, help="Do what --sort and --positions say; without it, only show it.")
-@_FORMAT
+@FORMAT
 @DEVICE
 def run(
-    sources: tuple[Path, ...],
-    folder: Path,
+    sources: tuple[str, ...],
+    folder: str,
     model_id: str | None,
     device: str | None,
     form: str,
@@ -135,22 +142,27 @@ def run(
     from triovision.collections.organiser.progress import FailureRateError, Progress, RunOptions  # noqa: PLC0415
     from triovision.inference import load_model  # noqa: PLC0415 - `--help` must not wait for torch
 
+    if values["engine"] == "ray":
+        _refuse(_LOCAL_ONLY)
+        run_on_ray(sources, folder, model_id, values, lambda rows: _show(rows, form))
+    _refuse(_RAY_ONLY)
     options = RunOptions(
         batch_size=values.pop("batch_size"),
         retry=values.pop("retry"),
         max_failure_rate=values.pop("max_failure_rate"),
         thumbnails=not values.pop("no_thumbnails"),
     )
-    outputs, progress = _Outputs(**values), Progress()
-    with CollectionDatabase(folder) as database:
+    outputs = _Outputs(**{field.name: values[field.name] for field in fields(_Outputs)})
+    progress = Progress()
+    with CollectionDatabase(Path(folder)) as database:
         try:
             model = load_model(model_id, device)
-            _answer(database, model, sources, options, progress)
+            _answer(database, model, tuple(map(Path, sources)), options, progress)
             faults = _write_outputs(database, model, outputs, form)
         except KeyboardInterrupt:
             done = "Stopped before the first photo was read." if progress.plan is None else _stopped(progress)
             click.echo(f"{done} The same command goes on from here.", err=True)
-            sys.exit(_INTERRUPTED)
+            sys.exit(CANCELLED)
         except FailureRateError as exc:
             click.echo(f"Error: {one_line(exc)}", err=True)
             _show([_summary(database, progress)], form)
@@ -162,7 +174,7 @@ def run(
 
 @organise.command()
 @click.argument("folder", type=FOLDER, metavar="DIR")
-@_FORMAT
+@FORMAT
 def undo(folder: Path, form: str) -> None:
     """Take back what --sort did in DIR: moved photos go back to their places, links and copies are deleted.
 
@@ -179,6 +191,16 @@ def undo(folder: Path, form: str) -> None:
 
     counts = _show_steps(map(shown, undo_sort(folder)), form, "taken back")
     sys.exit(1 if counts["fault"] else 0)
+
+
+def _refuse(options: Iterable[str]) -> None:
+    """Refuse options that the other engine has."""
+    context = click.get_current_context()
+    given = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        engines = "the local engine" if given[0] in _LOCAL_ONLY else "the engine ray"
+        raise click.UsageError(f"{names}: only {engines} has this option.")
 
 
 def _answer(
@@ -266,7 +288,7 @@ def _show(rows: Iterable[dict[str, Any]], form: str, *, err: bool = False) -> No
             click.echo(json_line(row), err=err)
         elif form == "csv":
             lines = ([list(row)] if number == 0 else []) + [list(row.values())]
-            click.echo("\n".join(map(_csv_line, lines)), err=err)
+            click.echo("\n".join(map(csv_line, lines)), err=err)
         else:
             for name, value in row.items():
                 click.echo(f"{name.replace('_', ' '):16} {'' if value is None else one_line(value)}", err=err)
@@ -298,11 +320,3 @@ def _show_steps(steps: Iterator[dict[str, Any]], form: str, title: str) -> Count
 def _step_line(step: dict[str, Any]) -> str:
     why = step["fault"] or step.get("skipped")
     return one_line(f"{step['photo']}: {why}" if why else f"{step['photo']} → {step['target']}")
-
-
-def _csv_line(cells: list[object]) -> str:
-    from triovision.photo.names import spreadsheet_safe  # noqa: PLC0415
-
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([spreadsheet_safe(cell) for cell in cells])
-    return line.getvalue()

@@ -16,7 +16,7 @@ import pyarrow as pa
 from triovision.collections.answer_rows import ANSWER_SCHEMA, answer_row
 from triovision.collections.entries import make_entry
 from triovision.errors import PhotoError
-from triovision.photo import decoder_pool
+from triovision.photo import DecoderPool, decoder_pool
 from triovision.results import Photo
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class RowPredictor:
         device: Device of the network, such as `"cuda:1"`; None for the fastest present.
         batch_size: Number of photos in one forward pass.
         thumbnails: Whether the rows hold thumbnails.
+        pool: Processes that decode; those of this process by default.
 
     Raises:
         ModelError: If the model or the device cannot be used.
@@ -52,12 +53,14 @@ class RowPredictor:
         *,
         batch_size: int = 32,
         thumbnails: bool = False,
+        pool: DecoderPool | None = None,
     ) -> None:
         from triovision.inference import load_model  # noqa: PLC0415 - PyTorch
 
         self.model = load_model(model_id, device)
         self.model_sha256 = answers_sha256(self.model)
         self._batch_size, self._thumbnails = batch_size, thumbnails
+        self._pool = pool or decoder_pool()
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """Answer a batch.
@@ -72,7 +75,7 @@ class RowPredictor:
         return {name: [row[name] for row in rows] for name in ROW_SCHEMA.names}
 
     def _rows(self, files: Iterator[tuple[str, bytes]]) -> Iterator[_Row]:
-        outcomes = decoder_pool().read_many(files, _content, self._batch_size)
+        outcomes = self._pool.read_many(files, _content, self._batch_size)
         while part := list(islice(outcomes, self._batch_size)):
             photos = [outcome for _, outcome in part if isinstance(outcome, Photo)]
             predictions = iter(self.model.predict(photos))

@@ -41,17 +41,20 @@ def predict_files(
 ) -> Iterator[tuple[Path, Prediction | PhotoError]]:
     """Predict file by file, in order. A refused photo yields its error, and the others go on.
 
-    Photos are decoded in other processes. At most two batches of decoded photos are in memory at a time.
+    Photos are decoded in other processes. At most two batches of decoded photos are in memory at a time. The first
+    batch is one photo, each further one twice as large as the one before, so that the first answer comes at once.
 
     Args:
         model: Any model.
         paths: Photo files; the iterable is read lazily.
         top_k: Number of countries in each prediction.
-        batch_size: Number of photos in one forward pass.
+        batch_size: Largest number of photos in one forward pass.
     """
     outcomes = decoder_pool().read_many(paths, load_photo_file, batch_size)
-    while batch := list(islice(outcomes, batch_size)):
+    size = 1
+    while batch := list(islice(outcomes, size)):
         yield from _predict_batch(model, batch, top_k)
+        size = min(2 * size, batch_size)
 
 
 def _predict_batch(

@@ -14,6 +14,7 @@ from triovision.errors import Message
 from triovision.photo.cost import is_cheap_profile
 
 _WHITE = (255, 255, 255)
+_ROWS = 256
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _LEVELS = np.arange(0, 256, 51, dtype=np.uint8)
@@ -32,13 +33,19 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_scaled(np.asarray(image)))
     if image.has_transparency_data:
-        flat = Image.new("RGB", image.size, _WHITE)
-        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-        flat.paste(rgba, mask=rgba)
-        return flat
+        return _on_white(image)
     if image.mode in ("L", "RGB", "CMYK"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Put transparency on white, some rows at a time: a copy of the whole with an alpha channel takes much memory."""
+    flat = Image.new("RGB", image.size, _WHITE)
+    for top in range(0, image.height, _ROWS):
+        rows = image.crop((0, top, image.width, min(top + _ROWS, image.height))).convert("RGBA")
+        flat.paste(rows, (0, top), rows)
+    return flat
 
 
 def _scaled(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -28,6 +28,7 @@ _MAX_DIRECTORIES: Final = 16
 _MAX_HEADERS: Final = 64  # beginnings of EXIF or TIFF data; a photo has a few, and chance makes one in 100 MB
 _TILE_PIXELS: Final = 4_194_304  # 2048 x 2048, however small the picture
 _MAX_PROFILE, _MAX_PROFILE_TAGS = 4_000_000, 100
+_PLAIN_MODES: Final = ("1", "L", "P", "RGB", "CMYK", "I;16", "I;16B")
 
 # Not the marker of a segment: escaped data, TEM, restarts, start of image, padding.
 _IS_MARKER: Final = ~np.isin(np.arange(256), (0x00, 0x01, *range(0xD0, 0xD9), 0xFF))
@@ -39,27 +40,41 @@ _TYPE_BYTES: Final = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8
 _TRANSFORM_TAG: Final = re.compile(rb"(A2B|B2A|D2B|B2D|pre|gam)[0-9t]|[rgbk]TRC")
 _TRANSFORM_TYPES: Final = (b"curv", b"para", b"mft1", b"mft2", b"mAB ", b"mBA ")
 
+AGAIN: Final = Message("Copy the file from its source again, or export the photo again")
 _METADATA: Final = Message("its metadata are damaged, or made to block the computer")
 
 
-def excessive_part(data: bytes) -> Message | None:
-    """Name what would make decoding a file cost far more than a photo does; None for a usual file.
+def excessive_part(data: bytes, max_frames: int) -> tuple[Message, Message] | None:
+    """What would make decoding a file cost far more than a photo does, and the remedy; None for a usual file.
 
     Args:
         data: The whole file, of any format.
+        max_frames: Most frames of a GIF. Pillow counts to the end of the file and so lets the file decide how long that
+            takes; other formats say their number in the header.
     """
     if data.startswith(b"\xff\xd8"):
         scans, segments, size = _jpeg_structure(data, _MAX_SCANS)
         if scans > _MAX_SCANS:
-            return Message("it is a JPEG of more than {scans} scans, which could block the computer", scans=_MAX_SCANS)
+            reason = Message(
+                "it is a JPEG of more than {scans} scans, which could block the computer", scans=_MAX_SCANS
+            )
+            return reason, AGAIN
         costly = segments > _MAX_PARTS or size > _MAX_METADATA
     elif data.startswith(b"\x89PNG\r\n\x1a\n"):
         costly = _png_chunks(data)
     elif data.startswith(b"GIF8"):
-        costly = _gif_blocks(data, _MAX_PARTS)[1] > _MAX_GIF_EXTENSIONS
+        frames, extensions = gif_blocks(data, max_frames)
+        if frames > max_frames:
+            return many_frames(max_frames)
+        costly = extensions > _MAX_GIF_EXTENSIONS
     else:
         costly = False
-    return _METADATA if costly or _directories(data) else None
+    return (_METADATA, AGAIN) if costly or _directories(data) else None
+
+
+def many_frames(most: int) -> tuple[Message, Message]:
+    """Reason and remedy for an animation of more frames than are allowed."""
+    return Message("it is an animation of more than {frames} frames", frames=most), Message("Save one frame as a photo")
 
 
 def excessive_tile(image: Image.Image) -> bool:
@@ -69,6 +84,26 @@ def excessive_tile(image: Image.Image) -> bool:
     sides = [image.tag_v2.get(tag, 0) for tag in (0x0142, 0x0143)]
     width, length = (side if isinstance(side, int) else 0 for side in sides)
     return width * length > max(_TILE_PIXELS, 4 * image.width * image.height)
+
+
+def decoder_bytes_per_pixel(image: Image.Image) -> float:
+    """Peak memory of decoding an opened image and making it 8-bit RGB, in bytes a pixel of the worst file of its kind.
+
+    Pillow takes 4 bytes a pixel of colour, and the decoder its own copies, as `benchmarks/largest_photos.py` measures.
+    """
+    samples = len(image.getbands())
+    match image.format:
+        case "WEBP":  # two canvases, a copy, Pillow's image
+            return 17
+        case "AVIF":  # planes of up to 16 bits, which nothing here tells, and the same interleaved
+            return 3 * samples + 4
+        case "HEIF":  # planes, the same interleaved, Pillow's image
+            sample_bytes = 2 if image.info.get("bit_depth", 8) > 8 else 1
+            is_usual = image.info.get("chroma") == 420 and samples == 3
+            return 6 + sample_bytes if is_usual else 2 * samples * sample_bytes + 4
+        case "JPEG" | "MPO":  # the coefficients of a progressive one; the image is decoded small
+            return 2 * samples + 0.5
+    return 8.5 if image.has_transparency_data or image.mode not in _PLAIN_MODES else 7
 
 
 def is_cheap_profile(profile: bytes) -> bool:
@@ -84,14 +119,6 @@ def is_cheap_profile(profile: bytes) -> bool:
         if _TRANSFORM_TAG.match(entry) and profile[offset : offset + 4] not in _TRANSFORM_TYPES:
             return False
     return True
-
-
-def gif_frames(data: bytes, most: int) -> int:
-    """Count the frames of a GIF, and stop one above `most`.
-
-    Pillow counts to the end of the file and so lets the file decide how long that takes.
-    """
-    return _gif_blocks(data, most)[0]
 
 
 def jpeg_scans(data: bytes, most: int) -> int:
@@ -124,8 +151,8 @@ def _jpeg_structure(data: bytes, most: int) -> tuple[int, int, int]:
     return scans, segments, size
 
 
-def _gif_blocks(data: bytes, most: int) -> tuple[int, int]:
-    """Number of frames, and bytes of extensions."""
+def gif_blocks(data: bytes, most: int) -> tuple[int, int]:
+    """Number of frames of a GIF, and bytes of its extensions; the count stops one above `most`, or at a limit."""
 
     def palette(flags: int) -> int:
         return 3 << ((flags & 7) + 1) if flags & 0x80 else 0

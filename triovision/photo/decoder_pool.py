@@ -30,7 +30,7 @@ File = TypeVar("File")
 
 DEADLINE_S: Final = 20.0  # a usual photo takes less than 0.1 s, the costliest one permitted about 2 s on an idle core
 WAIT_S: Final = 30.0
-MEMORY_BYTES: Final = 2_000_000_000  # a WebP of 100 megapixels, the costliest photo permitted, takes 1.6 GB
+MEMORY_BYTES: Final = 1_500_000_000  # twice what the costliest photo permitted takes: it bounds addresses, not use
 
 
 class DecoderPool:

@@ -111,8 +111,10 @@ class DecoderProcess:
 
     def _start(self) -> subprocess.Popen[bytes]:
         paths = [_ROOT, *filter(None, sys.path)]
-        # The threads of a linear-algebra library would take address space, and decoding has no use for them.
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
+        # Address space is limited. Threads of a linear-algebra library take some and have nothing to do here, and each
+        # thread of a decoder would get a heap of its own.
+        spare = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | spare
         pipe = subprocess.PIPE
         process = subprocess.Popen(  # noqa: S603 - our own program
             [*_COMMAND, *self._arguments], stdin=pipe, stdout=pipe, stderr=pipe, env=environment, close_fds=True

@@ -17,6 +17,8 @@ class PhotoLimits:
         max_bytes: Largest file, in bytes; the default is 30 MB of 10**6 bytes.
         max_pixels: Largest image, width times height. Whatever is given here, Pillow's own guard refuses above twice
             `PIL.Image.MAX_IMAGE_PIXELS` (179 megapixels).
+        max_decoder_bytes: Memory that decoding may take, beyond the file. It bounds the pixels of formats whose
+            decoders hold several copies: by default 41 megapixels for WebP and 54 for AVIF.
         max_frames: Most frames of an animation, whose first frame is the photo.
         min_long_side_px: The longer side handed on is at least this, where the original has it.
         min_short_side_px: The shorter side handed on is at least this, where the original has it and is no extreme
@@ -27,6 +29,7 @@ class PhotoLimits:
 
     max_bytes: int = 30_000_000
     max_pixels: int = 100_000_000
+    max_decoder_bytes: int = 700_000_000
     max_frames: int = 1000
     min_long_side_px: int = 1000
     min_short_side_px: int = 448

@@ -24,7 +24,7 @@ from triovision.errors import Message, PhotoError
 from triovision.photo.camera import camera_facts, orientation
 from triovision.photo.colour import to_eight_bits, to_srgb
 from triovision.photo.content import CAMERA_RAW, READABLE, foreign_kind, is_camera_raw
-from triovision.photo.cost import excessive_part, excessive_tile, gif_frames
+from triovision.photo.cost import AGAIN, decoder_bytes_per_pixel, excessive_part, excessive_tile, many_frames
 from triovision.photo.limits import PhotoLimits
 from triovision.photo.names import shown_name
 from triovision.photo.silence import decoder_warnings_silenced
@@ -46,7 +46,6 @@ _BOMB_PIXELS, _BOMB_PIXELS_A_BYTE = 10_000_000, 1000  # even a blank JPEG or PNG
 _EXIF_REACH = 4096  # AVIF lists its parts at its beginning
 _MAX_MISSING = 0.5  # with more than half of its rows gone, a photo's middle, which models look at, is gone
 _SMALLER = Message("Use a smaller copy of the photo")
-_AGAIN = Message("Copy the file from its source again, or export the photo again")
 _EXPORT = Message("Export the photo as {formats}", formats=READABLE)
 
 
@@ -84,7 +83,7 @@ def read_photo(data: bytes, name: str, limits: PhotoLimits = PhotoLimits()) -> P
         # Decoders meet hostile bytes with OSError, SyntaxError, ValueError, KeyError, struct.error, zlib.error and
         # more, none of them promised. This is the one place where third-party faults become ours.
         reason = Message("it is damaged or truncated and cannot be decoded")
-        raise PhotoError(subject, reason, _AGAIN) from exc
+        raise PhotoError(subject, reason, AGAIN) from exc
 
 
 class _RefusedError(Exception):
@@ -105,13 +104,14 @@ def _read(data: bytes, name: str, limits: PhotoLimits) -> Photo:
     image, notes = _decoded(image, data, limits)
     if not _is_jpeg(image):  # a JPEG has its size in the header; the size of a HEIF is sure only now
         width, height = image.size
-        _check_pixels(width, height, limits)
+        _check_pixels(image, limits)
     camera, turn, exif_notes = _exif(image)
-    size = limits.bounded_size(*image.size)
+    size, profile = limits.bounded_size(*image.size), image.info.get("icc_profile")
     # 32-bit pixels shrink before they are scaled, for scaling them takes most memory; others need a plain mode first.
     picture = to_eight_bits(_shrunk(image, size) if image.mode in ("F", "I") else image)
+    del image  # with what its decoder holds, before more is made of the picture
     picture = _shrunk(picture, size)
-    picture, colour_notes = to_srgb(picture, image.info.get("icc_profile"))
+    picture, colour_notes = to_srgb(picture, profile)
     if turn in _TRANSPOSES:
         picture = picture.transpose(_TRANSPOSES[turn])
     if turn >= 5:
@@ -135,7 +135,7 @@ def _shrunk(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def _check_bytes(data: bytes, limits: PhotoLimits) -> None:
     if not data:
-        raise _RefusedError(Message("the file is empty"), _AGAIN)
+        raise _RefusedError(Message("the file is empty"), AGAIN)
     if len(data) > limits.max_bytes:
         size, most = f"{len(data) / 1e6:.1f}", f"{limits.max_bytes / 1e6:g}"
         raise _RefusedError(
@@ -143,8 +143,8 @@ def _check_bytes(data: bytes, limits: PhotoLimits) -> None:
         )
     if kind := foreign_kind(data):
         raise _RefusedError(Message("it is {kind}, which is not supported", kind=kind), _EXPORT)
-    if part := excessive_part(data):
-        raise _RefusedError(part, _AGAIN)
+    if part := excessive_part(data, limits.max_frames):
+        raise _RefusedError(*part)
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile:
@@ -162,27 +162,34 @@ def _opened(data: bytes) -> ImageFile.ImageFile:
 
 
 def _check_header(image: ImageFile.ImageFile, data: bytes, limits: PhotoLimits) -> None:
-    _check_pixels(*image.size, limits)
+    _check_pixels(image, limits)
     if math.prod(image.size) > max(_BOMB_PIXELS, _BOMB_PIXELS_A_BYTE * len(data)):
         reason = Message("it decodes to far more pixels than such a small file should have, like a decompression bomb")
-        raise _RefusedError(reason, _AGAIN)
+        raise _RefusedError(reason, AGAIN)
     if is_camera_raw(image):
         raise _RefusedError(Message("it is {kind}, which is not supported", kind=CAMERA_RAW), _EXPORT)
     if excessive_tile(image):
-        raise _RefusedError(Message("its tiles are far larger than the image"), _AGAIN)
-    if image.format == "GIF":
-        frames = gif_frames(data, limits.max_frames)
-    else:
-        frames = 1 if image.format in ("TIFF", "MPO") else getattr(image, "n_frames", 1)
+        raise _RefusedError(Message("its tiles are far larger than the image"), AGAIN)
+    # Those of a GIF are counted by now; of TIFF and MPO, nobody counts them to show the first one.
+    frames = 1 if image.format in ("GIF", "TIFF", "MPO") else getattr(image, "n_frames", 1)
     if frames > limits.max_frames:
-        reason = Message("it is an animation of more than {frames} frames", frames=limits.max_frames)
-        raise _RefusedError(reason, Message("Save one frame as a photo"))
+        raise _RefusedError(*many_frames(limits.max_frames))
 
 
-def _check_pixels(width: int, height: int, limits: PhotoLimits) -> None:
+def _check_pixels(image: ImageFile.ImageFile, limits: PhotoLimits) -> None:
+    width, height = image.size
+    size = f"{width * height / 1e6:.1f}"
     if width * height > limits.max_pixels:
-        size, most = f"{width * height / 1e6:.1f}", f"{limits.max_pixels / 1e6:g}"
+        most = f"{limits.max_pixels / 1e6:g}"
         reason = Message("it has {size} megapixels, more than the {most} allowed", size=size, most=most)
+        raise _RefusedError(reason, _SMALLER)
+    if width * height > (pixels := limits.max_decoder_bytes / decoder_bytes_per_pixel(image)):
+        reason = Message(
+            "it has {size} megapixels, more than the {most} allowed for such a {kind} file",
+            size=size,
+            most=f"{pixels / 1e6:.3g}",
+            kind={"WEBP": "WebP", "HEIF": "HEIC"}.get(image.format or "", image.format),
+        )
         raise _RefusedError(reason, _SMALLER)
     if min(width, height) < 2:
         reason = Message("it is {width} x {height} pixels, which is too small", width=width, height=height)
@@ -214,7 +221,7 @@ def _decoded(
     share = f"{missing:.0%}"
     if missing > _MAX_MISSING:
         reason = Message("it is truncated: {share} of the image is missing", share=share)
-        raise _RefusedError(reason, _AGAIN)
+        raise _RefusedError(reason, AGAIN)
     what = Message("fine detail may be missing")
     if missing:
         what = Message("{share} of the image is missing", share=share)

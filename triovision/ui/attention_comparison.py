@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -12,14 +11,11 @@ from triovision.errors import TrioVisionError
 from triovision.geo import country_name
 from triovision.results import Explanation, Prediction
 from triovision.ui.messages import report
-from triovision.ui.service import run_model, shared_model
+from triovision.ui.service import explain, shared_model
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import jpeg_bytes, overlay
 from triovision.viz.agreement_figures import attention_difference
-
-if TYPE_CHECKING:
-    from triovision.explain import ExplainableModel
 
 _COUNTRIES = 8
 _COLUMNS = 3
@@ -58,14 +54,9 @@ def _explanation(result: PhotoResult, model: str, country: str, asked: bool, t: 
     explanation = current().explanation(key)
     if explanation is not None or not asked:
         return explanation
-    from triovision.explain import explain_country  # noqa: PLC0415 - imports PyTorch; the page appears before
-
     try:
         with st.spinner(t("Computing the explanation of {model}…", model=plain(model))):
-            explanation = run_model(
-                shared_model(model),
-                lambda one: explain_country(cast("ExplainableModel", one), result.photo, country),
-            )
+            explanation = explain(shared_model(model), result.photo, country)
     except TrioVisionError as error:
         st.warning(report(error, t))
         return None

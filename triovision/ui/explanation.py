@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from PIL.Image import Image
@@ -16,22 +16,19 @@ from triovision.prediction_texts import guess_text
 from triovision.results import Explanation
 from triovision.ui.messages import report
 from triovision.ui.probabilities import countries_shown
-from triovision.ui.service import run_model
+from triovision.ui.service import explain, explanation_methods
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
 
 if TYPE_CHECKING:
-    from triovision.explain import ExplainableModel
     from triovision.inference import GeoModel
 
 
 def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     """Draw the choice of country, method and opacity, then overlay, photo and raw map side by side."""
-    from triovision.explain import methods_for  # noqa: PLC0415 - imports PyTorch; the page appears before
-
     guesses = {guess.country: guess for guess in result.prediction.countries}
-    methods = methods_for(cast("ExplainableModel", model))
+    methods = explanation_methods(model)
     choices = list(guesses)[: countries_shown(len(guesses))]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         country = st.selectbox(
@@ -63,16 +60,9 @@ def _explanation(result: PhotoResult, model: GeoModel, country: str, method: str
     key = (result.id, country, method or "")  # some engines have a single, unnamed method
     explanation = current().explanation(key)
     if explanation is None:
-        from triovision.explain import explain_country  # noqa: PLC0415 - as above
-
         progress = st.empty()
-
-        def compute(one: GeoModel) -> Explanation:
-            on_step = partial(_draw_progress, progress, t)
-            return explain_country(cast("ExplainableModel", one), result.photo, country, method, on_step=on_step)
-
         with st.spinner(t("Computing the explanation…")):
-            explanation = run_model(model, compute)
+            explanation = explain(model, result.photo, country, method, partial(_draw_progress, progress, t))
         progress.empty()
         current().keep(key, explanation)
     return explanation

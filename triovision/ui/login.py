@@ -14,6 +14,7 @@ from streamlit.auth_util import get_secrets_auth_section, is_authlib_installed, 
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAuthError
 
+from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
 
 USERS: Final = "TRIOVISION_USERS"
@@ -23,7 +24,16 @@ _logger: Final = logging.getLogger(__name__)
 
 
 def may_enter() -> bool:
-    """Whether the visitor may see the pages: everybody where no login is set up, else who is logged in and listed."""
+    """Whether the visitor may see the pages: everybody where no login is set up, else who is logged in and listed.
+
+    The session keeps the answer, for the gate of uploads.
+    """
+    session = current()
+    session.admitted = _is_admitted()
+    return session.admitted
+
+
+def _is_admitted() -> bool:
     if not _is_guarded():
         return True
     if _fault() is not None or not _is_logged_in():

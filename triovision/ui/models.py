@@ -16,7 +16,7 @@ from triovision.ui.messages import report
 from triovision.ui.metric_names import split_name
 from triovision.ui.model_figures import render_figures
 from triovision.ui.model_studies import render_studies
-from triovision.ui.service import take_linked_model
+from triovision.ui.service import is_remote, models, take_linked_model
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
 
@@ -32,50 +32,64 @@ class Model:
 
     Attributes:
         card: Model card.
-        folder: Folder of its files.
+        folder: Folder of its files; None for a model of a server.
     """
 
     card: ModelCard
-    folder: Path
+    folder: Path | None
 
     @property
     def size_bytes(self) -> int:
-        """Total size of its files."""
-        return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+        """Total size of its files on this machine."""
+        return (
+            0 if self.folder is None else sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+        )
 
 
 def installed_models() -> tuple[dict[str, Model], list[ModelError]]:
-    """Installed models by id, and the errors of models whose card cannot be read."""
+    """Installed models by id, or those of the server, and the errors of models whose card cannot be read."""
+    if is_remote():
+        try:
+            return {card.id: Model(card, None) for card in models().cards()}, []
+        except ModelError as error:
+            return {}, [error]
     from triovision.inference import read_card  # noqa: PLC0415 - imports PyTorch
     from triovision.inference.registry import found_models  # noqa: PLC0415
 
-    models, faults = {}, []
+    found, faults = {}, []
     for model_id, folder in found_models().items():
         try:
-            models[model_id] = Model(read_card(folder, model_id), folder)
+            found[model_id] = Model(read_card(folder, model_id), folder)
         except ModelError as error:
             faults.append(error)
-    return models, faults
+    return found, faults
 
 
 def selected_model_id() -> str:
     """Id of the model of this session, or of the default model before the first prediction."""
+    take_linked_model()
+    if (chosen := current().model) is not None:
+        return chosen
+    if is_remote():
+        try:
+            return models().default()[0].card.id
+        except ModelError:  # `installed_models` names it
+            return ""
     from triovision.inference import default_model  # noqa: PLC0415 - imports PyTorch
 
-    take_linked_model()
-    return current().model or default_model()
+    return default_model()
 
 
-def render_model_choice(models: dict[str, Model], t: Translator) -> None:
+def render_model_choice(known: dict[str, Model], t: Translator) -> None:
     """Draw the choice of the model of this session."""
     selected = selected_model_id()
-    st.session_state["model"] = selected if selected in models else None
+    st.session_state["model"] = selected if selected in known else None
     st.radio(
         t("Model of this browser tab"),
-        list(models),
+        list(known),
         index=None,
         format_func=plain,
-        captions=[plain(t.of_card(model.card.summary), 300) for model in models.values()],
+        captions=[plain(t.of_card(model.card.summary), 300) for model in known.values()],
         key="model",
         on_change=_choose,
     )
@@ -96,12 +110,14 @@ def render_model(model: Model, t: Translator) -> None:
             if card.id == selected_model_id():
                 st.badge(t("in use"), color="primary")
         countries = t.plural("{number} country", "{number} countries", len(card.labels))
-        # An ensemble has no weights of its own.
-        size = [t("{size} on disk", size=t.size(model.size_bytes))] * (card.ensemble is None)
+        # An ensemble has no weights of its own, and a server's files are there.
+        own_files = card.ensemble is None and model.folder is not None
+        size = [t("{size} on disk", size=t.size(model.size_bytes))] * own_files
         st.caption(" · ".join([countries, *size, plain(card.licence)]))
         _render_key_metrics(card, t)
-        render_figures(model.folder, card.id, card.weights_sha256, t)
-        render_studies(model.folder, card.id, card.weights_sha256, t)
+        if model.folder is not None:
+            render_figures(model.folder, card.id, card.weights_sha256, t)
+            render_studies(model.folder, card.id, card.weights_sha256, t)
         with st.expander(t("What it knows, its limits, its licence and all metrics")):
             render_card(card, t)
         _render_actions(model, t)
@@ -135,7 +151,7 @@ def _metric(name: str, value: float | None, t: Translator) -> str:
 def _render_actions(model: Model, t: Translator) -> None:
     card = model.card
     with st.container(horizontal=True):
-        check = st.button(t("Check the files"), key=f"check-{card.id}")
+        check = model.folder is not None and st.button(t("Check the files"), key=f"check-{card.id}")
         st.download_button(
             t("Card (JSON)"),
             json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=2),
@@ -144,7 +160,7 @@ def _render_actions(model: Model, t: Translator) -> None:
             key=f"card-{card.id}",
             on_click="ignore",
         )
-    if not check:
+    if not check or model.folder is None:
         return
     from triovision.inference.registry import file_faults  # noqa: PLC0415 - imports PyTorch
 

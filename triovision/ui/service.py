@@ -2,78 +2,103 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import streamlit as st
 
-from triovision.errors import ModelError, ModelFailure
+from triovision.errors import ModelError
+from triovision.results import Explanation, Photo
 from triovision.ui.animations import render_animation
 from triovision.ui.messages import report
 from triovision.ui.session import current
-from triovision.ui.translation import Translator
+from triovision.ui.translation import Translator, plain
 
 if TYPE_CHECKING:
+    from triovision.explain import ExplainableModel
     from triovision.inference import GeoModel
+    from triovision.inference.loaded_models import LoadedModels
+    from triovision.serve.remote_model import RemoteModel, RemoteModels
 
-# Two sessions with different models need no reloading; the worldwide model takes 1.2 GB.
-MAX_LOADED = 2
-
-_CPU: Final = "cpu"
-#: Models that failed on another device; they run on the CPU until the server ends, for a lost GPU does not come back.
-_ON_CPU: Final[set[str]] = set()
+#: Address of a server of predictions, which the page then uses instead of models of its own.
+SERVER: Final = "TRIOVISION_SERVER"
 
 T = TypeVar("T")
 
 
-@st.cache_resource(max_entries=MAX_LOADED, show_spinner=False)
+def _ignore(_fraction: float) -> None:
+    """Progress callback that does nothing."""
+
+
+@st.cache_resource(show_spinner=False)
+def models() -> LoadedModels | RemoteModels:
+    """Models of this process, or those of the server that `TRIOVISION_SERVER` names; one object for all sessions."""
+    if is_remote():
+        from triovision.serve.remote_model import RemoteModels  # noqa: PLC0415 - httpx and PyTorch
+
+        return RemoteModels(os.environ[SERVER])
+    from triovision.inference.loaded_models import LoadedModels  # noqa: PLC0415 - imports PyTorch
+
+    return LoadedModels()
+
+
 def shared_model(model_id: str) -> GeoModel:
-    """Load a model once for the whole process; the least recently used one is dropped when another is loaded.
+    """Return a model that all sessions share.
 
     Raises:
-        ModelError: If it is missing or damaged; the next call tries again.
+        ModelError: If it is missing or damaged, or its server is away; the next call tries again.
     """
-    from triovision.inference import load_model  # noqa: PLC0415 - imports PyTorch
-    from triovision.inference.device import choose_device  # noqa: PLC0415
-
-    if model_id in _ON_CPU:
-        return load_model(model_id, _CPU)
-    try:
-        return load_model(model_id)
-    except ModelFailure:
-        if choose_device(None).type == _CPU:
-            raise
-        _ON_CPU.add(model_id)
-        return load_model(model_id, _CPU)
+    return models().get(model_id)
 
 
 def run_model(model: GeoModel, work: Callable[[GeoModel], T]) -> T:
-    """Run a model. One that fails leaves the memory, and is tried once more on the CPU if it ran on another device.
-
-    Args:
-        model: A shared model.
-        work: Function of the model, such as a prediction.
+    """Run a shared model; see `LoadedModels.run`.
 
     Raises:
         ModelFailure: If it fails on the CPU.
         TrioVisionError: What `work` raises on purpose.
     """
-    model_id = model.card.id
-    if model_id in _ON_CPU:  # the caller may still hold the one that failed
-        model = shared_model(model_id)
-    try:
-        return work(model)
-    except ModelFailure:
-        shared_model.clear(model_id)
-        if set(model.devices) <= {_CPU}:
-            raise
-        _ON_CPU.add(model_id)
-    try:
-        return work(shared_model(model_id))
-    except ModelFailure:
-        shared_model.clear(model_id)
-        raise
+    return models().run(model, work)
+
+
+def is_remote() -> bool:
+    """Whether the models are those of a server, which has no files here."""
+    return bool(os.environ.get(SERVER))
+
+
+def where_photos_stay(t: Translator) -> str:
+    """Sentence on what happens to photos, as Markdown."""
+    if not is_remote():
+        return t("Photos stay in the memory of the computer that runs this page, and are never written to disk.")
+    return t(
+        "Photos stay in the memory of the computer that runs this page and of the server that predicts them, {server}, "
+        "and are never written to disk.",
+        server=plain(os.environ[SERVER], 100),
+    )
+
+
+def explanation_methods(model: GeoModel) -> tuple[str, ...]:
+    """Names of the methods that explain a model, the default first."""
+    if is_remote():
+        return cast("RemoteModel", model).methods
+    from triovision.explain import methods_for  # noqa: PLC0415 - imports PyTorch; the page appears before
+
+    return methods_for(cast("ExplainableModel", model))
+
+
+def explain(
+    model: GeoModel, photo: Photo, country: str, method: str | None = None, on_step: Callable[[float], object] = _ignore
+) -> Explanation:
+    """Explain a country with a shared model; see `explain_country`. A server tells nothing of its steps."""
+    if is_remote():
+        return cast("RemoteModel", model).explain(photo, country, method)
+    from triovision.explain import explain_country  # noqa: PLC0415 - as above
+
+    return run_model(
+        model, lambda one: explain_country(cast("ExplainableModel", one), photo, country, method, on_step=on_step)
+    )
 
 
 def selected_model() -> GeoModel:
@@ -85,9 +110,7 @@ def selected_model() -> GeoModel:
     session = current()
     take_linked_model()
     if session.model is None:
-        from triovision.inference import load_default  # noqa: PLC0415 - imports PyTorch
-
-        model, session.fault = load_default(load=shared_model)
+        model, session.fault = models().default()
         session.model = model.card.id
         return model
     return shared_model(session.model)
@@ -98,9 +121,7 @@ def take_linked_model() -> None:
     session = current()
     if session.model is not None or session.linked_model is None:
         return
-    from triovision.inference.registry import found_models  # noqa: PLC0415 - imports PyTorch
-
-    if session.linked_model in found_models():
+    if models().has(session.linked_model):
         session.model = session.linked_model
     else:
         session.linked_model = None

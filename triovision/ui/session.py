@@ -96,6 +96,7 @@ class Session:
         used_at: `time.monotonic()` of the last use.
         left_at: The same of the first look that found the browser gone; None while it is there.
         emptied: True from the removal of the photos after a time without use, until others come.
+        admitted: Whether the visitor may see the pages, and therefore upload.
         refused_uploads: Uploads refused for want of memory that the reader has not been told of.
     """
 
@@ -113,6 +114,7 @@ class Session:
     used_at: float = field(default_factory=time.monotonic)
     left_at: float | None = None
     emptied: bool = False
+    admitted: bool = False
     refused_uploads: int = 0
 
     def __post_init__(self) -> None:
@@ -175,7 +177,13 @@ def clear() -> None:
     empty_uploads()
     session = current()
     st.session_state[_KEY] = Session(
-        session.model, session.fault, session.linked_model, batch=session.batch, id=session.id, pages=session.pages
+        session.model,
+        session.fault,
+        session.linked_model,
+        batch=session.batch,
+        id=session.id,
+        pages=session.pages,
+        admitted=session.admitted,
     )
     for name in [
         str(name)

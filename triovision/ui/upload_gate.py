@@ -1,4 +1,4 @@
-"""Uploads refused before they are read, where the memory budget has no room for them."""
+"""Uploads refused before they are read: of visitors who may not enter, and where the memory budget has no room."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ MultiPartParser.spool_max_size = 2**31
 
 
 class UploadGate:
-    """ASGI middleware that counts uploads from their first byte, and answers 413 where there is no room.
+    """ASGI middleware that counts uploads from their first byte.
+
+    It answers 403 to a session that has not been shown a page, as before a login, and 413 where there is no room. The
+    address of an upload names its session, whose id the server made and told its own browser only.
 
     Args:
         app: Streamlit's server.
@@ -35,18 +38,21 @@ class UploadGate:
         if scope["type"] != "http" or scope["method"] != "PUT" or _UPLOADS not in scope["path"]:
             await self._app(scope, receive, send)
             return
-        with memory_budget().arriving(_announced_bytes(scope)) as fits:
+        session_id = scope["path"].split(_UPLOADS, 1)[1].split("/")[0]
+        sessions = [session for session in list(live_sessions) if session.id == session_id]
+        if not any(session.admitted for session in sessions):  # its bytes are not worth reading
+            await PlainTextResponse("Open the page first, and log in if it asks for it.", 403)(scope, receive, send)
+            return
+        with memory_budget().arriving(_announced_bytes(scope), session_id) as fits:
             if fits:
                 await self._app(scope, receive, send)
                 return
-        session_id = scope["path"].split(_UPLOADS, 1)[1].split("/")[0]
-        for session in list(live_sessions):
-            if session.id == session_id:
-                session.refused_uploads += 1
+        for session in sessions:
+            session.refused_uploads += 1
         # A browser that still sends would report a broken connection instead of this answer.
         while (await receive()).get("more_body", False):
             continue
-        text = "The server's memory for photos is full. Try again in a few minutes, with fewer photos."
+        text = "The server has no more memory for your photos. Try again in a few minutes, with fewer photos."
         await PlainTextResponse(text, 413)(scope, receive, send)
 
 

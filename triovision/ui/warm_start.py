@@ -18,7 +18,7 @@ from triovision.errors import ModelError, PhotoError
 from triovision.photo import decoder_pool
 from triovision.ui.examples import EXAMPLE
 from triovision.ui.predictions import predict
-from triovision.ui.service import shared_model
+from triovision.ui.service import models
 
 
 def warm_up_once() -> None:
@@ -40,12 +40,11 @@ def _warm_up() -> None:
     """Load what the first answer needs. A reader who comes meanwhile waits for the same loading, not for a second."""
     # These import PyTorch, Folium and pandas; the server starts meanwhile.
     from triovision.geo import CLUE_KINDS, countries_of_clues  # noqa: PLC0415
-    from triovision.inference import load_default  # noqa: PLC0415
     from triovision.viz.maps import prediction_map  # noqa: PLC0415
     from triovision.viz.outlines import outlines_file  # noqa: PLC0415
 
     with suppress(ModelError, PhotoError):  # the page shows it, with a remedy
-        model, _ = load_default(load=shared_model)
+        model, _ = models().default()
         # The first decoder process, forward pass, map, outlines and clues take longer than those that follow.
         prediction_map(predict(model, decoder_pool().read(EXAMPLE.read_bytes(), EXAMPLE.name)))
         outlines_file()
