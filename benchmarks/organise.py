@@ -137,8 +137,8 @@ def peak_mb(model_id: str, folder: Path) -> float:
     with TemporaryDirectory() as out:
         command = [sys.executable, "-c", _CHILD, str(folder), out, model_id]
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
-    summary, peak = done.stdout.splitlines()
-    print(f"  {summary}")
+    *summary, peak = done.stdout.splitlines()
+    print("  " + "\n  ".join(summary))
     return int(peak) * 1024 / 1e6
 
 
