@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 EDGES: Final = {"south_deg": 90.0, "north_deg": 90.0, "west_deg": 180.0, "east_deg": 180.0}
 _NEAR_KM: Final = 50.0
+_EDGE_PX: Final = 140  # two of them side by side on a phone
 _SEVERAL: Final[tuple[ClueKind, ...]] = ("language", "script", "currency")
 """Kinds of which one photo may show more than one."""
 _NAMED_COUNTRIES: Final = 2
@@ -57,8 +58,15 @@ def render_fields(places: WeightedPlaces, result_id: str, evidence: Evidence | N
         _render_city(places, result_id, t)
     st.caption(t("Or inside a box, in degrees: fill it in here, or draw a rectangle on the map."))
     labels = (t("South"), t("North"), t("West"), t("East"))
-    for column, label, (edge, most) in zip(st.columns(4), labels, EDGES.items(), strict=True):
-        column.number_input(label, -most, most, value=None, key=field_key(result_id, edge), step=1.0, format="%.2f")
+    with st.container(horizontal=True):
+        for label, (edge, most) in zip(labels, EDGES.items(), strict=True):
+            options: dict[str, Any] = {
+                "key": field_key(result_id, edge),
+                "step": 1.0,
+                "format": "%.2f",
+                "width": _EDGE_PX,
+            }
+            st.number_input(label, -most, most, value=None, **options)
     st.caption(t("Or what you see in it:"))
     for column, kinds in zip(st.columns(2, gap="medium"), (CLUE_KINDS[::2], CLUE_KINDS[1::2]), strict=True):
         with column:

@@ -17,6 +17,7 @@ from triovision.ui.translation import Translator, plain
 
 _TWILIGHT_DEG = -6.0  # civil twilight ends: without lamps a photo is dark
 _LOW_DEG = 0.0
+_FIELD_PX = 165  # two fields side by side on a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,9 @@ def render_claim(result: PhotoResult, t: Translator) -> Claim:
             "The time is that of the clocks at this place."
         )
     )
-    columns = st.columns(4)
-    with columns[0]:
+    with st.container(horizontal=True):
         lat_deg = st.number_input(t("Latitude (°)"), -90.0, 90.0, value=None, **_options(result, "lat"))
-    with columns[1]:
         lon_deg = st.number_input(t("Longitude (°)"), -180.0, 180.0, value=None, **_options(result, "lon"))
-    with columns[2]:
         day = st.date_input(
             t("Date"),
             value=None,
@@ -56,9 +54,11 @@ def render_claim(result: PhotoResult, t: Translator) -> Claim:
             format=t.date_format,
             key=_key(result, "day"),
             persist_state="session",
+            width=_FIELD_PX,
         )
-    with columns[3]:
-        clock = st.time_input(t("Time"), value=None, step=60, key=_key(result, "clock"), persist_state="session")
+        clock = st.time_input(
+            t("Time"), value=None, step=60, key=_key(result, "clock"), persist_state="session", width=_FIELD_PX
+        )
     position = None if lat_deg is None or lon_deg is None else (float(lat_deg), float(lon_deg))
     moment = datetime.combine(day, clock) if isinstance(day, date) and isinstance(clock, time) else None
     if position is not None:
@@ -105,7 +105,13 @@ def render_sun(claim: Claim, camera: CameraFacts, t: Translator) -> None:
 
 
 def _options(result: PhotoResult, name: str) -> dict[str, Any]:
-    return {"key": _key(result, name), "step": 0.1, "format": "%.5f", "persist_state": "session"}
+    return {
+        "key": _key(result, name),
+        "step": 0.1,
+        "format": "%.5f",
+        "persist_state": "session",
+        "width": _FIELD_PX,
+    }
 
 
 def _fill_in(result: PhotoResult, camera: CameraFacts) -> None:
