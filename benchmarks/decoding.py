@@ -6,6 +6,7 @@ The predictions of both ways come from the same model, in turn in the same run.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from triovision.inference import EMBEDDED_MODEL, GeoModel, load_model
 from triovision.photo import decoder_pool, read_photo
 from triovision.results import Photo
 
-ROUNDS, PHOTOS, PARTS, VARIANTS, BATCH = 30, 500, 5, 10, 32
+ROUNDS, PHOTOS, PARTS, VARIANTS, BATCH = 30, 500, 10, 10, 32
 WIDTH_PX, HEIGHT_PX = 4000, 3000
 MOST_LATENCY, LEAST_THROUGHPUT = 1.15, 0.95
 
@@ -61,6 +62,8 @@ def measure_throughput(model: GeoModel) -> None:
             while batch := list(islice(photos, BATCH)):
                 model.predict(batch)
             seconds[name].append(time.perf_counter() - start)
+        done = {name: round(sum(times), 1) for name, times in seconds.items()}
+        print(f"{(part + 1) * len(files)} photos, seconds: {done}", file=sys.stderr, flush=True)
     for name, times in seconds.items():
         print(f"{name:16} {PHOTOS / sum(times):7.1f} photos/s, {PHOTOS} photos in {PARTS} parts")
     ratios = np.array(seconds["in this process"]) / np.array(seconds["pool"])
