@@ -50,9 +50,11 @@ def test_an_answer_names_countries_place_and_set(prediction: Prediction) -> None
 
 
 def test_radii_are_those_of_the_calibration(prediction: Prediction) -> None:
-    changed = predict(CALIBRATION.model_copy(update={"radius_factor": 1.5, "radius_90_factor": 0.5}))
-    assert changed.radius_km == pytest.approx(1.5 * prediction.radius_km)
+    changed = predict(CALIBRATION.model_copy(update={"radius_factor": 0.25, "radius_90_factor": 0.5}))
+    assert changed.radius_km == pytest.approx(0.25 * prediction.radius_km)
     assert changed.radius_90_km == pytest.approx(0.5 * prediction.radius_90_km)
+    crossed = predict(CALIBRATION.model_copy(update={"radius_factor": 2, "radius_90_factor": 1e-6}))
+    assert crossed.radius_90_km == crossed.radius_km == pytest.approx(2 * prediction.radius_km)
     assert changed.place == prediction.place
     everywhere = predict(CALIBRATION.model_copy(update={"radius_factor": 1e6}))
     assert everywhere.radius_km == pytest.approx(6371.0088 * pi)

@@ -1,4 +1,4 @@
-"""Command line: `triovision predict`, `evaluate`, `report`, `organise`, `serve`, `app`, `models`, `doctor` and `train`."""
+"""Command `triovision` with its commands, and their errors in one line."""
 
 from __future__ import annotations
 

@@ -75,13 +75,15 @@ def build_prediction_fields(
     abstained = landmark is None and first.probability < calibration.abstention_threshold
     location = posterior.locate(None if abstained else first.country, _MAX_PLACES)
     radius_km = min(MAX_DISTANCE_KM, location.radius_km * calibration.radius_factor)
+    radius_90_km = min(MAX_DISTANCE_KM, location.radius_90_km * calibration.radius_90_factor)
     likely = [guess.country for guess in countries if guess.probability >= calibration.conformal_threshold]
     return PredictionFields(
         countries=tuple(countries[:top_k]),
         country_set=tuple(likely or [first.country]),
         place=location.place,
         radius_km=radius_km,
-        radius_90_km=min(MAX_DISTANCE_KM, location.radius_90_km * calibration.radius_90_factor),
+        # The factors are fitted apart: where nearly all is in one point, the smaller circle may get the larger radius.
+        radius_90_km=max(radius_km, radius_90_km),
         places=location.places,
         posterior=posterior,
         area=choose_area(
