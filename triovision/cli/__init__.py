@@ -1,4 +1,4 @@
-"""Command line: `triovision predict`, `evaluate`, `report`, `organise`, `serve`, `app`, `models`, `doctor` and `train`."""
+"""Command line: `triovision predict`, `report`, `organise`, `serve`, `app`, `models`, `evaluate`, `train`, `doctor`."""
 
 from __future__ import annotations
 
