@@ -188,10 +188,8 @@ def main(count: int, senders: int) -> None:
         print(f"  {times:6} {outcome}")
     failed = wrong or growth > MOST_GROWTH_MB or any(outcome.endswith(" 500") for outcome in outcomes)
     seconds = time.perf_counter() - start
-    print(
-        f"{count} uploads in {seconds:.0f} s; memory +{growth:.0f} MB (at most {MOST_GROWTH_MB:g}); {wrong} good photos"
-    )
-    print("answered wrongly in between;", "FAILED" if failed else "ok")
+    print(f"{count} uploads in {seconds:.0f} s; memory +{growth:.0f} MB (at most {MOST_GROWTH_MB:g})")
+    print(f"{wrong} good photos answered wrongly in between: {'FAILED' if failed else 'ok'}")
     raise SystemExit(bool(failed))
 
 

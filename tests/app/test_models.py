@@ -7,9 +7,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from triovision import inference
 from triovision.errors import ModelError
-from triovision.inference import EMBEDDED_MODEL, CountryEngine
+from triovision.inference import EMBEDDED_MODEL, CountryEngine, registry
 from triovision.inference.geoclip import release
 from triovision.ui import installation
 from triovision.ui.installation import Installation, Step, shared_installation
@@ -200,8 +199,8 @@ def test_other_photos_keep_their_predictions_until_the_reader_asks(two, china, p
 
 
 def test_sessions_choose_for_themselves_and_share_what_is_loaded(two, china, monkeypatch):
-    loaded, load = [], inference.load_model
-    monkeypatch.setattr(inference, "load_model", lambda model_id: loaded.append(model_id) or load(model_id))
+    loaded, load = [], registry.load_model
+    monkeypatch.setattr(registry, "load_model", lambda model_id: loaded.append(model_id) or load(model_id))
     other = AppTest.from_file(two._script_path, default_timeout=60)
     drop(two.run(), ("china.jpg", china))
     go(choose(other.run(), NOISE), "locate")

@@ -16,7 +16,7 @@ from triovision.extras import require
 @click.option(
     "--max-batch",
     type=click.IntRange(1, 512),
-    help="Most photos in one forward pass.  [default: 16 on a GPU, half of the cores on a CPU]",
+    help="Most photos in one forward pass.  [default: 16 on a GPU, at least 4 on a CPU]",
 )
 @click.option("--max-waiting", default=512, type=click.IntRange(2), help="Most photos that wait.")
 @click.option("--max-files", default=64, type=click.IntRange(1, 1000), help="Most photos of one request.")
