@@ -31,7 +31,7 @@ from triovision.photo import read_photo
 BATCH = 32
 LIMIT = 0.85
 RAY_LIMIT = 0.7
-GROWTH_MB = 50
+GROWTH_MB = 300  # the cache of the database, which fills up to 256 MB
 _SOURCES = 300
 #: Program that organises a folder and prints its own peak memory in kB (Linux).
 _CHILD = """

@@ -35,6 +35,13 @@ def test_what_is_written_is_read_in_order_by_another_opening(out: Path) -> None:
         assert list(database.rows("SELECT * FROM refusals")) == [refusal(3), refusal(1), refusal(2)]
 
 
+def test_the_database_prints_nothing_among_the_results(out: Path) -> None:
+    setting = "SELECT current_setting('enable_progress_bar') AS bar"
+    with CollectionDatabase(out) as database:
+        assert database.first(setting) == (False,)
+        assert list(database.rows(setting)) == [{"bar": False}]
+
+
 def test_a_batch_that_fails_leaves_nothing(out: Path) -> None:
     with CollectionDatabase(out) as database:
         wrong = batch(1)

@@ -25,6 +25,7 @@ DATABASE: Final = "triovision.duckdb"
 SCHEMA_VERSION: Final = 1
 #: Bounded memory; one thread, because the cores are busy with photos, and so that rows come in the order of the table.
 _SETTINGS: Final[dict[str, str | int | float | list[str]]] = {"memory_limit": "256MB", "threads": 1}
+_QUIET: Final = "SET enable_progress_bar = false"  # of each connection; a bar would be printed among the results
 _ROWS: Final = 2048
 
 _FILES: Final = pa.schema(
@@ -100,6 +101,7 @@ class CollectionDatabase:
             self._create()
         with self._worded():
             self._connection = duckdb.connect(str(self.path), read_only, dict(_SETTINGS))
+            self._connection.execute(_QUIET)
         try:
             self._check_version()
         except BaseException:
@@ -181,6 +183,7 @@ class CollectionDatabase:
         """
         with self._lock, self._worded():
             connection = self._connection.cursor()
+            connection.execute(_QUIET)
             reader = connection.sql(query, params=_named(query, parameters)).to_arrow_reader(_ROWS)
         try:
             while True:
