@@ -82,7 +82,6 @@ def organise() -> None:
 @organise.command(cls=_Run)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--to", "folder", required=True, metavar="DIR", help="Folder of the database and of all results.")
-@ray_options
 @click.option("--model", "model_id", help="Model id; see `models`.")
 @click.option("--batch-size", default=32, type=click.IntRange(1, 4096), help="Photos in one pass of the network.")
 @click.option("--retry", is_flag=True, help="Read refused photos again.")
@@ -114,6 +113,7 @@ def organise() -> None:
     "--min-probability", default=0.9, type=click.FloatRange(0, 1), help="Least probability of a written position."
 )
 @click.option("--write", is_flag=True, help="Do what --sort and --positions say; without it, only show it.")
+@ray_options
 @FORMAT
 @DEVICE
 def run(
