@@ -7,7 +7,7 @@ from triovision.ui.translation import Translator
 
 _COUNTS = (
     *("photos", "photos_known_country", "photos_with_position", "places", "sources", "unreadable"),
-    *("landmarks_known", "landmarks_named"),
+    *("landmarks_known", "landmarks_shared", "landmarks_named"),
 )
 _NUMBERS = ("country_set_size", "negative_log_likelihood_known", "r2_lat", "r2_lon")
 
@@ -127,6 +127,11 @@ def _place_names(t: Translator) -> dict[str, str]:
         "landmarks_known_within_1_km": t("Of these: best match within 1 km"),
         "landmarks_known_named": t("Of these: landmark named"),
         "landmarks_known_named_right": t("Of these named: right"),
+        "landmarks_known_within_1_km_by_landmark": t("Best match within 1 km, as a mean over landmarks"),
+        "landmarks_shared": t("Photos of landmarks that several sources show as one place"),
+        "landmarks_shared_within_1_km": t("Of these: best match within 1 km"),
+        "landmarks_shared_named": t("Of these: landmark named"),
+        "landmarks_shared_named_right": t("Of these named: right"),
         "landmarks_named": t("Photos for which it names a landmark"),
         "landmarks_named_right": t("Of these: right, where the position is known"),
     }

@@ -37,9 +37,24 @@ def test_countries_and_landmarks_are_found_in_unseen_sources(model: FrozenModel)
     assert model.metrics["country_top1"] > 0.95  # type: ignore[operator]
     assert model.metrics["landmarks_known"] == 72
     assert model.metrics["landmarks_known_within_1_km"] > 0.95  # type: ignore[operator]
+    assert model.metrics["landmarks_shared"] == 72
     assert model.metrics["landmarks_named_right"] > 0.8  # type: ignore[operator]
     assert len(model.index.landmarks) == 3
     assert "6 sources" in model.calibration.fitted_on
+
+
+def test_landmarks_that_sources_group_apart_are_no_shared_places(recipe: FrozenRecipe, photos: Photos) -> None:
+    manifest, features = photos
+    table = manifest.table.copy()
+    bridges = table["place"] == "Bridge"
+    table.loc[bridges, "place"] = "bridge_of_" + table.loc[bridges, "source"]
+    metrics = fit_frozen_model(
+        recipe, Manifest(table, manifest.root, manifest.sha256), features, silent, silent
+    ).metrics
+    assert metrics["landmarks_known"] == 72
+    assert metrics["landmarks_shared"] == 48
+    assert metrics["landmarks_known_within_1_km_by_landmark"] > 0.95  # type: ignore[operator]
+    assert metrics["landmarks_shared_within_1_km"] > 0.95  # type: ignore[operator]
 
 
 def test_what_a_fold_is_told_never_comes_from_its_own_labels(recipe: FrozenRecipe, photos: Photos) -> None:

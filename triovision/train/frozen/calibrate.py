@@ -231,8 +231,6 @@ def fit_radius_factors(data: FrozenData, predictions: Sequence[Prediction], rows
 
 def with_radius_factors(prediction: Prediction, factor: float, factor_90: float) -> Prediction:
     """Apply radius factors to a prediction with factors of 1, its area aside."""
-    return replace(
-        prediction,
-        radius_km=min(MAX_DISTANCE_KM, prediction.radius_km * factor),
-        radius_90_km=min(MAX_DISTANCE_KM, prediction.radius_90_km * factor_90),
-    )
+    radius_km = min(MAX_DISTANCE_KM, prediction.radius_km * factor)
+    radius_90_km = min(MAX_DISTANCE_KM, prediction.radius_90_km * factor_90)
+    return replace(prediction, radius_km=radius_km, radius_90_km=max(radius_km, radius_90_km))

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from triovision.files import atomic_write
@@ -44,6 +46,7 @@ from triovision.train.frozen.head import Features, LinearHead
 from triovision.train.recipes.frozen_recipe import FrozenRecipe
 
 Metrics = dict[str, float | None]
+Mask = NDArray[np.bool_]
 #: Name of the measurements in the card.
 OUT_OF_SOURCE = "new_sources (other folds' models)"
 
@@ -139,18 +142,32 @@ def calibrate(
 def landmark_metrics(data: FrozenData, outputs: OutOfSource, measured: ManifestPredictions) -> Metrics:
     """Measure the landmarks: of the photos whose landmark another source shows, and of all that are named.
 
-    A named landmark is right when the photo was taken within a kilometre of it.
+    A named landmark is right when the photo was taken within a kilometre of it. A landmark has one name in all sources;
+    its photos in one source are a `place` of the manifest, which several sources share where their photos were grouped
+    together. Few landmarks have most of the photos, so their mean is given too.
     """
     correct, known_position = match_correct(data, outputs)
     named = np.array([one.landmark is not None for one in measured.predictions])
-    of_known, judged = outputs.in_index, named & known_position
+    names = pd.Series([None if one is None else one.name for one in data.landmarks])
+    place = data.manifest.table["place"].reset_index(drop=True).where(names.notna())
+    folds = pd.Series(data.fold).groupby(place).transform("nunique")
+    judged = named & known_position
+    by_landmark = pd.Series(correct[outputs.in_index]).groupby(names[outputs.in_index].to_numpy()).mean()
     return {
-        "landmarks_known": float(of_known.sum()),
-        "landmarks_known_within_1_km": _mean(correct[of_known]),
-        "landmarks_known_named": _mean(named[of_known]),
-        "landmarks_known_named_right": _mean(correct[of_known & named]),
+        **_known_landmarks("landmarks_known", outputs.in_index, correct, named),
+        "landmarks_known_within_1_km_by_landmark": None if by_landmark.empty else float(by_landmark.mean()),
+        **_known_landmarks("landmarks_shared", (folds > 1).to_numpy() & outputs.in_index, correct, named),
         "landmarks_named": float(named.sum()),
         "landmarks_named_right": _mean(correct[judged]),
+    }
+
+
+def _known_landmarks(prefix: str, rows: Mask, correct: Mask, named: Mask) -> Metrics:
+    return {
+        prefix: float(rows.sum()),
+        f"{prefix}_within_1_km": _mean(correct[rows]),
+        f"{prefix}_named": _mean(named[rows]),
+        f"{prefix}_named_right": _mean(correct[rows & named]),
     }
 
 
@@ -209,5 +226,5 @@ def export_frozen_model(
     return folder
 
 
-def _mean(values: np.ndarray[Any, np.dtype[np.bool_]]) -> float | None:
+def _mean(values: Mask) -> float | None:
     return float(values.mean()) if len(values) else None
