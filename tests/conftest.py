@@ -42,6 +42,11 @@ TINY_LABELS = ("CN", "FR", "NA", "US")
 TINY_PREPROCESSING = Preprocessing(input_size=64, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the browser last: Playwright leaves an event loop in the main thread, where no test could start another."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def china() -> bytes:
     """The Summer Palace, shipped by scikit-learn."""

@@ -134,9 +134,10 @@ def test_ctrl_c_on_a_terminal_keeps_the_answers_and_says_how_to_go_on(
     arguments = ["organise", str(many_photos), "--to", str(out), *MODEL, "--batch-size", "8"]
     terminal, other_end = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))  # a bar needs a width
-    process = subprocess.Popen(
-        [sys.executable, "-m", "triovision", *arguments], stdout=subprocess.DEVNULL, stderr=other_end
-    )
+    # A shell in the background makes its commands ignore the signal.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{listening}; from triovision.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.DEVNULL, stderr=other_end)
     os.close(other_end)
     shown = b""
     while not re.search(rb"[1-9]\d*/400", shown):  # the bar of the progress: some photos were read

@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.requests import Request
@@ -12,12 +11,6 @@ from triovision.ui.memory_budget import MemoryBudget
 from triovision.ui.session import Session
 
 URL = "/_stcore/upload_file/{}/file"
-
-
-def run(coroutine):
-    """Run a coroutine in a thread of its own: the browser tests leave an event loop in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture
@@ -50,7 +43,7 @@ def ask(budget):
         async def send(message):
             sent.append(message)
 
-        run(upload_gate.UploadGate(behind)(scope, receive, send))
+        asyncio.run(upload_gate.UploadGate(behind)(scope, receive, send))
         assert reads_body != bool(messages)  # a browser that still sends would not see the answer
         return sent[0]["status"], sent[1]["body"].decode()
 
@@ -116,4 +109,4 @@ def test_an_upload_is_not_written_to_disk(monkeypatch):
         async with Request({"type": "http", "method": "PUT", "headers": headers}, receive).form() as form:
             return form["f"].size
 
-    assert run(size()) == 3_000_000
+    assert asyncio.run(size()) == 3_000_000

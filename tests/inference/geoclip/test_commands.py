@@ -59,7 +59,7 @@ def test_without_the_packages_it_says_what_is_still_to_do(run: Run, monkeypatch:
     assert result.exit_code == 0
     assert "cannot be used yet without geoclip, transformers" in result.stdout
     listed = run("list").stdout
-    assert "geoclip.mp16 cannot be used without geoclip, transformers" in listed
+    assert "It cannot be used without geoclip, transformers" in listed
     assert "* geoclip" not in listed
 
 
