@@ -72,7 +72,8 @@ def test_an_upload_without_room_is_refused_in_words_and_its_session_learns_of_it
 
 
 def test_who_has_not_been_shown_a_page_may_not_upload(ask, budget):
-    stranger = Session(id="stranger")
+    stranger, script = Session(id="stranger"), Session(admitted=True)
+    assert script.id == ""
     for session_id in ("stranger", "unheard of", ""):
         status, text = ask(URL.format(session_id), 10, reads_body=False)
         assert status == 403

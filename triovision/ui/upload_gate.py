@@ -39,7 +39,8 @@ class UploadGate:
             await self._app(scope, receive, send)
             return
         session_id = scope["path"].split(_UPLOADS, 1)[1].split("/")[0]
-        sessions = [session for session in list(live_sessions) if session.id == session_id]
+        # A session without an id is that of a script without a visitor.
+        sessions = [session for session in list(live_sessions) if session_id and session.id == session_id]
         if not any(session.admitted for session in sessions):  # its bytes are not worth reading
             await PlainTextResponse("Open the page first, and log in if it asks for it.", 403)(scope, receive, send)
             return
