@@ -41,6 +41,13 @@ def test_addresses_and_options_reach_the_engine(run: Run, calls: list[tuple[Any,
     assert result.stdout.splitlines() == ["work,known,skipped,answered,refused,unreadable", "3,0,0,2,1,0"]
 
 
+def test_a_list_of_photos_comes_from_standard_input(run: Run, calls: list[tuple[Any, ...]]) -> None:
+    names = b"s3://bucket/a.jpg\n\n/archive/b.jpg\n"
+    options = ("--to", "out", "--model", "test_efficientnet.noise", "--engine", "ray")
+    run("organise", "in", "-", *options, input=names)
+    assert calls[0][0] == ["in", "s3://bucket/a.jpg", "/archive/b.jpg"]
+
+
 @pytest.mark.parametrize("value", ["0", "3:2", "many"])
 def test_a_wrong_number_of_workers_is_wrong_usage(run: Run, calls: list[tuple[Any, ...]], value: str) -> None:
     result = run("organise", "in", "--to", "out", "--engine", "ray", "--concurrency", value)

@@ -53,7 +53,12 @@ def calibrate(
     Temperature, set of likely countries, abstention and radii are fitted, evaluated by cross-fitting, and stored in the
     user's folder of models; they are in force whenever MODEL is loaded. At least 50 photos of 2 countries are needed.
     Exit status: 130 if cancelled, with nothing stored.
-    """
+
+    \b
+    Examples:
+      triovision models calibrate geoclip.mp16 --manifest photos.csv
+      triovision models calibrate geoclip.mp16 --reset
+    """  # noqa: D301 - click reads the escape
     from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.inference.stored_calibration import calibration_path  # noqa: PLC0415
 

@@ -28,7 +28,12 @@ def add(folder: Path, model_id: str | None) -> None:
 
     Positions come from FOLDER/places.csv (columns name, lat, lon) or from the GPS positions in the photos.
     Exit status: 0 if a landmark was added, 1 if none was.
-    """
+
+    \b
+    Examples:
+      triovision models index add my-places
+      triovision models index add my-places --model efficientnet_lites.places14k
+    """  # noqa: D301 - click reads the escape
     from triovision.inference.landmark_additions import add_landmarks  # noqa: PLC0415 - `--help` must not wait
 
     engine = _engine(model_id)
@@ -45,7 +50,13 @@ def add(folder: Path, model_id: str | None) -> None:
 @index.command(name="list")
 @_MODEL
 def list_(model_id: str | None) -> None:
-    """List the landmarks that were added."""
+    """List the landmarks that were added.
+
+    \b
+    Examples:
+      triovision models index list
+      triovision models index list --model efficientnet_lites.places14k
+    """  # noqa: D301 - click reads the escape
     from triovision.inference.landmark_additions import read_additions  # noqa: PLC0415 - `--help` must not wait
 
     engine = _engine(model_id)
@@ -59,7 +70,13 @@ def list_(model_id: str | None) -> None:
 @index.command()
 @_MODEL
 def clear(model_id: str | None) -> None:
-    """Remove all landmarks that were added."""
+    """Remove all landmarks that were added.
+
+    \b
+    Examples:
+      triovision models index clear
+      triovision models index clear --model efficientnet_lites.places14k
+    """  # noqa: D301 - click reads the escape
     from triovision.inference.landmark_additions import additions_file  # noqa: PLC0415 - `--help` must not wait
     from triovision.inference.registry import default_model, model_folder  # noqa: PLC0415 - `--help` must not wait
 

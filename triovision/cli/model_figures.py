@@ -75,6 +75,11 @@ def studies(model_id: str, folders: tuple[Path, ...]) -> None:
     \b
     Example:
       triovision models studies resnetgps_v1.mine runs/comparison runs/gps-benchmark runs/gps-study
+
+    \b
+    Examples:
+      triovision models studies tf_efficientnet_lite0.holiday runs/comparison runs/study
+      triovision models studies resnetgps_v1.places10k runs/gps-benchmark runs/gps-study
     """  # noqa: D301 - click reads the escape
     require("train")
     from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch

@@ -78,7 +78,12 @@ def show(model_id: str) -> None:
 
     `calibration` is the one in force, and `calibration_from` says where it is: in the card, or in the file that
     `triovision models calibrate` wrote.
-    """
+
+    \b
+    Examples:
+      triovision models show tf_efficientnet_lite0
+      triovision models show geoclip | grep licence
+    """  # noqa: D301 - click reads the escape
     from triovision.inference.registry import calibrated, install_folder  # noqa: PLC0415 - `--help` must not wait
     from triovision.inference.stored_calibration import calibration_path  # noqa: PLC0415
 
@@ -94,7 +99,12 @@ def install(model_id: str) -> None:
     """Download MODEL from the public hub and prepare it. Ctrl-C cancels; the same command resumes.
 
     HF_ENDPOINT names another hub, TRIOVISION_MODELS another folder. Exit status: 130 if cancelled.
-    """
+
+    \b
+    Examples:
+      triovision models install geoclip
+      TRIOVISION_MODELS=/data/models triovision models install geoclip
+    """  # noqa: D301 - click reads the escape
     from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.inference.geoclip.installation import install as install_model  # noqa: PLC0415
     from triovision.inference.geoclip.release import EXTRA, missing_packages, released_card  # noqa: PLC0415
@@ -121,7 +131,12 @@ def verify(model_ids: tuple[str, ...]) -> None:
     """Compare every file of each MODEL (by default of all models) with the hash in its card.
 
     Exit status: 0 if all files are whole, 1 if one is not.
-    """
+
+    \b
+    Examples:
+      triovision models verify
+      triovision models verify resnetgps_v1.places10k
+    """  # noqa: D301 - click reads the escape
     from triovision.inference import registry  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.inference.card import read_card  # noqa: PLC0415
 

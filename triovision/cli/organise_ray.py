@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from triovision.cli.terminal import CANCELLED
+from triovision.cli.terminal import CANCELLED, STANDARD_INPUT, standard_input_names
 from triovision.extras import require
 
 
@@ -38,7 +38,7 @@ _OPTIONS = (
         "--engine",
         type=click.Choice(["local", "ray"]),
         default="local",
-        help="ray: answer on a cluster; SOURCE and DIR may then be addresses such as s3://bucket/folder.",
+        help="ray: answer on a cluster; SOURCE and DIR may be addresses such as s3://bucket/folder, SOURCE - a list.",
     ),
     click.option("--address", help="ray: address of the cluster, such as auto; one on this machine by default."),
     click.option("--concurrency", type=_Range(), default="1:1", help="ray: number of workers, each with a model."),
@@ -65,7 +65,7 @@ def run_on_ray(
     """Answer photos on a cluster, show what was done, and end the program with the exit status.
 
     Args:
-        sources: Folders, files and addresses.
+        sources: Folders, files and addresses; `-` stands for those on standard input.
         target: Folder or address of the answers.
         model_id: Model; the default one of this machine if None.
         values: Values of the options: those of `ray_options`, `batch_size` and `max_failure_rate`.
@@ -96,9 +96,14 @@ def run_on_ray(
                     bar.reset(progress.work)
                 bar.update(progress.done - bar.n)
 
-            organise_on_ray(sources, target, model_id or default_model(), options, progress, draw)
+            organise_on_ray(_named(sources), target, model_id or default_model(), options, progress, draw)
     except KeyboardInterrupt:
         click.echo(f"Stopped after {progress.done} photos. The same command goes on from here.", err=True)
         sys.exit(CANCELLED)
     show([asdict(progress)])
     sys.exit(1 if progress.refused or progress.unreadable else 0)
+
+
+def _named(sources: tuple[str, ...]) -> list[str]:
+    names = (standard_input_names() if source == STANDARD_INPUT else (source,) for source in sources)
+    return [name for group in names for name in group]

@@ -14,14 +14,13 @@ import click
 from tqdm import tqdm
 
 from triovision.cli.formats import FORMAT, csv_line, json_line
-from triovision.cli.terminal import CANCELLED, one_line
+from triovision.cli.terminal import CANCELLED, STANDARD_INPUT, one_line, standard_input_names
 from triovision.cli.train.options import DEVICE
 from triovision.errors import TrioVisionError
 from triovision.languages import ENGLISH
 from triovision.prediction_texts import area_sentence, area_title, confidence_name, title_probability
 from triovision.results import Prediction
 
-_STANDARD_INPUT: Final = "-"
 _COLUMNS: Final = (
     *("photo", "area_kind", "area", "country", "probability", "place", "lat_deg", "lon_deg"),
     *("radius_km", "radius_90_km", "abstained", "model", "error"),
@@ -51,7 +50,7 @@ def predict(photos: tuple[str, ...], model_id: str | None, top_k: int, form: str
     paths = _files(photos)
     first = next(paths, None)
     if first is None:
-        where = "standard input" if photos == (_STANDARD_INPUT,) else ", ".join(photos)
+        where = "standard input" if photos == (STANDARD_INPUT,) else ", ".join(photos)
         raise click.UsageError(f"No file found under {where}.")
     model = load_model(model_id, device)
     if form == "csv":
@@ -75,9 +74,8 @@ def _files(arguments: Iterable[str]) -> Iterator[Path]:
     """Yield files in the order of the arguments; folders and globs are sorted, missing files are refused later."""
     for argument in arguments:
         path = Path(argument)
-        if argument == _STANDARD_INPUT:
-            lines = (os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer)
-            yield from (file for line in lines if line for file in _in_folder(Path(line)))
+        if argument == STANDARD_INPUT:
+            yield from (file for name in standard_input_names() for file in _in_folder(Path(name)))
         elif not path.exists() and any(sign in argument for sign in "*?["):
             yield from sorted(Path(entry) for entry in glob(argument, recursive=True) if Path(entry).is_file())
         else:
@@ -96,7 +94,7 @@ def _in_folder(path: Path) -> Iterator[Path]:
 
 def _count(arguments: tuple[str, ...]) -> int | None:
     """Number of files for the time left on a terminal; None where nobody sees it or only the end tells it."""
-    if _STANDARD_INPUT in arguments or not sys.stderr.isatty():
+    if STANDARD_INPUT in arguments or not sys.stderr.isatty():
         return None
     return sum(1 for _ in _files(arguments))
 

@@ -58,7 +58,12 @@ def models(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
 
     A model that cannot be loaded is reported and skipped. The exit status is 0 if all models and photos could be
     used, else 1.
-    """
+
+    \b
+    Examples:
+      triovision train benchmark models --manifest data/manifest.csv --markdown
+      triovision train benchmark models resnetgps_v1.places10k --manifest data/manifest.csv --timed 50
+    """  # noqa: D301 - click reads the escape
     from triovision.inference import list_models, load_model  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.evaluation import benchmark as b  # noqa: PLC0415
@@ -116,7 +121,13 @@ def resnetgps(  # noqa: PLR0913, PLR0917 - click passes each option as an argume
     cities, as in the app. All photos with a position are used.
 
     Stop it at any time; the same command resumes it.
-    """
+
+    \b
+    Examples:
+      triovision train benchmark resnetgps --manifest data/manifest.csv --out runs/gps-benchmark
+      triovision train benchmark resnetgps --manifest data/manifest.csv --set optimisation.epochs=8 \\
+          --out runs/gps-benchmark
+    """  # noqa: D301 - click reads the escape
     from triovision.reporting.position import write_benchmark_page  # noqa: PLC0415
     from triovision.reporting.study import read_study_figures  # noqa: PLC0415
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415

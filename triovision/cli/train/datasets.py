@@ -76,7 +76,12 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
 
     Places (or sources) and near-duplicates are kept together. Countries that cannot be divided stay in training
     and are listed.
-    """
+
+    \b
+    Examples:
+      triovision train split holiday/manifest.csv --by random
+      triovision train split data/manifest.csv --by source --folds 5
+    """  # noqa: D301 - click reads the escape
     import numpy as np  # noqa: PLC0415 - `--help` must not wait for pandas and scikit-learn
 
     from triovision.train.data import splits  # noqa: PLC0415
@@ -134,7 +139,12 @@ def leakage(
     """Find near-duplicates, and places or sources, in more than one part of MANIFEST.
 
     The exit status is 0 if there are none, else 1.
-    """
+
+    \b
+    Examples:
+      triovision train leakage data/manifest.csv
+      triovision train leakage data/manifest.csv --column split_new_places --by place
+    """  # noqa: D301 - click reads the escape
     from triovision.photo.names import spreadsheet_safe  # noqa: PLC0415
     from triovision.train.data.build.duplicates import near_duplicates  # noqa: PLC0415 - `--help` must not wait for pandas
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
@@ -187,7 +197,13 @@ def statistics(  # noqa: PLR0913, PLR0917 - click passes each option as an argum
     seed: int,
     theme: str,
 ) -> None:
-    """Write statistics of MANIFEST as tables (CSV) and figures (HTML, PNG), with a page `index.html`."""
+    """Write statistics of MANIFEST as tables (CSV) and figures (HTML, PNG), with a page `index.html`.
+
+    \b
+    Examples:
+      triovision train statistics data/manifest.csv --out statistics
+      triovision train statistics data/manifest.csv --features resnetgps_v1.places10k --theme dark --out dark
+    """  # noqa: D301 - click reads the escape
     from triovision.reporting.dataset import write_dataset_page, write_pngs  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
     from triovision.viz.palette import DARK, LIGHT  # noqa: PLC0415

@@ -37,7 +37,14 @@ def ensemble(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     The photos used are those that no MODEL was trained on, according to the cards. The photos of one half of the
     places fit the weights and the calibration, the others evaluate it. Stop it at any time; the same command resumes
     it.
-    """
+
+    \b
+    Examples:
+      triovision train ensemble tf_efficientnet_lite0.mine resnetgps_v1.mine --manifest data/manifest.csv \\
+          --id ensemble.mine --describe words.toml
+      triovision train ensemble a.mine b.mine --manifest data/manifest.csv --accuracy 0.9 --id ensemble.sure \\
+          --describe words.toml
+    """  # noqa: D301 - click reads the escape
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.export.card import read_description  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.export.ensemble import export_ensemble  # noqa: PLC0415

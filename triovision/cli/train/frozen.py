@@ -19,7 +19,13 @@ def frozen() -> None:
 
 @frozen.command()
 def recipes() -> None:
-    """List the recipes."""
+    """List the recipes.
+
+    \b
+    Examples:
+      triovision train frozen recipes
+      triovision train frozen recipes | grep efficientnet
+    """  # noqa: D301 - click reads the escape
     from triovision.train.recipes.frozen_recipe import RECIPES  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in RECIPES.names():
@@ -50,7 +56,14 @@ def export(
 
     The manifest has the columns source, place, place_name, position and the recipe's fold column. Photos outside the
     folds, such as those marked `test`, are never read.
-    """
+
+    \b
+    Examples:
+      triovision train frozen export efficientnet_lites --manifest data/manifest.csv --cache features \\
+          --id efficientnet_lites.mine --describe words.toml
+      triovision train frozen export mine.toml --manifest data/manifest.csv --cache features \\
+          --set head.components=512 --id mine.places --describe words.toml
+    """  # noqa: D301 - click reads the escape
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.export.card import read_description  # noqa: PLC0415
     from triovision.train.frozen.backbones import frozen_network  # noqa: PLC0415

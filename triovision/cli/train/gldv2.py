@@ -63,7 +63,13 @@ def gldv2() -> None:
 @click.option("--all-photos", is_flag=True, help="Keep photos outside train_clean.csv too.")
 @click.option("--force", is_flag=True, help="Replace an earlier manifest.")
 def prepare(metadata: Path, places: Path, out: Path, all_photos: bool, force: bool) -> None:
-    """Join the official metadata with a table of places into a manifest of Parquet files."""
+    """Join the official metadata with a table of places into a manifest of Parquet files.
+
+    \b
+    Examples:
+      triovision train gldv2 prepare --metadata meta --places meta/places.csv --out gldv2
+      triovision train gldv2 prepare --metadata meta --places meta/places.csv --out gldv2 --all-photos --force
+    """  # noqa: D301 - click reads the escape
     from triovision.train.data.gldv2.tables import prepare as join  # noqa: PLC0415 - `--help` must not wait for it
 
     for line in _report(join(metadata, places, out, all_photos=all_photos, force=force)):
@@ -101,7 +107,12 @@ def download(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
     """Download and resize the photos of a manifest. Stop it at any time; the same command resumes it.
 
     The exit status is 0 if all photos are present, 1 if any is missing (see failures.csv), 2 for wrong usage.
-    """
+
+    \b
+    Examples:
+      triovision train gldv2 download --manifest gldv2 --out photos --per-country 200
+      triovision train gldv2 download --manifest gldv2 --out photos --shards 0-9 --max-bytes 5GB
+    """  # noqa: D301 - click reads the escape
     from triovision.train.data.gldv2 import download as d  # noqa: PLC0415 - `--help` must not wait for it
     from triovision.train.data.gldv2.resize import SmallJpeg  # noqa: PLC0415
     from triovision.transfer import Transfer  # noqa: PLC0415

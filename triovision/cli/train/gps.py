@@ -24,7 +24,13 @@ def gps() -> None:
 
 @gps.command()
 def recipes() -> None:
-    """List the position recipes."""
+    """List the position recipes.
+
+    \b
+    Examples:
+      triovision train gps recipes
+      triovision train gps recipes | grep mixture
+    """  # noqa: D301 - click reads the escape
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in RECIPES.names():
@@ -50,7 +56,13 @@ def run(
     """Train RECIPE, a name or a TOML file, and evaluate it on its held-out photos.
 
     Stop it at any time; the same command resumes it.
-    """
+
+    \b
+    Examples:
+      triovision train gps run resnetgps_v1 --manifest data/manifest.csv --weights resnet50.safetensors --out runs/gps
+      triovision train gps run resnetgps_v1_mixture --manifest data/manifest.csv --countries runs/backbone \\
+          --out runs/gps
+    """  # noqa: D301 - click reads the escape
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
     from triovision.train.engine.run import train_position  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_position_run  # noqa: PLC0415 - `--help` must not wait for torch
@@ -94,7 +106,12 @@ def tune(
     """Search the best values for fields of RECIPE with Optuna: one run per trial, poor trials stop early.
 
     Stop it at any time; the same command resumes it.
-    """
+
+    \b
+    Examples:
+      triovision train gps tune resnetgps_v1 --manifest data/manifest.csv --out runs/gps-study
+      triovision train gps tune resnetgps_v1 --manifest data/manifest.csv --trials 30 --epochs 4 --out runs/gps-study
+    """  # noqa: D301 - click reads the escape
     from triovision.train.recipes.position_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.tuning.search_space import published_space  # noqa: PLC0415

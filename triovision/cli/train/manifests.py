@@ -47,7 +47,12 @@ def manifest(  # noqa: PLR0913, PLR0917 - click passes each option as an argumen
 
     The country of a photo is that of --table, of a folder named after a country (FR, FRA, France ...) or of the
     position in its EXIF data. Photos without a country are left out.
-    """
+
+    \b
+    Examples:
+      triovision train manifest holiday --out holiday/manifest.csv
+      triovision train manifest photos --table photos.csv --out photos/manifest.parquet --force
+    """  # noqa: D301 - click reads the escape
     from triovision.errors import ManifestError  # noqa: PLC0415 - `--help` must not wait for pandas
     from triovision.photo.names import spreadsheet_safe  # noqa: PLC0415
     from triovision.train.data.build.folders import GatherOptions, gather  # noqa: PLC0415

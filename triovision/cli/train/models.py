@@ -31,7 +31,12 @@ def baselines(
 
     They are the most frequent country, the most frequent country of the photo's own source (told the true countries: an
     upper bound), a random forest on size, aspect ratio and file size, and a logistic regression on initial features.
-    """
+
+    \b
+    Examples:
+      triovision train baselines tf_efficientnet_lite0 --manifest data/manifest.csv --run runs/study
+      triovision train baselines tf_efficientnet_lite0 --manifest data/manifest.csv --weights lite0.safetensors --rare
+    """  # noqa: D301 - click reads the escape
     from triovision.train.data.splits import split  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415
     from triovision.train.evaluation import baselines as b  # noqa: PLC0415 - `--help` must not wait for torch
@@ -105,7 +110,15 @@ def export(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     accuracy: float,
     models: Path,
 ) -> None:
-    """Calibrate RUN and write it to the models that the app shows."""
+    """Calibrate RUN and write it to the models that the app shows.
+
+    \b
+    Examples:
+      triovision train export runs/holiday --manifest holiday/manifest.csv --id tf_efficientnet_lite0.holiday \\
+          --describe words.toml
+      triovision train export runs/backbone --positions runs/gps --manifest data/manifest.csv \\
+          --id resnetgps_v1.mine --describe words.toml
+    """  # noqa: D301 - click reads the escape
     from triovision.metrics.position import read_position_metrics  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_position_run  # noqa: PLC0415

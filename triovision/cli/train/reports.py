@@ -22,7 +22,13 @@ from triovision.cli.train.options import FOLDER, MANIFEST, ROOT, WORKERS
 )
 @click.option("--photos", is_flag=True, help="Show thumbnails of photos in the page; consider who may see them.")
 def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, accuracy: float, photos: bool) -> None:
-    """Evaluate RUN on its held-out photos; write metrics.json and report.html into its folder."""
+    """Evaluate RUN on its held-out photos; write metrics.json and report.html into its folder.
+
+    \b
+    Examples:
+      triovision train report runs/holiday --manifest holiday/manifest.csv
+      triovision train report runs/study --manifest data/manifest.csv --accuracy 0.9
+    """  # noqa: D301 - click reads the escape
     from triovision.reporting.run import write_run_page  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
@@ -38,7 +44,13 @@ def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, ac
 @click.argument("run_folders", metavar="RUN RUN...", type=FOLDER, nargs=-1, required=True)
 @click.option("--out", required=True, type=FOLDER, help="Folder for comparison.csv and comparison.html.")
 def compare(run_folders: tuple[Path, ...], out: Path) -> None:
-    """Compare two or more runs that `report` has evaluated."""
+    """Compare two or more runs that `report` has evaluated.
+
+    \b
+    Examples:
+      triovision train compare runs/a runs/b --out runs/comparison
+      triovision train compare runs/focal runs/weighted runs/plain --out runs/losses
+    """  # noqa: D301 - click reads the escape
     from triovision.reporting.comparison import write_comparison_page  # noqa: PLC0415 - `--help` must not wait for Plotly
     from triovision.train.evaluation import compare as c  # noqa: PLC0415
 

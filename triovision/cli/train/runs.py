@@ -18,7 +18,13 @@ from triovision.cli.train.options import (
 
 @click.command()
 def recipes() -> None:
-    """List the country recipes."""
+    """List the country recipes.
+
+    \b
+    Examples:
+      triovision train recipes
+      triovision train recipes | grep focal
+    """  # noqa: D301 - click reads the escape
     from triovision.train.recipes.country_recipe import read_recipe, recipe_names  # noqa: PLC0415 - `--help` must not wait for torch
 
     for name in recipe_names():
@@ -52,7 +58,12 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
 
     Several devices or machines divide each batch of the recipe. Each machine runs the command with NODE_RANK,
     MASTER_ADDR and MASTER_PORT in its environment, or under torchrun or SLURM.
-    """
+
+    \b
+    Examples:
+      triovision train run own_photos --manifest holiday/manifest.csv --out runs/holiday
+      triovision train run tf_efficientnet_lite0 --manifest data/manifest.csv --set loss.name=focal --out runs/focal
+    """  # noqa: D301 - click reads the escape
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415 - `--help` must not wait for torch
 
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415

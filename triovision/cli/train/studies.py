@@ -62,7 +62,12 @@ def cv(
 
     All photos of the manifest are used, but for those marked `test` in `split_new_sources`. Stop it at any time; the
     same command continues.
-    """
+
+    \b
+    Examples:
+      triovision train cv tf_efficientnet_lite0 --manifest data/manifest.csv --folds 5 --out runs/cv
+      triovision train cv tf_efficientnet_lite0 --manifest data/manifest.csv --group source --out runs/cv-sources
+    """  # noqa: D301 - click reads the escape
     from triovision.reporting.cross_validation import write_cross_validation_page  # noqa: PLC0415
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
@@ -117,7 +122,14 @@ def tune(trials: int, jobs: int, **options: Any) -> None:  # noqa: ANN401 - opti
     """Search the best values for fields of RECIPE with Optuna: one run per trial, poor trials stop early.
 
     Stop it at any time; the same command continues.
-    """
+
+    \b
+    Examples:
+      triovision train tune tf_efficientnet_lite0 --manifest data/manifest.csv --space space.toml --trials 20 \\
+          --out runs/study
+      triovision train tune tf_efficientnet_lite0 --manifest data/manifest.csv --space space.toml --epochs 2 \\
+          --jobs 2 --out runs/study
+    """  # noqa: D301 - click reads the escape
     from triovision.train.recipes.country_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.tuning.study import open_study  # noqa: PLC0415
@@ -138,7 +150,14 @@ def search(random: int, grid: bool, jobs: int, **options: Any) -> None:  # noqa:
     """Search the best values for fields of RECIPE at random, then optionally on a grid around the best.
 
     Stop it at any time; the same command continues.
-    """
+
+    \b
+    Examples:
+      triovision train search tf_efficientnet_lite0 --manifest data/manifest.csv --space space.toml \\
+          --random 20 --out runs/search
+      triovision train search tf_efficientnet_lite0 --manifest data/manifest.csv --space space.toml \\
+          --random 10 --grid --out runs/search
+    """  # noqa: D301 - click reads the escape
     from triovision.train.recipes.country_recipe import RECIPES  # noqa: PLC0415
     from triovision.train.tuning import search as tuning  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.tuning.study import open_study  # noqa: PLC0415
@@ -215,7 +234,13 @@ def resumable() -> Iterator[None]:
 def evaluate(
     run_folder: Path, manifest: Path, root: Path | None, workers: int, where: tuple[str, ...], form: str
 ) -> None:
-    """Evaluate RUN, a finished run, on any photos with known countries."""
+    """Evaluate RUN, a finished run, on any photos with known countries.
+
+    \b
+    Examples:
+      triovision train evaluate runs/study --manifest data/manifest.csv --where split_new_sources=test
+      triovision train evaluate runs/study --manifest other.csv --format json
+    """  # noqa: D301 - click reads the escape
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.country import evaluate_run, scalar_metrics  # noqa: PLC0415
 
