@@ -218,7 +218,7 @@ class _Worker:
 
 
 def _count(rows: pa.Table, model_sha256: str, progress: RayProgress) -> None:
-    if set(rows["model_sha256"].to_pylist()) != {model_sha256}:
+    if set(rows["model_sha256"].to_pylist()) - {model_sha256}:
         reason = "has a worker with other weights or another calibration of the model than this machine"
         raise CollectionError("The cluster", reason, "Install the same version of TrioVision and models everywhere")
     for status in rows["status"].to_pylist():
