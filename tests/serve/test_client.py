@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -39,8 +40,9 @@ def waits(monkeypatch):
     async def no_sleep(seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr(client_module.time, "sleep", waited.append)
-    monkeypatch.setattr(client_module.asyncio, "sleep", no_sleep)
+    # Other threads sleep, too: only the client's own modules are replaced.
+    monkeypatch.setattr(client_module, "time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr(client_module, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": no_sleep}))
     return waited
 
 
