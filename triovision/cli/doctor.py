@@ -86,7 +86,7 @@ def doctor(offline: bool, device: str | None, form: str) -> None:
             _print(check)
         click.echo("Everything needed is there." if not faults else f"To be mended: {faults}.")
     else:
-        print_rows((asdict(check) for check in checks()), form, ["check", "state", "found", "remedy"])
+        print_rows(map(asdict, checks()), form)
     sys.exit(1 if faults else 0)
 
 

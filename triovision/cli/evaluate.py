@@ -57,8 +57,7 @@ def evaluate(
         unreadable = [{"file": file, "reason": reason} for file, reason in evaluation.unreadable]
         click.echo(json_line({"model": evaluation.model, "metrics": evaluation.metrics, "unreadable": unreadable}))
     elif form == "csv":
-        rows = ({"metric": name, "value": value} for name, value in evaluation.metrics.items())
-        print_rows(rows, form, ["metric", "value"])
+        print_rows(({"metric": name, "value": value} for name, value in evaluation.metrics.items()), form)
     else:
         for name, value in evaluation.metrics.items():
             click.echo(f"{name:32} {'-' if value is None else f'{value:.4g}'}")

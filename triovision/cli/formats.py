@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import click
@@ -49,15 +49,18 @@ def csv_line(values: Iterable[object]) -> str:
     return line.getvalue()
 
 
-def print_rows(rows: Iterable[dict[str, Any]], form: str, columns: Sequence[str]) -> None:
+def print_rows(rows: Iterable[dict[str, Any]], form: str, *, err: bool = False) -> None:
     """Print rows in a form that a program reads; how a table looks, each command knows itself.
 
     Args:
-        rows: Values by column.
+        rows: Values by column; all rows have the columns of the first one.
         form: `json` or `csv`.
-        columns: Columns of the CSV, in order.
+        err: Whether to print on standard error.
     """
-    if form == "csv":
-        click.echo(csv_line(columns))
-    for row in rows:
-        click.echo(json_line(row) if form == "json" else csv_line(row.get(name) for name in columns))
+    for number, row in enumerate(rows):
+        if form == "json":
+            click.echo(json_line(row), err=err)
+            continue
+        if number == 0:
+            click.echo(csv_line(row), err=err)
+        click.echo(csv_line(row.values()), err=err)

@@ -41,11 +41,10 @@ def list_(form: str) -> None:
       triovision models list
       triovision models list --format json
     """  # noqa: D301 - click reads the escape
-    rows = list(_rows())
     if form != "table":
-        print_rows(rows, form, list(rows[0]))
+        print_rows(_rows(), form)
         return
-    for row in rows:
+    for row in _rows():
         mark = "*" if row["default"] else " " if row["installed"] else "-"
         click.echo(f"{mark} {row['model']}: {one_line(' '.join(filter(None, (row['summary'], row['remedy']))))}")
 

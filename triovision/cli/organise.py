@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 from tqdm import tqdm
 
-from triovision.cli.formats import FORMAT, csv_line, json_line
+from triovision.cli.formats import FORMAT, print_rows
 from triovision.cli.organise_ray import ray_options, run_on_ray
 from triovision.cli.terminal import CANCELLED, one_line
 from triovision.cli.train.options import DEVICE, FILE, FOLDER
@@ -283,15 +283,12 @@ def _stopped(progress: Progress) -> str:
 
 def _show(rows: Iterable[dict[str, Any]], form: str, *, err: bool = False) -> None:
     """Print rows: as lines of names and values, as JSON lines, or as CSV."""
-    for number, row in enumerate(rows):
-        if form == "json":
-            click.echo(json_line(row), err=err)
-        elif form == "csv":
-            lines = ([list(row)] if number == 0 else []) + [list(row.values())]
-            click.echo("\n".join(map(csv_line, lines)), err=err)
-        else:
-            for name, value in row.items():
-                click.echo(f"{name.replace('_', ' '):16} {'' if value is None else one_line(value)}", err=err)
+    if form != "table":
+        print_rows(rows, form, err=err)
+        return
+    for row in rows:
+        for name, value in row.items():
+            click.echo(f"{name.replace('_', ' '):16} {'' if value is None else one_line(value)}", err=err)
 
 
 def _show_steps(steps: Iterator[dict[str, Any]], form: str, title: str) -> Counter[str]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from triovision.collections.cluster.files import found_files, read_file
 from triovision.collections.cluster.parts import PART_SCHEMA, AnswerParts
+from triovision.collections.organiser.progress import check_failure_rate
 from triovision.collections.row_predictor import ROW_SCHEMA, RowPredictor, answers_sha256
 from triovision.errors import CollectionError, PhotoError
 from triovision.photo import DecoderPool
@@ -22,7 +23,6 @@ _READ: Final = _FILES.append(pa.field("bytes", pa.large_binary())).append(pa.fie
 _BATCHES_IN_BLOCK: Final = 8
 #: Reading waits for disks and networks, so that several reads share a processor.
 _READ_CPUS: Final = 0.1
-_MIN_TRIED: Final = 100  # before that, a failure rate says little
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def organise_on_ray(
             if sum(table.num_rows for table in waiting) >= options.part_rows:
                 _write(parts, waiting)
             on_progress()
-            _check_failures(target, progress, options)
+            check_failure_rate(progress.refused + progress.unreadable, progress.done, options.max_failure_rate, target)
     finally:
         _write(parts, waiting)
 
@@ -225,13 +225,6 @@ def _count(rows: pa.Table, model_sha256: str, progress: RayProgress) -> None:
         progress.answered += status == "answered"
         progress.refused += status == "refused"
         progress.unreadable += status == "unreadable"
-
-
-def _check_failures(target: str, progress: RayProgress, options: RayOptions) -> None:
-    failed = progress.refused + progress.unreadable
-    if progress.done >= _MIN_TRIED and failed / progress.done > options.max_failure_rate:
-        reason = f"{failed} of {progress.done} photos failed, more than the {options.max_failure_rate:.0%} allowed"
-        raise CollectionError(target, reason, "Look at the column `reason`; the same command goes on from here")
 
 
 def _write(parts: AnswerParts, waiting: list[pa.Table]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from triovision.collections.organiser.plan import Plan
 from triovision.errors import CollectionError
+
+if TYPE_CHECKING:
+    from triovision.collections.organiser.plan import Plan
 
 _MIN_TRIED: Final = 100  # before that, a failure rate says little
 
@@ -64,8 +66,22 @@ class Progress:
             FailureRateError: If it is larger.
         """
         failed = self.refused + self.unreadable
-        tried = failed + self.answered + self.repeated
-        if tried >= _MIN_TRIED and failed / tried > max_failure_rate:
-            reason = f"{failed / tried:.0%} of {tried} photos failed, more than the {max_failure_rate:.0%} allowed"
-            remedy = "Look at the failures, then run the same command again, which goes on from here"
-            raise FailureRateError(str(folder), reason, remedy)
+        check_failure_rate(failed, failed + self.answered + self.repeated, max_failure_rate, str(folder))
+
+
+def check_failure_rate(failed: int, tried: int, most: float, where: str) -> None:
+    """Compare the part of photos that failed with the largest one that is allowed, once 100 were tried.
+
+    Args:
+        failed: Photos that failed.
+        tried: Photos tried.
+        most: Largest part that is allowed, in [0, 1].
+        where: Folder or address of the answers, for the error.
+
+    Raises:
+        FailureRateError: If the part is larger.
+    """
+    if tried >= _MIN_TRIED and failed / tried > most:
+        reason = f"{failed / tried:.0%} of {tried} photos failed, more than the {most:.0%} allowed"
+        remedy = "Look at the failures, then run the same command again, which goes on from here"
+        raise FailureRateError(where, reason, remedy)
