@@ -33,7 +33,8 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "serve": ("fastapi", "prometheus_client", "python_multipart", "uvicorn"),
     "ray": ("ray",),
 }
-_PURPOSES: Final = {
+#: What each part is for.
+PURPOSES: Final = {
     "": "TrioVision",
     "train": Message("training and evaluation"),
     "geoclip": Message("the worldwide model"),
@@ -52,7 +53,7 @@ def require(extra: str) -> None:
         MissingPackageError: If one is missing. Names all that are, and the command that installs them.
     """
     if missing := missing_packages(extra):
-        reason = Message("is needed by {part} and is not installed", part=_PURPOSES[extra])
+        reason = Message("is needed by {part} and is not installed", part=PURPOSES[extra])
         remedy = Message("Install it: {command}", command=install_command(extra))
         raise MissingPackageError(", ".join(missing), reason, remedy)
 

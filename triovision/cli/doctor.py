@@ -19,18 +19,11 @@ from triovision.bundle import ASSETS, NODE_MODULES
 from triovision.cli.formats import FORMAT, print_rows
 from triovision.cli.terminal import one_line
 from triovision.errors import ReportError, TrioVisionError
-from triovision.extras import PACKAGES, install_command, missing_packages
+from triovision.extras import PACKAGES, PURPOSES, install_command, missing_packages
 from triovision.files import cache_folder
 
 State = Literal["ok", "note", "fault"]
 
-#: What each optional part is for.
-_PARTS: Final = {
-    "train": "triovision train and evaluate",
-    "geoclip": "the worldwide model",
-    "serve": "triovision serve",
-    "ray": "triovision organise --engine ray",
-}
 #: Servers that are asked only when somebody wants what they have, and what is missing without them.
 _SERVERS: Final = {
     os.environ.get("HF_ENDPOINT", "https://huggingface.co"): "the worldwide model cannot be installed",
@@ -124,7 +117,7 @@ def _packages(missing: tuple[str, ...]) -> Iterator[Check]:
         yield Check("packages", "ok", versions)
     for extra in filter(None, PACKAGES):
         absent = missing_packages(extra)
-        found = f"for {_PARTS[extra]}: " + (f"missing {', '.join(absent)}" if absent else "installed")
+        found = f"for {PURPOSES[extra]}: " + (f"missing {', '.join(absent)}" if absent else "installed")
         yield Check(f"packages of {extra}", "note" if absent else "ok", found, install_command(extra) if absent else "")
 
 
