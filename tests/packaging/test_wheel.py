@@ -80,7 +80,7 @@ def test_it_carries_every_file_that_lies_beside_the_code(wheel: Path) -> None:
     code = {name for name in listed.split("\0") if name.startswith("triovision/")}
     assert {name.split("/")[2] for name in beside} == tops
     assert (beside | code) - carried == set()
-    assert not [name for name in carried if name.startswith(("tests/", "benchmarks/"))]
+    assert not [name for name in carried if name.startswith(("tests/", "benchmarks/", "examples/"))]
 
 
 @pytest.mark.skipif(bool(missing_files(NODE_MODULES)), reason="needs the npm packages: make assets")

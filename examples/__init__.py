@@ -1,0 +1,1 @@
+"""Neighbouring image studies on the training package: relations, animals, cars."""
