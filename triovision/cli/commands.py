@@ -31,6 +31,11 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Cancelled.", err=True)
             ctx.exit(CANCELLED)
+        except SystemExit as exc:
+            if not isinstance(exc.__context__, KeyboardInterrupt):
+                raise
+            click.echo("Cancelled. The same command goes on from the last checkpoint.", err=True)  # Lightning exits so
+            ctx.exit(CANCELLED)
         except OSError as exc:
             if exc.errno not in _NO_ROOM:
                 raise
