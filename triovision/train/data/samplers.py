@@ -26,8 +26,8 @@ def sampling_weights(manifest: Manifest, labels: Sequence[str], data: CountryDat
 
     All countries without a label count as one, so that they remain a small fraction of an epoch.
     """
-    group = [c if c in labels else "" for c in manifest.table["country"]]
-    places = manifest.table["place"]
+    group = [label if label in labels else "" for label in manifest.labels]
+    places = manifest.places
     by_group, by_place = Counter(group), Counter(zip(group, places, strict=True))
     place_total: dict[str, float] = {}
     for (g, _), n in by_place.items():
@@ -44,9 +44,8 @@ def sampling_weights(manifest: Manifest, labels: Sequence[str], data: CountryDat
 
 def repeats_per_epoch(manifest: Manifest, labels: Sequence[str], data: CountryDataSection) -> NDArray[np.int64]:
     """Number of draws of each photo per epoch with oversampling, shape `(n,)`; 1 for countries without a label."""
-    countries = manifest.table["country"]
-    repeats = oversampling_repeats(countries, data.oversampling)
-    return np.where(np.isin(countries, labels), repeats, 1)
+    repeats = oversampling_repeats(manifest.labels, data.oversampling)
+    return np.where(np.isin(manifest.labels, labels), repeats, 1)
 
 
 def oversampling_repeats(classes: Sequence[str], oversampling: Sequence[tuple[int, int]]) -> NDArray[np.int64]:

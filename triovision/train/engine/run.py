@@ -59,6 +59,7 @@ from triovision.train.models.init_weights import init_backbone
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.position_recipe import PositionRecipe
+from triovision.train.recipes.sections import COUNTRY
 
 #: Folder of the caches of a run, study or benchmark that is given no other one.
 CACHE = "cache"
@@ -79,7 +80,7 @@ def train_country(
 
     Args:
         recipe: Country recipe.
-        manifest: Photos with the recipe's validation columns and `place`.
+        manifest: Photos with the recipe's validation columns, read with its label column; countries need `place`.
         folder: Folder of `run.json`, the logs, the checkpoints and the list of unreadable photos.
         init_from: Initial weights of the backbone (safetensors), a run to fine-tune, or None for timm's weights or
             random ones, as the recipe states.
@@ -213,7 +214,8 @@ def _check_country(recipe: Recipe, splits: Splits, options: LoadOptions) -> tupl
         options.feature_cache_folder(recipe)
     if len(splits.labels) < 2:
         remedy = "Add photos or lower `data.min_photos`"
-        raise RecipeError(recipe.name, f"{len(splits.labels)} countries have enough training photos", remedy)
+        named = "countries" if recipe.label_column == COUNTRY else f"labels of `{recipe.label_column}`"
+        raise RecipeError(recipe.name, f"{len(splits.labels)} {named} have enough training photos", remedy)
     names = tuple(name for name, part in splits.validation.items() if len(part))
     if not names:
         columns = ", ".join(recipe.data.validation_splits)
