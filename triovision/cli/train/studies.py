@@ -245,6 +245,7 @@ def evaluate(
     """  # noqa: D301 - click reads the escape
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.country import evaluate_run, scalar_metrics  # noqa: PLC0415
+    from triovision.train.recipes.sections import COUNTRY  # noqa: PLC0415
 
     run = read_country_run(run_folder)
     every, photos = photos_where(manifest, root, where, run.recipe.label_column)
@@ -257,9 +258,8 @@ def evaluate(
     if evaluation.without_label:
         listed = ", ".join(f"{country} ({n})" for country, n in evaluation.without_label.items())
         unknown = sum(evaluation.without_label.values())
-        click.echo(
-            f"Photos whose label the run does not have, left out of every accuracy: {unknown}, {listed}", err=True
-        )
+        others = "countries without a label in the run" if run.recipe.label_column == COUNTRY else "unknown labels"
+        click.echo(f"Photos of {others}, left out of every accuracy: {unknown}, {listed}", err=True)
     if form == "json":
         click.echo(evaluation.metrics.model_dump_json())
         return
