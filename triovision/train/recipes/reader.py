@@ -23,15 +23,17 @@ class RecipeReader(Generic[R]):
 
     Attributes:
         kind: Class of the recipes.
-        folder: Folder of this package with the recipes that come with it.
+        folder: Folder with the recipes that come with `package`.
+        package: Python package that holds the folder.
     """
 
     kind: type[R]
     folder: str
+    package: str = "triovision.train.recipes"
 
     @property
     def _folder(self) -> Traversable:
-        return files("triovision.train.recipes") / self.folder
+        return files(self.package) / self.folder
 
     def names(self) -> list[str]:
         """Names of the recipes that come with the package."""
