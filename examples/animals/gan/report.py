@@ -25,7 +25,7 @@ REPORT = "report.html"
 #: Pictures in a row, and rows of the picture of the epochs.
 _IN_A_ROW, _EPOCHS = 8, 8
 #: Header of the scores.
-COLUMNS = ("set", "pictures", "FID", "1000 KID", "taken for the class", "similarity to the nearest training photo")
+COLUMNS = ("set", "pictures", "FID", "1000 KID", "taken for the class", "similarity to the nearest photo")
 
 
 def write_gan_report(folder: Path, recipe: GanRecipe, outcome: Outcome) -> Path:

@@ -215,7 +215,7 @@ def make_pictures(generator: Generator, n: int, seed: int) -> Tensor:
     noise = torch.randn(n, generator.latent, generator=torch.Generator().manual_seed(seed))
     device = next(generator.parameters()).device
     with torch.inference_mode():
-        made = torch.cat([generator(part.to(device)).float().cpu() for part in noise.split(64)])
+        made = torch.cat([generator(part.to(device)).float().cpu() for part in torch.split(noise, 64)])
     return made.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from PIL import Image
 
 from examples.animals.gan.commands import gan
 from examples.animals.gan.run import HELD_OUT, MADE, NOISE, REST, read_generator
-from examples.animals.gan.tests.conftest import OVERRIDES
 from examples.animals.gan.training import make_pictures, picture_grid
 
 
@@ -19,15 +19,17 @@ def command(*arguments: object) -> Result:
     return CliRunner().invoke(gan, [str(argument) for argument in arguments])
 
 
-def run(folder: Path, weights: Path, out: Path, *more: str) -> Result:
-    overrides = [word for override in (*OVERRIDES, *more) for word in ("--set", override)]
-    return command("run", "dcgan", "--data", folder, "--weights", weights, "--out", out, "--workers", 0, *overrides)
+def run(folder: Path, weights: Path, out: Path, overrides: Sequence[str]) -> Result:
+    fields = [word for override in overrides for word in ("--set", override)]
+    return command("run", "dcgan", "--data", folder, "--weights", weights, "--out", out, "--workers", 0, *fields)
 
 
 @pytest.fixture(scope="module")
-def finished(folder: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def finished(
+    folder: Path, weights: Path, overrides: Sequence[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result]:
     out = tmp_path_factory.mktemp("runs") / "foxes"
-    return out, run(folder, weights, out)
+    return out, run(folder, weights, out, overrides)
 
 
 def test_from_photos_to_report(finished: tuple[Path, Result]) -> None:
@@ -51,16 +53,20 @@ def test_from_photos_to_report(finished: tuple[Path, Result]) -> None:
     assert f"{metrics['scores'][NOISE]['fid']:.1f}" in result.output
 
 
-def test_a_finished_run_is_only_evaluated(finished: tuple[Path, Result], folder: Path, weights: Path) -> None:
+def test_a_finished_run_is_only_evaluated(
+    finished: tuple[Path, Result], folder: Path, weights: Path, overrides: Sequence[str]
+) -> None:
     out, first = finished
     trained = (out / "checkpoints" / "last.ckpt").stat().st_mtime_ns
-    again = run(folder, weights, out)
+    again = run(folder, weights, out, overrides)
     assert again.output.splitlines()[-8:] == first.output.splitlines()[-8:]
     assert (out / "checkpoints" / "last.ckpt").stat().st_mtime_ns == trained
 
 
-def test_another_recipe_needs_another_folder(finished: tuple[Path, Result], folder: Path, weights: Path) -> None:
-    result = run(folder, weights, finished[0], "loss.real_target=1.0")
+def test_another_recipe_needs_another_folder(
+    finished: tuple[Path, Result], folder: Path, weights: Path, overrides: Sequence[str]
+) -> None:
+    result = run(folder, weights, finished[0], [*overrides, "loss.real_target=1.0"])
     assert result.exit_code == 2
     assert "holds a run of another recipe" in result.stderr
 
@@ -78,8 +84,8 @@ def test_pictures_of_no_run(tmp_path: Path) -> None:
     assert "holds no finished run of a GAN" in result.stderr
 
 
-def test_no_such_data(tmp_path: Path, weights: Path) -> None:
-    result = run(tmp_path / "nothing.csv", weights, tmp_path / "run")
+def test_no_such_data(tmp_path: Path, weights: Path, overrides: Sequence[str]) -> None:
+    result = run(tmp_path / "nothing.csv", weights, tmp_path / "run", overrides)
     assert result.exit_code == 2
     assert "nothing.csv: cannot be read" in result.stderr
     assert not (tmp_path / "run").exists()

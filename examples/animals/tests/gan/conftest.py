@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from examples.animals.gan.recipe import RECIPES, GanRecipe
 
-OVERRIDES = (
+_OVERRIDES = (
     "networks.latent=4",
     "networks.channels=2",
     "optimisation.epochs=2",
@@ -26,9 +26,14 @@ OVERRIDES = (
 )
 
 
+@pytest.fixture(scope="session")
+def overrides() -> tuple[str, ...]:
+    return _OVERRIDES
+
+
 @pytest.fixture
-def recipe() -> GanRecipe:
-    return RECIPES.read("dcgan", OVERRIDES)
+def recipe(overrides: tuple[str, ...]) -> GanRecipe:
+    return RECIPES.read("dcgan", overrides)
 
 
 @pytest.fixture(scope="session")
