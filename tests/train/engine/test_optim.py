@@ -62,7 +62,13 @@ def test_plateau_lowers_the_rate_down_to_its_floor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)]
+    ("name", "kind"),
+    [
+        ("adam", torch.optim.Adam),
+        ("adamax", torch.optim.Adamax),
+        ("adamw", torch.optim.AdamW),
+        ("sgd", torch.optim.SGD),
+    ],
 )
 def test_each_optimiser_has_a_name_and_spares_vectors_from_decay(name: str, kind: type) -> None:
     network = build_classifier("test_resnet", 3)

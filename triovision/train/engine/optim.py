@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightning.pytorch.callbacks import WeightAveraging
-from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined] # public, but not in its __all__
+from timm.optim import param_groups_layer_decay, param_groups_weight_decay  # type: ignore[attr-defined] # public
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, Adamax, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -20,9 +20,13 @@ def build_optimiser(network: nn.Module, optimisation: Optimisation) -> Optimizer
     """Build the optimiser of a country recipe, with layer-wise learning rates, over the trained parameters."""
     o = optimisation
     # timm applies no weight decay to vectors: biases and the scales of normalisation.
+    if hasattr(network, "group_matcher"):
+        layers = param_groups_layer_decay(network, o.weight_decay, layer_decay=o.layer_decay)
+    else:  # an own network, whose layers timm cannot order
+        layers = param_groups_weight_decay(network, o.weight_decay)
     groups = [
-        {key: group[key] for key in ("params", "weight_decay")} | {"lr": o.learning_rate * group["lr_scale"]}
-        for group in param_groups_layer_decay(network, o.weight_decay, layer_decay=o.layer_decay)
+        {key: group[key] for key in ("params", "weight_decay")} | {"lr": o.learning_rate * group.get("lr_scale", 1.0)}
+        for group in layers
     ]
     return optimiser_over(groups, o)
 
@@ -32,6 +36,8 @@ def optimiser_over(groups: list[dict[str, Any]], optimisation: SharedOptimisatio
     match optimisation.optimiser:
         case "adam":
             return Adam(groups)
+        case "adamax":
+            return Adamax(groups)
         case "adamw":
             return AdamW(groups)
         case "sgd":

@@ -25,6 +25,7 @@ from triovision.train.losses.position import PositionLoss
 from triovision.train.models.build import build_country_network, build_position_loss, build_position_network
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.position_recipe import PositionRecipe
+from triovision.train.recipes.sections import COUNTRY
 
 #: Files of a run: its config, its initial weights and its finished weights.
 RUN_CONFIG, INIT, FINISHED = "run.json", "init.safetensors", "finished.safetensors"
@@ -40,7 +41,7 @@ class CountryRun:
     Attributes:
         folder: Folder of the run.
         recipe: Its recipe.
-        labels: Countries in the order of the logits.
+        labels: Countries, or other labels, in the order of the logits.
         manifest_sha256: Hash of the manifest.
         network: The network in evaluation mode.
     """
@@ -145,6 +146,17 @@ def read_country_run(folder: Path) -> CountryRun:
     load_finished(network, state, folder)
     network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return CountryRun(folder, recipe, labels, config["manifest_sha256"], network)
+
+
+def check_countries(run: CountryRun) -> None:
+    """Check that a run classifies countries, as the models of the page do.
+
+    Raises:
+        RecipeError: If it classifies another label.
+    """
+    if run.recipe.label_column != COUNTRY:
+        reason = f"classifies `{run.recipe.label_column}`, and models of the page answer with a country"
+        raise RecipeError(str(run.folder), reason, "Give a run of countries; read this one with `read_country_run`")
 
 
 def read_position_run(folder: Path) -> PositionRun:
