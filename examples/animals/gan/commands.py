@@ -58,7 +58,7 @@ def run(
     keep_freed_memory()
     recipe = RECIPES.read(recipe_name, overrides)
     with resumable():
-        outcome = run_gan(recipe, read_photos(data), out, weights, ReadOptions(**options))
+        outcome = run_gan(recipe, read_photos(data, recipe.data.column), out, weights, ReadOptions(**options))
     metrics = outcome.metrics
     click.echo(f"{metrics.training_photos} training photos; the classifier on held-out photos: {metrics.judge}")
     for row in (COLUMNS, *score_rows(metrics.scores), *score_rows(metrics.by_epoch)):

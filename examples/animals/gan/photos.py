@@ -22,23 +22,32 @@ from triovision.train.data.samplers import SampleKey
 from triovision.train.data.splits import without_test
 from triovision.train.data.unreadable import UnreadablePhotos
 
+_CLASS = "class"
 
-def read_photos(path: Path) -> Manifest:
-    """Read a manifest, or a folder with one subfolder per class, whose name becomes the column `class`.
+
+def read_photos(path: Path, column: str) -> Manifest:
+    """Read a manifest, or a folder with one subfolder per class.
 
     Photos that a manifest marks as `test` in `split_new_sources` are left out.
 
+    Args:
+        path: CSV or Parquet file, or folder.
+        column: Column of the manifest that names the class; of a folder, `class` is the name of the subfolder.
+
     Raises:
-        ManifestError: If it cannot be read, or the folder has no photo in a subfolder.
+        ManifestError: If it cannot be read, has no such column, or the folder has no photo in a subfolder.
     """
     if not path.is_dir():
-        return without_test(read_manifest(path))
+        return without_test(read_manifest(path, label_column=column))
     files = [file for file in find_photos(path)[0] if "/" in file]
     if not files:
         remedy = "Give a folder with a subfolder of photos for each class, or a manifest"
         raise ManifestError(str(path), "has no photo in a subfolder", remedy)
-    table = pd.DataFrame({"file": files, "class": [file.partition("/")[0] for file in files], "country": ""})
-    return Manifest(table, path, hashlib.sha256("\n".join(files).encode()).hexdigest())
+    if column != _CLASS:
+        reason = f"is a folder, which has no column {column}"
+        raise ManifestError(str(path), reason, f"Set `data.column` to {_CLASS}, or give a manifest")
+    table = pd.DataFrame({"file": files, _CLASS: [file.partition("/")[0] for file in files]})
+    return Manifest(table, path, hashlib.sha256("\n".join(files).encode()).hexdigest(), _CLASS)
 
 
 def divide(photos: Manifest, recipe: GanRecipe) -> dict[str, Manifest]:
@@ -53,16 +62,13 @@ def divide(photos: Manifest, recipe: GanRecipe) -> dict[str, Manifest]:
         classifier that judges it from `training` and `rest`.
 
     Raises:
-        ManifestError: If the column is missing, or the class or the rest has too few photos for two parts.
+        ManifestError: If a value of the class is missing, or class or rest have too few photos for two parts.
     """
     section = recipe.data
-    if section.column not in photos.table:
-        remedy = f"Set `data.column` to one of {', '.join(photos.table)}"
-        raise ManifestError(str(photos.root), f"has no column {section.column}", remedy)
-    if unknown := sorted(set(section.values) - set(photos.table[section.column])):
+    if unknown := sorted(set(section.values) - set(photos.labels)):
         reason = f"the column {section.column} never holds {', '.join(unknown)}"
         raise ManifestError(str(photos.root), reason, "Correct `data.values` or `data.column`")
-    positive = photos.table[section.column].isin(section.values)
+    positive = photos.labels.isin(section.values)
     random = np.random.default_rng(recipe.seed)
     parts: dict[str, Manifest] = {}
     for name, names, mask, most in (

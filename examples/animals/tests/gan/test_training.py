@@ -25,7 +25,7 @@ def changed(recipe: GanRecipe, section: str, **fields: object) -> GanRecipe:
 @pytest.fixture
 def photos(folder: Path, recipe: GanRecipe, tmp_path: Path) -> SmallPhotos:
     """12 photos: 3 batches an epoch."""
-    found = read_photos(folder)
+    found = read_photos(folder, "class")
     return decode(found, divide(found, recipe)["training"], tmp_path, 0, UnreadablePhotos(tmp_path / "u.csv", 0))
 
 
