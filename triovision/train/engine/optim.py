@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightning.pytorch.callbacks import WeightAveraging
@@ -93,9 +93,19 @@ class MovingAverage(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        def update(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
-            t = int(steps)
-            average = get_ema_multi_avg_fn(min(decay, (1 + t) / (10 + t)))  # type: ignore[no-untyped-call] # torch's
-            average(averaged, current, steps)
+        super().__init__(multi_avg_fn=growing_average(decay))
 
-        super().__init__(multi_avg_fn=update)
+
+def growing_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Update of `MovingAverage`, for an `AveragedModel` of torch where only a part of a module is averaged.
+
+    Args:
+        decay: Largest decay, in (0, 1).
+    """
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
+        t = int(steps)
+        average = get_ema_multi_avg_fn(min(decay, (1 + t) / (10 + t)))  # type: ignore[no-untyped-call] # torch's
+        average(averaged, current, steps)
+
+    return update
