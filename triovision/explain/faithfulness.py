@@ -159,7 +159,7 @@ def _ranks(order: Tensor, photo_nchw: Tensor) -> Tensor:
 def _blurred(photo_nchw: Tensor) -> Tensor:
     """The photo with the blur of RISE: 11 pixels wide, of deviation 5, for an input of 224 pixels."""
     shorter = min(photo_nchw.shape[2:])
-    width = max(1, round(shorter * 11 / 224)) | 1
+    width = max(3, round(shorter * 11 / 224) | 1)
     blurred_nchw: Tensor = gaussian_blur(photo_nchw, [width, width], [width * 5 / 11] * 2)
     return blurred_nchw
 
