@@ -164,10 +164,14 @@ class Explanation:
         model: Id of the model.
         country: Country that the map argues for (ISO 3166-1 alpha-2).
         method: Name of the method, such as `"LayerCAM"`.
-        layer: Dotted name of the layer that was read.
-        heatmap_hw: `float32` in [0, 1], shape `(height, width)`, on the grid of the layer, covering `box`.
+        layer: Dotted name of the layer that was read; `"input"` for a method that reads no layer.
+        heatmap_hw: `float32`, shape `(height, width)`, on the grid of the layer or of the input, covering `box`; in
+            [0, 1], or in [-1, 1] if `signed`: negative where the photo speaks against the country.
         box: Part of the photo that the model saw: `(left, top, right, bottom)` as fractions of width and height.
         elapsed_ms: Wall time of the explanation.
+        against: Country that the map argues against (ISO 3166-1 alpha-2): why `country` and not this one; None for a
+            map of one country.
+        signed: Whether the map has both signs.
     """
 
     photo: str
@@ -178,13 +182,16 @@ class Explanation:
     heatmap_hw: NDArray[np.float32]
     box: tuple[float, float, float, float]
     elapsed_ms: float
+    against: str | None = None
+    signed: bool = False
 
     def __post_init__(self) -> None:
         """Hold the range that overlays rely on."""
         if self.heatmap_hw.ndim != 2 or self.heatmap_hw.size == 0:
             raise ValueError(f"`heatmap_hw` must be a non-empty (H, W) array, got shape {self.heatmap_hw.shape}")
-        if not np.isfinite(self.heatmap_hw).all() or self.heatmap_hw.min() < 0 or self.heatmap_hw.max() > 1:
-            raise ValueError("`heatmap_hw` must be finite and within [0, 1]")
+        least = -1 if self.signed else 0
+        if not np.isfinite(self.heatmap_hw).all() or self.heatmap_hw.min() < least or self.heatmap_hw.max() > 1:
+            raise ValueError(f"`heatmap_hw` must be finite and within [{least}, 1]")
         left, top, right, bottom = self.box
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise ValueError(f"`box` must be (left, top, right, bottom) within [0, 1], got {self.box}")

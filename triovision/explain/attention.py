@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-METHODS: Final = ("Gradient-weighted attention",)
-"""Names of the methods for transformers, the default first."""
+from triovision.explain.scores import Target
 
 
 class AttendingNetwork(Protocol):
@@ -26,32 +25,42 @@ class AttendingNetwork(Protocol):
         ...
 
 
-def attention_map(network: AttendingNetwork, batch_nchw: Tensor, label: int) -> NDArray[np.float32]:
-    """Map the patches that raise a label's log-odds against all other labels.
+def attention_map(network: AttendingNetwork, batch_nchw: Tensor, target: Target) -> NDArray[np.float32]:
+    """Map the patches that raise a label's log-odds against all other labels, or against one other label.
 
     Attention rollout ("Quantifying Attention Flow in Transformers", Abnar and Zuidema, 2020), with each head's
     attention weighted by the positive part of its gradient ("Generic Attention-model Explainability", Chefer et al.,
     2021, equation 5). The gradient is that of the label's log-odds; that of its logit would mostly show features common
-    to all countries.
+    to all countries. A contrast is the map of the difference of the two logits less that of the opposite difference,
+    as for class activation maps.
 
     Args:
         network: Its parameters may be frozen.
         batch_nchw: One photo.
-        label: Index of the logit.
+        target: What is explained.
 
     Returns:
-        `float32` on the grid of patches; 0 where nothing raises the log-odds.
+        `float32` on the grid of patches, not negative: 0 where nothing raises the log-odds. A contrast has both signs.
     """
     # Gradients are needed in any mode of the caller. The parameters are frozen, so the batch requires the gradient; a
     # copy of it, because a tensor made in inference mode cannot.
     with torch.inference_mode(mode=False), torch.enable_grad():
         logits, attention = network.attend(batch_nchw.clone().requires_grad_())
-        others = torch.cat([logits[0, :label], logits[0, label + 1 :]])
-        gradients = torch.autograd.grad(logits[0, label] - others.logsumexp(0), attention)
-    from_class = rollout([(a[0] * g[0]).relu().mean(0) for a, g in zip(attention, gradients, strict=True)])[0, 1:]
-    side = math.isqrt(len(from_class))
-    heatmap_hw: NDArray[np.float32] = from_class.detach().reshape(side, side).float().cpu().numpy()
+        if target.against is None:
+            others = torch.cat([logits[0, : target.label], logits[0, target.label + 1 :]])
+            flow = _flow(logits[0, target.label] - others.logsumexp(0), attention)
+        else:
+            difference = target.score(logits[0])
+            flow = _flow(difference, attention) - _flow(-difference, attention)
+    side = math.isqrt(len(flow))
+    heatmap_hw: NDArray[np.float32] = flow.detach().reshape(side, side).float().cpu().numpy()
     return heatmap_hw
+
+
+def _flow(score: Tensor, attention: tuple[Tensor, ...]) -> Tensor:
+    """Contribution of each patch to the class token, weighted by what raises a score, shape `(patches,)`."""
+    gradients = torch.autograd.grad(score, attention, retain_graph=True)
+    return rollout([(a[0] * g[0]).relu().mean(0) for a, g in zip(attention, gradients, strict=True)])[0, 1:]
 
 
 def rollout(weights: Sequence[Tensor]) -> Tensor:

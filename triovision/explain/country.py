@@ -1,121 +1,160 @@
-"""Explanation of a country by the methods that fit a model."""
+"""Explanation of a country, or of one country against another, by the methods that fit a model."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from triovision.errors import ExplanationError
-from triovision.explain import attention, cam
+from triovision.explain import attention, cam, estimates, gradients, perturbation
+from triovision.explain.methods import Method, explained_member, method_named, methods_for
 from triovision.explain.model import AttendingModel, CompositeModel, ExplainableModel
-from triovision.explain.turns import ExplanationLimits, OnStep, Turns, taking_turns
+from triovision.explain.scores import Scorer, Target
+from triovision.explain.settings import ExplanationSettings
+from triovision.explain.turns import TURNS, ExplanationLimits, OnStep, taking_turns
 from triovision.inference.faults import check_finite, worded_faults
 from triovision.results import Explanation, Photo
 
-#: Explanations compute one at a time, whatever the model: they share the cores.
-_TURNS: Final = Turns()
+_PixelMap = Callable[[Scorer, Tensor, ExplanationSettings], NDArray[np.float32]]
+_PIXEL_MAPS: Final[dict[str, _PixelMap]] = {
+    "Occlusion": perturbation.occlusion,
+    "LIME": perturbation.lime,
+    "KernelSHAP": perturbation.kernel_shap,
+    "GradientSHAP": gradients.gradient_shap,
+    "Integrated gradients": gradients.integrated_gradients,
+}
 
 
 def _ignore(fraction: float) -> None:
     """Progress callback that does nothing."""
 
 
-def methods_for(model: ExplainableModel | CompositeModel) -> tuple[str, ...]:
-    """Return the names of the methods that fit a model, the default first; empty where none does."""
-    model = _explained_member(model)
-    if isinstance(model, AttendingModel):
-        return attention.METHODS
-    return () if model.target_layer is None else cam.METHODS
-
-
-def explain_country(
+def explain_country(  # noqa: PLR0913 - four of them name the map, the others have defaults
     model: ExplainableModel | CompositeModel,
     photo: Photo,
     country: str,
     method: str | None = None,
     *,
+    against: str | None = None,
+    settings: ExplanationSettings | None = None,
     on_step: OnStep = _ignore,
     limits: ExplanationLimits | None = None,
 ) -> Explanation:
-    """Map the parts of a photo that raise the score of a country.
+    """Map the parts of a photo that raise the score of a country, or of a country against another one.
 
     Convolutional networks use LayerCAM (Jiang et al., 2021), Grad-CAM (Selvaraju et al., 2017), Grad-CAM++
     (Chattopadhay et al., 2018) or Score-CAM (Wang et al., 2020; slow, one forward pass per channel) on the layer
     `model.target_layer`. Transformers that return their attention use gradient-weighted attention (Chefer et al.,
-    2021). Hooks are set on a private copy of the network and always removed; the network that predicts has none.
+    2021). Every network has occlusion, LIME, KernelSHAP, GradientSHAP and integrated gradients on its input. Hooks are
+    set on a private copy of the network and always removed; the network that predicts has none.
+
+    The score is the logit of the country (for attention, its log-odds), or the difference of the two logits.
 
     Args:
-        model: Model to explain. The first explainable member stands for a composite model, and the explanation names
-            that member.
+        model: Model to explain. One member stands for a composite model, and the explanation names that member.
         photo: Photo to explain.
         country: Label to explain, ISO 3166-1 alpha-2; any label, not only the most probable one.
         method: One of `methods_for(model)`; None for the first.
-        on_step: Called between the steps of Score-CAM with the fraction that is done. Explanations of other threads
-            take their turns meanwhile. What it raises ends the explanation.
+        against: Label that the country is compared with: "why this country and not that one". The map is then signed.
+        settings: Settings of the perturbation and gradient methods; None for the defaults.
+        on_step: Called with the fraction that is done between the steps of methods that run the network many times.
+            Explanations of other threads take their turns meanwhile. What it raises ends the explanation.
         limits: Bounds on the time; None for the defaults.
 
     Returns:
-        The map divided by its maximum: 1 at the strongest position, 0 where nothing raises the score; all 0 where
-        nothing in the photo does.
+        The map divided by its greatest absolute value: 1 (or -1) at the strongest position, 0 where nothing changes the
+        score; all 0 where nothing in the photo does. Maps that are not signed show only what raises the score.
 
     Raises:
-        ExplanationError: If the method is unknown, the country is no label of the model, no method fits the model,
-            others have the turn for too long, or the deadline is over.
+        ExplanationError: If the method is unknown or fits another kind of model, a country is no label of the model,
+            both are the same, others have the turn for too long, or the deadline is over.
         ModelFailure: If the model fails, whatever the reason.
     """
-    model = _explained_member(model)
-    methods = methods_for(model)
-    if not methods:
-        reason = "is a transformer, and class activation maps need convolutional layers"
-        raise ExplanationError(model.card.id, reason, "Choose a model with a convolutional network")
-    chosen = methods[0] if method is None else method
-    if chosen not in methods:
-        reason = f"is no method for {model.card.id}"
-        raise ExplanationError(chosen, reason, f"Choose one of {', '.join(methods)}")
-    if country not in model.labels:
-        known = ", ".join(sorted(model.labels))
-        raise ExplanationError(country, f"is no label of {model.card.id}", f"Choose one of {known}")
-    layer = model.attention_layers if isinstance(model, AttendingModel) else cast(str, model.target_layer)
-    label = model.labels.index(country)
+    model = explained_member(model)
+    chosen = _method(model, method)
+    target = target_of(model, country, against)
+    settings = settings or ExplanationSettings()
     with (
         worded_faults(model.card.id),
         model.private_network() as network,
-        taking_turns(model.card.id, _TURNS, limits or ExplanationLimits(), on_step) as step,
+        taking_turns(model.card.id, TURNS, limits or ExplanationLimits(), on_step) as step,
     ):
         start = time.perf_counter()
-        heatmap_hw = _heatmap(model, network, photo, label, chosen, layer, step)
+        heatmap_hw = _heatmap(model, network, photo, target, chosen, settings, step)
         elapsed_ms = (time.perf_counter() - start) * 1000
     return Explanation(
         photo=photo.name,
         model=model.card.id,
         country=country,
-        method=chosen,
-        layer=layer,
+        against=against,
+        method=chosen.name,
+        layer=_layer(model, chosen),
         heatmap_hw=heatmap_hw,
+        signed=chosen.signed or against is not None,
         box=model.seen_box(photo),
         elapsed_ms=elapsed_ms,
     )
 
 
-def _explained_member(model: ExplainableModel | CompositeModel) -> ExplainableModel:
-    if not isinstance(model, CompositeModel):
-        return model
-    return next((one for one in model.members_by_weight if methods_for(one)), model.members_by_weight[0])
+def target_of(model: ExplainableModel, country: str, against: str | None) -> Target:
+    """Return the logits that an explanation compares.
+
+    Raises:
+        ExplanationError: If a country is no label of the model, or both are the same.
+    """
+    for code in (country, against):
+        if code is not None and code not in model.labels:
+            known = ", ".join(sorted(model.labels))
+            raise ExplanationError(code, f"is no label of {model.card.id}", f"Choose one of {known}")
+    if country == against:
+        raise ExplanationError(country, "is compared with itself", "Choose two different countries")
+    labels = list(model.labels)
+    return Target(labels.index(country), None if against is None else labels.index(against))
+
+
+def _method(model: ExplainableModel, name: str | None) -> Method:
+    fitting = methods_for(model)
+    if name is not None and name not in fitting:
+        raise ExplanationError(name, f"is no method for {model.card.id}", f"Choose one of {', '.join(fitting)}")
+    return method_named(name or fitting[0])
+
+
+def _layer(model: ExplainableModel, method: Method) -> str:
+    """Dotted name of the layer that a method reads; "input" for methods that read none."""
+    if method.kind == "attention":
+        return cast(AttendingModel, model).attention_layers
+    return cast(str, model.target_layer) if method.kind == "class activation" else "input"
 
 
 def _heatmap(
-    model: ExplainableModel, network: nn.Module, photo: Photo, label: int, method: str, layer: str, on_step: OnStep
+    model: ExplainableModel,
+    network: nn.Module,
+    photo: Photo,
+    target: Target,
+    method: Method,
+    settings: ExplanationSettings,
+    on_step: OnStep,
 ) -> NDArray[np.float32]:
-    batch_nchw = model.preprocess([photo])
-    if method in attention.METHODS:
-        heatmap_hw = attention.attention_map(cast(attention.AttendingNetwork, network), batch_nchw, label)
-    else:
-        heatmap_hw = cam.activation_map(network, batch_nchw, label, method, layer, on_step)
+    with torch.inference_mode(mode=False), torch.enable_grad():  # whatever the mode of the caller
+        batch_nchw = model.preprocess([photo])
+        if method.kind == "attention":
+            heatmap_hw = attention.attention_map(cast(attention.AttendingNetwork, network), batch_nchw, target)
+        elif method.kind == "class activation":
+            layer = _layer(model, method)
+            heatmap_hw = cam.activation_map(network, batch_nchw, target, method.name, layer, on_step)
+        else:
+            passes = estimates.number_of_passes(method, settings)
+            score = Scorer(network, target, passes, on_step)
+            start = time.perf_counter()
+            heatmap_hw = _PIXEL_MAPS[method.name](score, batch_nchw, settings)
+            estimates.record(model, method, time.perf_counter() - start - score.waited_s, passes)
     check_finite(model.card.id, heatmap_hw)
     # Divide without subtracting the minimum, which would empty an even map and change the meaning of zero.
-    peak = heatmap_hw.max()
+    peak = np.abs(heatmap_hw).max()
     return heatmap_hw / peak if peak > 0 else heatmap_hw

@@ -69,6 +69,10 @@ class Turns:
                 self._taken = False
 
 
+TURNS: Final = Turns()
+"""Explanations compute one at a time, whatever the model: they share the cores."""
+
+
 @contextmanager
 def taking_turns(model_id: str, turns: Turns, limits: ExplanationLimits, on_step: OnStep) -> Iterator[OnStep]:
     """Take a turn for the block, and yield a function that passes it on and takes the next one.

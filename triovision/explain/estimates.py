@@ -1,0 +1,148 @@
+"""Expected time of an explanation: the number of passes of the method, times the measured time of a pass."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import nn
+
+from triovision.errors import TrioVisionError
+from triovision.explain.activations import layer_activations
+from triovision.explain.cam import SCORE_CAM
+from triovision.explain.methods import Method, explained_member, method_named
+from triovision.explain.model import CompositeModel, ExplainableModel
+from triovision.explain.perturbation import occlusion_passes
+from triovision.explain.scores import BATCH
+from triovision.explain.settings import ExplanationSettings
+from triovision.explain.turns import TURNS, ExplanationLimits, taking_turns
+from triovision.inference.faults import worded_faults
+from triovision.results import Photo
+
+_LATEST: Final = 9
+_BLANK: Final = Photo(
+    name="blank",
+    image_hwc=np.full((224, 224, 3), 127, np.uint8),
+    original_width_px=224,
+    original_height_px=224,
+    format="PNG",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _PassKind:
+    """Passes that take about the same time for a photo: with gradients or not, alone or in batches."""
+
+    gradient: bool
+    alone: bool
+
+
+@dataclass(slots=True)
+class _Measured:
+    """Latest seconds per photo of each kind of pass, and the number of channels that Score-CAM masks."""
+
+    seconds: dict[_PassKind, deque[float]] = field(default_factory=dict)
+    channels: int | None = None
+
+
+_MEASURED: Final[WeakKeyDictionary[Any, _Measured]] = WeakKeyDictionary()
+
+
+def estimate_ms(
+    model: ExplainableModel | CompositeModel, method: str, settings: ExplanationSettings | None = None
+) -> float | None:
+    """Estimate the time of an explanation before it starts, in milliseconds.
+
+    It is the number of passes of the method times the median time of the latest passes of this model. If there were
+    none, a blank photo is timed first. Waits for other explanations and the first import of a library come on top, and
+    a contrast of two countries doubles the time of the fast methods.
+
+    Args:
+        model: Model to explain.
+        method: Name of a method.
+        settings: Settings of the explanation; None for the defaults.
+
+    Returns:
+        Milliseconds; None if nothing was measured yet and other explanations are being computed now, the model fails,
+        or the method does not fit it.
+
+    Raises:
+        ExplanationError: If there is no method of this name.
+    """
+    model, chosen = explained_member(model), method_named(method)
+    if chosen.kind == "class activation" and model.target_layer is None:
+        return None
+    measured = _MEASURED.setdefault(model, _Measured())
+    kind = _pass_kind(chosen)
+    if kind not in measured.seconds or (chosen.name == SCORE_CAM and measured.channels is None):
+        try:
+            _measure_blank(model, measured, kind)
+        except TrioVisionError:
+            return None
+    passes = number_of_passes(chosen, settings or ExplanationSettings(), measured.channels or 0)
+    return 1000 * passes * median(list(measured.seconds[kind]))
+
+
+def number_of_passes(method: Method, settings: ExplanationSettings, channels: int = 0) -> int:
+    """Return how many times the network sees a photo.
+
+    Args:
+        method: Method.
+        settings: Settings of the explanation.
+        channels: Channels of the layer that Score-CAM masks.
+    """
+    if method.name == SCORE_CAM:
+        return channels + 2
+    if method.name == "Occlusion":
+        return occlusion_passes(settings)
+    if method.kind == "perturbation":
+        return settings.samples
+    return settings.steps if method.kind == "gradient" else 1
+
+
+def record(model: ExplainableModel, method: Method, seconds: float, passes: int) -> None:
+    """Keep the time of an explanation that was computed, without its waits, for later estimates."""
+    measured = _MEASURED.setdefault(model, _Measured())
+    measured.seconds.setdefault(_pass_kind(method), deque(maxlen=_LATEST)).append(seconds / passes)
+
+
+def _pass_kind(method: Method) -> _PassKind:
+    alone = method.kind in ("class activation", "attention") and method.name != SCORE_CAM
+    return _PassKind(gradient=alone or method.kind == "gradient", alone=alone)
+
+
+def _measure_blank(model: ExplainableModel, measured: _Measured, kind: _PassKind) -> None:
+    limits = ExplanationLimits(wait_s=0)
+    with (
+        worded_faults(model.card.id),
+        model.private_network() as network,
+        taking_turns(model.card.id, TURNS, limits, lambda _: None),
+        torch.inference_mode(mode=False),
+        torch.set_grad_enabled(kind.gradient),
+    ):
+        size = 1 if kind.alone else BATCH
+        blank_nchw = model.preprocess([_BLANK]).repeat(size, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+        if measured.channels is None and model.target_layer is not None:
+            grid = layer_activations(network, blank_nchw[:1], [model.target_layer])[model.target_layer]
+            measured.channels = grid.shape[1]
+        _pass_s(network, blank_nchw, kind)  # the first one prepares kernels
+        seconds = _pass_s(network, blank_nchw, kind) / size
+    measured.seconds.setdefault(kind, deque(maxlen=_LATEST)).append(seconds)
+
+
+def _pass_s(network: nn.Module, batch_nchw: torch.Tensor, kind: _PassKind) -> float:
+    start = time.perf_counter()
+    if kind.gradient:
+        batch_nchw = batch_nchw.clone().requires_grad_()
+        torch.autograd.grad(network(batch_nchw)[:, 0].sum(), batch_nchw)
+    else:
+        network(batch_nchw)
+    if batch_nchw.is_cuda:
+        torch.cuda.synchronize(batch_nchw.device)
+    return time.perf_counter() - start
