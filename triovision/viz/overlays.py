@@ -18,13 +18,16 @@ _UNSEEN_BRIGHTNESS = 0.55  # of the part of a photo outside of the model's input
 _FOR_RGB: Final = np.array([230, 145, 30], np.float32)  # orange and blue: distinct for colour-blind readers
 _AGAINST_RGB: Final = np.array([40, 130, 235], np.float32)
 _NEUTRAL_RGB: Final = np.array([240, 240, 240], np.float32)
+_FINEST_CELLS: Final = 100  # along the longer side of a signed map over a photo: single pixels could not be seen
+_FULL_COLOUR: Final = 0.99  # quantile of a signed map's strength that has the full colour, and all above it
 
 
 def overlay(photo: Photo, explanation: Explanation, opacity: float = 0.5) -> Image.Image:
     """Lay the heat map over the model's input, and show the rest of the photo in dim grey.
 
     A signed map tints the photo in grey, so that no colour of the photo is taken for one of the map: orange where it
-    is positive, blue where it is negative.
+    is positive, blue where it is negative. Its strongest hundredth has the full colour, because a few pixels of a map
+    of gradients exceed all others by far, and the pixels of such a fine map are averaged in groups.
 
     Args:
         photo: The photo.
@@ -44,12 +47,13 @@ def overlay(photo: Photo, explanation: Explanation, opacity: float = 0.5) -> Ima
     result = Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     left, top, right, bottom = _box_px(explanation, shown.size)
     seen = shown.crop((left, top, right, bottom))
-    heat_hw = np.asarray(Image.fromarray(explanation.heatmap_hw).resize(seen.size, Image.Resampling.BICUBIC))
     if explanation.signed:
+        heat_hw = _resized(_strong(_grouped(explanation.heatmap_hw)), seen.size)
         grey_hw = np.asarray(seen.convert("L"), np.float32)
         result.paste(tinted(grey_hw, heat_hw.clip(-1, 1) * opacity), (left, top))
     else:
-        result.paste(Image.blend(seen, heat_colors(heat_hw), opacity), (left, top))
+        heat = heat_colors(_resized(explanation.heatmap_hw, seen.size))
+        result.paste(Image.blend(seen, heat, opacity), (left, top))
     return result
 
 
@@ -69,13 +73,14 @@ def tinted(grey_hw: NDArray[np.float32], signed_hw: NDArray[np.floating[Any]]) -
 def raw_map(photo: Photo, explanation: Explanation) -> Image.Image:
     """The heat map without interpolation, one rectangle per cell, at its place on the photo; grey elsewhere.
 
-    Colours go from black over red to light yellow; those of a signed map from blue over near white at 0 to orange.
+    Colours go from black over red to light yellow; those of a signed map from blue over near white at 0 to orange,
+    where the strongest hundredth has the full colour.
     """
     size = shown_photo(photo).size
     left, top, right, bottom = _box_px(explanation, size)
     result = Image.new("RGB", size, (127, 127, 127))
     if explanation.signed:
-        cells = _colored((explanation.heatmap_hw + 1) / 2, _diverging())
+        cells = _colored((_strong(explanation.heatmap_hw) + 1) / 2, _diverging())
     else:
         cells = heat_colors(explanation.heatmap_hw)
     result.paste(cells.resize((right - left, bottom - top), Image.Resampling.NEAREST), (left, top))
@@ -115,6 +120,26 @@ def _box_px(explanation: Explanation, size: tuple[int, int]) -> tuple[int, int, 
     right_px = max(round(right * size[0]), left_px + 1)
     bottom_px = max(round(bottom * size[1]), top_px + 1)
     return left_px, top_px, right_px, bottom_px
+
+
+def _resized(heatmap_hw: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(Image.fromarray(heatmap_hw).resize(size, Image.Resampling.BICUBIC))
+
+
+def _grouped(signed_hw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A map of at most 100 cells along the longer side, each the mean of a group of pixels."""
+    height, width = signed_hw.shape
+    scale = _FINEST_CELLS / max(height, width)
+    if scale >= 1:
+        return signed_hw
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(signed_hw).resize(size, Image.Resampling.BOX))
+
+
+def _strong(signed_hw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A map in [-1, 1] whose strongest hundredth has the absolute value 1; unchanged if nearly all of it is 0."""
+    full = np.quantile(np.abs(signed_hw), _FULL_COLOUR)
+    return (signed_hw / full).clip(-1, 1).astype(np.float32) if full > 0 else signed_hw
 
 
 def _colored(heatmap_hw: NDArray[np.floating[Any]], table: NDArray[np.uint8]) -> Image.Image:
