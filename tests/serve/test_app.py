@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.serve.colour_model import colours, jpeg
 from triovision.errors import ModelError, PhotoError
+from triovision.explain import ExplanationSettings
 from triovision.photo import DecoderPool, PhotoLimits
 from triovision.results import Explanation
 from triovision.serve import backend
@@ -155,8 +156,9 @@ def test_a_key_is_asked_for_before_the_body_is_read(make_app):
 
 
 def test_explanations_come_as_a_picture_or_whole(ask, monkeypatch):
-    def explain(model, photo, country, method, on_step):
+    def explain(model, photo, country, method, *, against, settings, on_step):
         on_step(0.5)
+        asked.append((against, settings))
         heatmap = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
         return Explanation(
             photo=photo.name,
@@ -167,8 +169,11 @@ def test_explanations_come_as_a_picture_or_whole(ask, monkeypatch):
             heatmap_hw=heatmap,
             box=(0, 0, 1, 1),
             elapsed_ms=1.0,
+            against=against,
+            signed=against is not None,
         )
 
+    asked = []
     monkeypatch.setattr(backend, "explain_country", explain)
     photo = [("photo", ("x.jpg", jpeg((250, 0, 0))))]
     answer = ask("POST", "/explain", files=photo)
@@ -176,6 +181,16 @@ def test_explanations_come_as_a_picture_or_whole(ask, monkeypatch):
     assert Image.open(io.BytesIO(answer.content)).format == "PNG"
     whole = ask("POST", "/explain", files=photo, params={"detail": "full"}, data={"method": "Grad-CAM"}).json()
     assert (whole["country"], whole["method"]) == ("FR", "Grad-CAM")  # the most probable country
+    assert asked == [(None, ExplanationSettings())] * 2
+    fields = {"against": "JP", "window": "0.5", "stride": "0.25", "segments": "9", "samples": "11", "steps": "4"}
+    contrast = ask("POST", "/explain", files=photo, params={"detail": "full"}, data=fields | {"seed": "5"}).json()
+    assert (contrast["against"], contrast["signed"]) == ("JP", True)
+    assert asked[2] == (
+        "JP",
+        ExplanationSettings(window=0.5, stride=0.25, segments=9, samples=11, steps=4, seed=5),
+    )
+    for wrong in ({"stride": "0.5"}, {"samples": "1000000"}, {"window": "nan"}, {"seed": "x"}):
+        assert ask("POST", "/explain", files=photo, data=wrong).status_code == 422
     refused = ask("POST", "/explain", files=[("photo", ("x.jpg", b"no photo"))])
     assert (refused.status_code, refused.json()["error"]["type"]) == (422, "PhotoError")
 

@@ -10,7 +10,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from tests.serve.colour_model import ColourModel, jpeg
-from triovision.errors import ModelError
+from triovision.errors import ExplanationError, ModelError
 from triovision.photo import read_photo
 from triovision.results import Explanation
 from triovision.serve import backend, routes
@@ -70,7 +70,7 @@ def test_the_page_predicts_with_the_models_of_the_server(page, url, models):
 
 
 def test_every_tab_works_with_the_models_of_the_server(page, url, monkeypatch):
-    def explain(model, photo, country, method, on_step):  # noqa: ARG001
+    def explain(model, photo, country, method, **_):
         heatmap_hw = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
         return Explanation(
             photo=photo.name,
@@ -96,13 +96,17 @@ def test_every_tab_works_with_the_models_of_the_server(page, url, monkeypatch):
     assert any("Method LayerCAM" in caption.value for caption in app.caption)
 
 
-def test_an_explanation_that_the_server_refuses_is_shown_in_its_tab(page, url):
+def test_an_explanation_that_the_server_refuses_is_shown_in_its_tab(page, url, monkeypatch):
+    def explain(model, *_, **__):
+        raise ExplanationError(model.card.id, "has no layer for this map", "Choose another model")
+
+    monkeypatch.setattr(backend, "explain_country", explain)
     app = page(url).run()
     app.file_uploader[0].set_value([("red.jpg", jpeg((250, 0, 0)), "image/jpeg")]).run()
     app.session_state["tab"] = "Why"
     app.run()
     assert not app.exception
-    assert "class activation maps need convolutional layers" in app.error[0].value
+    assert "has no layer for this map" in app.error[0].value
     assert "France" in app.header[0].value
 
 

@@ -103,6 +103,13 @@ def test_explanations_come_back_equal():
     back = decode_explanation(through_json(encode_explanation(sent)))
     assert np.array_equal(back.heatmap_hw, heatmap_hw)
     assert replace(back, heatmap_hw=heatmap_hw).__class__ is Explanation
+    assert (back.against, back.signed) == (None, False)
+    contrast = replace(sent, heatmap_hw=heatmap_hw * 2 - 1, against="IT", signed=True)
+    contrast_back = decode_explanation(through_json(encode_explanation(contrast)))
+    assert np.array_equal(contrast_back.heatmap_hw, contrast.heatmap_hw)
+    assert (contrast_back.against, contrast_back.signed) == ("IT", True)
+    with pytest.raises(ServerError):
+        decode_explanation(through_json(encode_explanation(contrast)) | {"signed": False})
     assert (back.box, back.layer, back.elapsed_ms) == (sent.box, sent.layer, sent.elapsed_ms)
     with pytest.raises(ServerError):
         decode_explanation(through_json(encode_explanation(sent)) | {"box": [0, 0]})

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO, Final, cast
 
@@ -16,7 +16,7 @@ import numpy as np
 from starlette.requests import Request
 
 from triovision.errors import BusyError, ModelError, ModelFailure, ServerError, TrioVisionError
-from triovision.explain import ExplainableModel, explain_country
+from triovision.explain import ExplainableModel, ExplanationSettings, explain_country
 from triovision.geo import Evidence
 from triovision.inference import GeoModel
 from triovision.inference.loaded_models import LoadedModels
@@ -33,6 +33,23 @@ Read = Callable[[], Photo]
 Outcome = Prediction | TrioVisionError
 
 _FETCHES: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What an explanation shall show.
+
+    Attributes:
+        country: Country to explain; None for the most probable one.
+        against: Country that it is compared with; None for none.
+        method: Name of a method; None for the model's first.
+        settings: Settings of the method.
+    """
+
+    country: str | None = None
+    against: str | None = None
+    method: str | None = None
+    settings: ExplanationSettings = field(default_factory=ExplanationSettings)
 
 
 class ClientGoneError(Exception):
@@ -168,13 +185,13 @@ class Backend:
         return outcomes
 
     async def explain(
-        self, request: Request, model: GeoModel, read: Read, country: str | None, method: str | None
+        self, request: Request, model: GeoModel, read: Read, question: Question
     ) -> tuple[Photo, Explanation]:
         """Explain a country, the most probable one if none is named.
 
         Raises:
             BusyError: If too many explanations wait already.
-            TrioVisionError: If the photo, the method or the country cannot be used.
+            TrioVisionError: If the photo, the method or a country cannot be used.
             ClientGoneError: If the client does not wait for the answer.
         """
         if self._explaining >= self.settings.max_explanations:
@@ -187,11 +204,19 @@ class Backend:
                 raise ClientGoneError
 
         def compute(one: GeoModel) -> Explanation:
-            return explain_country(cast(ExplainableModel, one), photo, named, method, on_step=on_step)
+            return explain_country(
+                cast(ExplainableModel, one),
+                photo,
+                named,
+                question.method,
+                against=question.against,
+                settings=question.settings,
+                on_step=on_step,
+            )
 
         try:
             photo = await asyncio.to_thread(read)
-            named = country or await self._most_probable(request, model, photo)
+            named = question.country or await self._most_probable(request, model, photo)
             running = asyncio.ensure_future(asyncio.to_thread(self.models.run, model, compute))
             await _first(request, running, None)
             return photo, await running

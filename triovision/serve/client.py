@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -32,6 +32,9 @@ from triovision.serve.exchange import (
     step,
     wait_after_fault,
 )
+
+if TYPE_CHECKING:
+    from triovision.explain import ExplanationSettings
 
 T = TypeVar("T")
 
@@ -78,22 +81,32 @@ class Client:
         return self._run(prediction_steps(photos, top_k, model, evidence))
 
     def explain(
-        self, photo: Source, country: str | None = None, method: str | None = None, model: str | None = None
+        self,
+        photo: Source,
+        country: str | None = None,
+        method: str | None = None,
+        model: str | None = None,
+        *,
+        against: str | None = None,
+        settings: ExplanationSettings | None = None,
     ) -> Explanation:
-        """Return the map of the parts of a photo that raise the probability of a country.
+        """Return the map of the parts of a photo that raise the score of a country, or of a country against another.
 
         Args:
             photo: Path, bytes, or a pair of a name and bytes.
             country: ISO 3166-1 alpha-2 code; None for the most probable country.
             method: A method of `model_details`; None for the first.
             model: Id of a model of the server; None for its default model.
+            against: Country that it is compared with; None for none.
+            settings: Settings of the method; None for the server's defaults.
 
         Raises:
             ServerError: If the server is away or refuses the request.
             PhotoError: If the photo cannot be used.
             ExplanationError: If the country or the method cannot be explained.
         """
-        return self._run(explanation_steps(photo, country, method, model))
+        names = {"country": country, "against": against, "method": method, "model": model}
+        return self._run(explanation_steps(photo, names, settings))
 
     def models(self) -> dict[str, Any]:
         """Return `default`, the id of the default model, and `models`, a list with id, summary, countries, licence."""
@@ -171,10 +184,18 @@ class AsyncClient:
         return await self._run(prediction_steps(photos, top_k, model, evidence))
 
     async def explain(
-        self, photo: Source, country: str | None = None, method: str | None = None, model: str | None = None
+        self,
+        photo: Source,
+        country: str | None = None,
+        method: str | None = None,
+        model: str | None = None,
+        *,
+        against: str | None = None,
+        settings: ExplanationSettings | None = None,
     ) -> Explanation:
         """Return the explanation of a country; see `Client.explain`."""
-        return await self._run(explanation_steps(photo, country, method, model))
+        names = {"country": country, "against": against, "method": method, "model": model}
+        return await self._run(explanation_steps(photo, names, settings))
 
     async def models(self) -> dict[str, Any]:
         """Return the models of the server; see `Client.models`."""

@@ -6,11 +6,11 @@ It knows nothing of connections, so that both clients share it.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -21,6 +21,9 @@ from triovision.photo.limits import PhotoLimits
 from triovision.photo.names import shown_name
 from triovision.results import Explanation, Prediction
 from triovision.serve.wire import decode_error, decode_explanation, decode_predictions, evidence_fields, garbled
+
+if TYPE_CHECKING:
+    from triovision.explain import ExplanationSettings
 
 API_KEY: Final = "TRIOVISION_API_KEY"
 AGAIN: Final = frozenset({429, 503})
@@ -124,12 +127,15 @@ def _named_error(error: TrioVisionError, number: int, name: str) -> TrioVisionEr
     return type(error)(shown_name(name), error.reason, error.remedy)
 
 
-def explanation_steps(photo: Source, country: str | None, method: str | None, model: str | None) -> Steps[Explanation]:
-    """Explain a country for a photo."""
+def explanation_steps(
+    photo: Source, names: Mapping[str, str | None], settings: ExplanationSettings | None
+) -> Steps[Explanation]:
+    """Explain a country for a photo; `names` are the country, what it is compared with, the method and the model."""
     file = _load(photo, 1)
     if isinstance(file.content, PhotoError):
         raise file.content
-    fields = {name: [value] for name, value in (("country", country), ("method", method), ("model", model)) if value}
+    values = names if settings is None else {**names, **{name: repr(value) for name, value in asdict(settings).items()}}
+    fields = {name: [value] for name, value in values.items() if value}
     files = [("photo", ("photo 0", file.content))]
     request = Request(method="POST", path="/explain", params={"detail": "full"}, data=fields, files=files)
     try:

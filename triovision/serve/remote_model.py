@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from triovision.inference.model import GeoModel
 from triovision.results import Explanation, Photo, Prediction
 from triovision.serve.client import Client
 from triovision.serve.wire import garbled
+
+if TYPE_CHECKING:
+    from triovision.explain import ExplanationSettings
 
 T = TypeVar("T")
 
@@ -66,15 +69,24 @@ class RemoteModel:
             raise ModelError(self.card.id, garbled().reason, garbled().remedy)
         return similarity
 
-    def explain(self, photo: Photo, country: str, method: str | None = None) -> Explanation:
-        """Return the map of the parts of a photo that raise the score of a country.
+    def explain(
+        self,
+        photo: Photo,
+        country: str,
+        method: str | None = None,
+        *,
+        against: str | None = None,
+        settings: ExplanationSettings | None = None,
+    ) -> Explanation:
+        """Return the map of the parts of a photo that raise the score of a country; see `explain_country`.
 
         Raises:
-            ExplanationError: If the method does not fit the model.
+            ExplanationError: If the method does not fit the model, or a country or a setting is wrong.
             ModelError: If the server is away, busy or fails.
         """
         with _model_errors(self.card.id):
-            return self._client.explain((photo.name, _png(photo)), country, method, self.card.id)
+            photo_file = (photo.name, _png(photo))
+            return self._client.explain(photo_file, country, method, self.card.id, against=against, settings=settings)
 
 
 class RemoteModels:

@@ -12,13 +12,14 @@ from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, Response
 
 from triovision.errors import BusyError, ServerError
-from triovision.explain import ExplainableModel, methods_for
+from triovision.explain import ExplainableModel, ExplanationSettings, methods_for
+from triovision.explain.settings import BOUNDS
 from triovision.geo import CONTINENTS, Evidence
 from triovision.inference import GeoModel
 from triovision.inference.card import MODEL_ID
 from triovision.results import Explanation, Photo, Prediction
 from triovision.serve import answers
-from triovision.serve.backend import Backend, Outcome, conditioned
+from triovision.serve.backend import Backend, Outcome, Question, conditioned
 from triovision.serve.docs_page import docs_page
 from triovision.serve.wire import encode_error, encode_explanation, encode_predictions, parse_evidence
 from triovision.viz.overlays import overlay, png_bytes
@@ -124,6 +125,32 @@ def _result(outcome: Outcome) -> dict[str, Any]:
     return {"prediction": None, "error": encode_error(outcome)}
 
 
+def _setting(name: str, description: str) -> Any:  # noqa: ANN401 - what FastAPI's `Form` returns
+    least, most = BOUNDS[name]
+    return Form(ge=least, le=most, description=description)
+
+
+_DEFAULTS: Final = ExplanationSettings()
+
+
+def question_of(  # noqa: PLR0913, PLR0917 - FastAPI passes each field as an argument
+    country: Annotated[str, Form(pattern=_COUNTRY, description=_COUNTRY_TEXT + " The most probable otherwise.")] = "",
+    against: Annotated[str, Form(pattern=_COUNTRY, description="Why `country` and not this one: a signed map.")] = "",
+    method: Annotated[str, Form(max_length=60, description="A method of GET /models/{model_id}.")] = "",
+    window: Annotated[float, _setting("window", "Occlusion: side of the window, as a fraction.")] = _DEFAULTS.window,
+    stride: Annotated[float, _setting("stride", "Occlusion: step of the window, at most it.")] = _DEFAULTS.stride,
+    segments: Annotated[int, _setting("segments", "LIME and KernelSHAP: superpixels.")] = _DEFAULTS.segments,
+    samples: Annotated[int, _setting("samples", "LIME and KernelSHAP: changed photos.")] = _DEFAULTS.samples,
+    steps: Annotated[int, _setting("steps", "Integrated gradients and GradientSHAP: points.")] = _DEFAULTS.steps,
+    seed: Annotated[int, _setting("seed", "LIME, KernelSHAP and GradientSHAP: seed.")] = _DEFAULTS.seed,
+) -> Question:
+    """Question of a request."""
+    settings = ExplanationSettings(
+        window=window, stride=stride, segments=segments, samples=samples, steps=steps, seed=seed
+    )
+    return Question(country=country or None, against=against or None, method=method or None, settings=settings)
+
+
 @routes.post(
     "/explain",
     responses={
@@ -137,19 +164,18 @@ def _result(outcome: Outcome) -> dict[str, Any]:
 )
 async def explain(
     request: Request,
+    question: Annotated[Question, Depends(question_of)],
     photo: Annotated[UploadFile, File(description="The photo.")],
-    country: Annotated[str, Form(pattern=_COUNTRY, description=_COUNTRY_TEXT + " The most probable otherwise.")] = "",
-    method: Annotated[str, Form(max_length=60, description="A method of GET /models/{model_id}.")] = "",
     model: Model = "",
     opacity: Annotated[float, Form(ge=0, le=1, description="Opacity of the map over the photo.")] = 0.55,
     detail: Detail = "summary",
 ) -> Response:
-    """Show which parts of a photo raise the probability of a country."""
+    """Show which parts of a photo raise the score of a country, or of a country against another one."""
     backend = _backend(request)
     request.scope["state"]["photos"] = 1
     chosen = await backend.model(model or None)
     read = backend.reader(photo.file, photo.filename or "photo")
-    shown, explanation = await backend.explain(request, chosen, read, country or None, method or None)
+    shown, explanation = await backend.explain(request, chosen, read, question)
     if detail == "full":
         return Response(_json(encode_explanation(explanation)), media_type="application/json")
     picture = await asyncio.to_thread(_overlay, shown, explanation, opacity)
