@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from triovision.errors import TrioVisionError
 from triovision.prediction_texts import explained_text, legend_text
@@ -31,40 +33,36 @@ _AT_ONCE_MS = 2000  # an explanation that takes longer waits for a button
 def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     """Draw the choices, then overlay, photo and raw map side by side, and what can be measured about them."""
     choice = render_choices(result, model, t)
-    if is_remote():
-        st.caption(
-            t(
-                "The models run on a server: there are no contrasts of two countries, no settings, no measured "
-                "faithfulness and no activations of the network."
-            )
-        )
     try:
         explanation = _explanation(result, model, choice.key, t)
     except TrioVisionError as error:
         st.error(report(error, t))
-    else:
-        if explanation is not None:
-            _draw(result, explanation, choice.opacity, t)
-            render_faithfulness(result, model, choice.key, explanation, t)
-    if not is_remote():
-        render_inside_network(result, model, t)
+        explanation = None
+    if explanation is not None:
+        _draw(result, explanation, choice.opacity, t)
+    if is_remote():
+        st.caption(t("The models run on a server, which measures no faithfulness and gives no activations."))
+        return
+    if explanation is not None:
+        render_faithfulness(result, model, choice.key, explanation, t)
+    render_inside_network(result, model, t)
 
 
 def _explanation(result: PhotoResult, model: GeoModel, key: ExplanationKey, t: Translator) -> Explanation | None:
     """The cached explanation or a new one; None for a slow one that the reader has not started."""
-    estimate_ms = estimated_ms(model, key.method, key.settings)
     st.caption(reading(key.method, t))
     explanation = current().explanation(key)
     if explanation is not None:
         return explanation
     place = st.empty()
-    if is_slow(key.method) and (estimate_ms is None or estimate_ms > _AT_ONCE_MS):
-        label = t("Compute") if estimate_ms is None else t("Compute ({time})", time=about_time(estimate_ms, t))
-        if not place.button(label, type="primary", key="why-compute"):
-            return None
-    with place.container(), st.spinner(t("Computing the explanation…")):
-        text = t("{method} runs the model many times…", method=key.method)
-        on_step = StepProgress(st.empty(), text, "why-stop", t)
+    progress = StepProgress(place, t("{method} runs the model many times…", method=key.method), "why-stop", t)
+    slow = is_slow(key.method)
+    if slow and not _started(place, model, key, t):
+        return None
+    in_steps = slow and not is_remote()  # a server tells nothing of its steps
+    if in_steps:
+        progress(0.0)
+    with nullcontext() if in_steps else st.spinner(t("Computing the explanation…")):
         explanation = explain(
             model,
             result.photo,
@@ -72,11 +70,21 @@ def _explanation(result: PhotoResult, model: GeoModel, key: ExplanationKey, t: T
             key.method or None,
             against=key.against,
             settings=key.settings,
-            on_step=on_step,
+            on_step=progress,
         )
     place.empty()
     current().keep(key, explanation)
     return explanation
+
+
+def _started(place: DeltaGenerator, model: GeoModel, key: ExplanationKey, t: Translator) -> bool:
+    """Whether the explanation is expected at once, or the reader has pressed the button that says its time."""
+    with place, st.spinner(t("Estimating the time…")):
+        estimate_ms = estimated_ms(model, key.method, key.settings)
+    if estimate_ms is not None and estimate_ms <= _AT_ONCE_MS:
+        return True
+    label = t("Compute") if estimate_ms is None else t("Compute ({time})", time=about_time(estimate_ms, t))
+    return place.button(label, type="primary", key="why-compute")
 
 
 def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Translator) -> None:

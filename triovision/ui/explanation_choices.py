@@ -11,10 +11,9 @@ import streamlit as st
 
 from triovision.geo import country_name
 from triovision.prediction_texts import guess_text
-from triovision.ui.explanation_service import explanation_methods, explanation_settings, method_kind, takes_contrasts
+from triovision.ui.explanation_service import explanation_methods, explanation_settings, method_kind
 from triovision.ui.explanation_texts import kind_name
 from triovision.ui.probabilities import countries_shown
-from triovision.ui.service import is_remote
 from triovision.ui.session import ExplanationKey, PhotoResult
 from triovision.ui.translation import Translator
 
@@ -47,16 +46,16 @@ def render_choices(result: PhotoResult, model: GeoModel, t: Translator) -> Choic
             format_func=lambda code: guess_text(guesses[code], result.prediction.calibrated, t),
             key=f"country-{result.id}",
             persist_state="session",
-            width=260,
+            width=240,
         )
-        against = _against(result, [code for code in countries if code != country], t) if takes_contrasts() else None
+        against = _against(result, [code for code in countries if code != country], t)
         method = st.selectbox(
             t("Method"),
             explanation_methods(model),
             format_func=lambda name: _method_label(name, t),
             key="method",
             persist_state="session",
-            width=330,
+            width=280,
         )
         opacity = st.slider(
             t("Opacity of the map"),
@@ -64,7 +63,7 @@ def render_choices(result: PhotoResult, model: GeoModel, t: Translator) -> Choic
             format=t.percent_format,
             key="opacity",
             persist_state="session",
-            width=180,
+            width=160,
         )
     settings = _settings(method, t)
     return Choice(ExplanationKey(result.id, country, method or "", against, settings), opacity / 100)
@@ -89,14 +88,14 @@ def _against(result: PhotoResult, countries: list[str], t: Translator) -> str | 
         help=t("With a country here, the map shows what speaks for the first country rather than for this one."),
         key=key,
         persist_state="session",
-        width=220,
+        width=190,
     )
 
 
 def _settings(method: str | None, t: Translator) -> ExplanationSettings | None:
     """The chosen settings of a method, the others as they are by default; None for a method without settings."""
     draw = _SETTINGS.get(method or "")
-    if draw is None or is_remote():
+    if draw is None:
         return None
     with st.expander(t("Settings of {method}", method=method)):
         return explanation_settings(**draw(t))
@@ -111,7 +110,7 @@ def _window(t: Translator) -> dict[str, float]:
 def _segments(t: Translator) -> dict[str, float]:
     segments = _slider("segments", t("Segments"), (10, 150, 50, 10), t)
     fewest = 50 * math.ceil((segments + 2) / 50)  # each segment has a coefficient
-    samples = _slider("samples", t("Changed photos"), (fewest, 1000, 200, 50), t)
+    samples = _slider("samples", t("Changed photos"), (fewest, 500, 200, 50), t)
     return {"segments": segments, "samples": samples}
 
 

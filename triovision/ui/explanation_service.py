@@ -56,11 +56,6 @@ def explanation_settings(**changed: Any) -> ExplanationSettings:  # noqa: ANN401
     return ExplanationSettings(**changed)
 
 
-def takes_contrasts() -> bool:
-    """Whether a country can be contrasted with another one."""
-    return not is_remote()
-
-
 def is_slow(method: str) -> bool:
     """Whether a method runs the network many times."""
     return method == "Score-CAM" or method_kind(method) in ("perturbation", "gradient")
@@ -88,9 +83,9 @@ def explain(
     settings: ExplanationSettings | None = None,
     on_step: OnStep = _ignore,
 ) -> Explanation:
-    """Explain a country with a shared model; see `explain_country`. A server tells nothing of its steps."""
+    """Explain a country with a shared model; see `explain_country`."""
     if is_remote():
-        return cast("RemoteModel", model).explain(photo, country, method)
+        return cast("RemoteModel", model).explain(photo, country, method, against=against, settings=settings)
     from triovision.explain import explain_country  # noqa: PLC0415 - see above
 
     return run_model(

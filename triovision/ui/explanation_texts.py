@@ -15,8 +15,8 @@ def kind_name(kind: Kind, t: Translator) -> str:
     return {
         "class activation": t("last layer"),
         "attention": t("attention"),
-        "perturbation": t("covers parts"),
-        "gradient": t("gradients of pixels"),
+        "perturbation": t("covered parts"),
+        "gradient": t("pixels"),
     }[kind]
 
 

@@ -61,33 +61,31 @@ def _measured(
     if key in session.faithfulness:
         return session.faithfulness[key]
     place = st.empty()
-    if not place.button(_label(model, t), key="why-measure"):
+    with place, st.spinner(t("Estimating the time…")):
+        estimate_ms = faithfulness_estimate_ms(model)
+    label = t("Measure") if estimate_ms is None else t("Measure ({time})", time=about_time(estimate_ms, t))
+    if not place.button(label, key="why-measure"):
         return None
-    with place.container(), st.spinner(t("Measuring…")):
-        on_step = StepProgress(
-            st.empty(), t("The model sees {count} changed photos…", count=FAITHFULNESS_PASSES), "why-measure-stop", t
-        )
-        measured = measure_faithfulness(model, result.photo, explanation, on_step)
+    text = t("The model looks at {count} changed photos…", count=FAITHFULNESS_PASSES)
+    progress = StepProgress(place, text, "why-measure-stop", t)
+    progress(0.0)
+    measured = measure_faithfulness(model, result.photo, explanation, progress)
     place.empty()
     session.faithfulness[key] = measured
     return measured
 
 
-def _label(model: GeoModel, t: Translator) -> str:
-    estimate_ms = faithfulness_estimate_ms(model)
-    return t("Measure") if estimate_ms is None else t("Measure ({time})", time=about_time(estimate_ms, t))
-
-
 def _draw(result: PhotoResult, explanation: Explanation, measured: Faithfulness, t: Translator) -> None:
     name = country_name(explanation.country, t.language)
     if explanation.against is None:
-        score = t("probability of {country}, uncalibrated", country=name)
+        title = t("Probability of {country}, not calibrated", country=name)
     else:
         other = country_name(explanation.against, t.language)
-        score = t("probability of {country} rather than {other}", country=name, other=other)
-    figure = faithfulness_figure(measured, score, palette(), t)
+        title = t("Probability of {country} rather than {other}, not calibrated", country=name, other=other)
+    st.markdown(f"**{title}**")
+    figure = faithfulness_figure(measured, palette(), t)
     sentence = _sentence(measured, t)
-    st.plotly_chart(figure, theme=None, key="why-curves", config=_CONFIG, alt=sentence)
+    st.plotly_chart(figure, theme=None, key="why-curves", config=_CONFIG, alt=f"{title}. {sentence}")
     st.write(sentence)
     stem = explanation_stem(result.photo.name, explanation)
     st.download_button(

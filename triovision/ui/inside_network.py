@@ -45,9 +45,9 @@ def _activations(result: PhotoResult, model: GeoModel, t: Translator) -> tuple[S
 def _draw(result: PhotoResult, stages: tuple[StageActivations, ...], t: Translator) -> None:
     st.caption(
         t(
-            "Each picture is the output of one channel for this photo, the strongest channels first. Black is "
-            "the least value of a picture and light yellow the greatest, so compare patterns, not pictures. Early stages respond "
-            "to edges and colours, late ones to parts and things, on ever coarser grids."
+            "Each picture is the output of one channel for this photo, the strongest channels first. Black is the "
+            "least value of a picture and light yellow the greatest, so compare patterns, not pictures. Early stages "
+            "respond to edges and colours, late ones to parts and things, on ever coarser grids."
         )
     )
     if st.session_state.get("inside-stage", 0) >= len(stages):  # chosen with another model

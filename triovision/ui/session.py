@@ -89,7 +89,7 @@ class ExplanationKey(NamedTuple):
         country: Explained country.
         method: Name of the method; empty for the only one of an engine.
         against: Country that it is contrasted with.
-        settings: Settings of the method; None for those of a server.
+        settings: Settings of the method; None for a method without settings.
     """
 
     result: str

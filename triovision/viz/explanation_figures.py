@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 _QUARTERS: Final = (0, 0.25, 0.5, 0.75, 1)
 
 
-def faithfulness_figure(measured: Faithfulness, score: str, palette: Palette, t: Translator) -> go.Figure:
+def faithfulness_figure(measured: Faithfulness, palette: Palette, t: Translator) -> go.Figure:
     """Draw the score of the model while the photo is hidden or shown, strongest places of the map first.
 
     Args:
         measured: Curves of the explanation and of a random order.
-        score: Name of the score, on the vertical axis.
         palette: Colours.
         t: Language of texts and numbers.
 
@@ -45,7 +44,8 @@ def faithfulness_figure(measured: Faithfulness, score: str, palette: Palette, t:
     apply_style(figure, palette, 380)
     ticks = {"range": [0, 1.01], "tickvals": _QUARTERS, "ticktext": [t.percent(value) for value in _QUARTERS]}
     figure.update_xaxes(title=t("part of the photo hidden or shown"), **ticks)
-    figure.update_yaxes(title=score, **ticks)
+    figure.update_yaxes(**ticks)
+    figure.update_layout(legend_traceorder="reversed")
     return figure
 
 
