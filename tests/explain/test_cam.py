@@ -3,24 +3,23 @@ import math
 import threading
 import time
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tests.explain.tiny_models import BOX, TinyModel, hooks_of, photo_of, state_of
 from triovision.errors import ExplanationError, ModelFailure
 from triovision.explain import METHODS, explain_country
 from triovision.explain.turns import TURNS, ExplanationLimits
-from triovision.results import Photo
 
 CAMS = [method.name for method in METHODS if method.kind == "class activation"]
 
 # Two feature maps, and how much each of their cells adds to the logit of France.
 FEATURES = np.array([[[1, 2], [0, 4]], [[3, 0], [1, 1]]], np.float32)
 FRANCE = np.array([[[2, -1], [0, 1]], [[-1, 1], [1, 3]]], np.float32)
-BOX = (0.25, 0.0, 0.75, 1.0)
+ITALY = -np.abs(FRANCE)
 
 
 class TinyNetwork(nn.Module):
@@ -33,7 +32,7 @@ class TinyNetwork(nn.Module):
         self.head = nn.Conv2d(2, 3, 2, bias=False)
         with torch.no_grad():
             self.stem.weight.copy_(torch.eye(2, 3)[..., None, None])
-            self.head.weight.copy_(torch.from_numpy(np.stack([FRANCE, -np.abs(FRANCE), FRANCE[::-1]])))
+            self.head.weight.copy_(torch.from_numpy(np.stack([FRANCE, ITALY, FRANCE[::-1]])))
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.batches = []
 
@@ -42,46 +41,10 @@ class TinyNetwork(nn.Module):
         return self.head(self.features(self.stem(batch_nchw))).flatten(1)
 
 
-class TinyEngine:
-    card = SimpleNamespace(id="tiny.test")
-    labels = ("FR", "IT", "NA")
-    target_layer = "features"
-
-    def __init__(self, network=None):
-        self.network = TinyNetwork() if network is None else network
-
-    @contextmanager
-    def private_network(self):
-        yield self.network  # no copy, so that a trace that was left would be seen
-
-    def preprocess(self, photos):
-        batch = np.stack([photo.image_hwc.transpose(2, 0, 1) for photo in photos])
-        return torch.from_numpy(batch).float().contiguous(memory_format=torch.channels_last)
-
-    def seen_box(self, photo):
-        assert photo.name == "p.jpg"
-        return BOX
-
-
-def photo_of(image_hwc):
-    height, width = image_hwc.shape[:2]
-    return Photo(name="p.jpg", image_hwc=image_hwc, original_width_px=width, original_height_px=height, format="PNG")
-
-
 def feature_photo():
     image_hwc = np.zeros((2, 2, 3), np.uint8)
     image_hwc[..., :2] = FEATURES.transpose(1, 2, 0)
     return photo_of(image_hwc)
-
-
-def hooks_of(network):
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return {(name, kind): tuple(getattr(m, kind)) for name, m in network.named_modules() for kind in kinds}
-
-
-def state_of(network):
-    modes = [module.training for module in network.modules()]
-    return hooks_of(network), modes, [(p.requires_grad, p.grad, p.clone().tolist()) for p in network.parameters()]
 
 
 BY_HAND = {
@@ -98,7 +61,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize("method", CAMS)
 def test_map_worked_out_by_hand(method):
-    explanation = explain_country(TinyEngine(), feature_photo(), "FR", method)
+    explanation = explain_country(TinyModel(TinyNetwork()), feature_photo(), "FR", method)
     assert explanation.heatmap_hw == pytest.approx(BY_HAND[method] / BY_HAND[method].max(), abs=1e-6)
     assert explanation.heatmap_hw.dtype == np.float32
     assert explanation.heatmap_hw.max() == 1
@@ -111,12 +74,12 @@ def test_grad_cam_pp_follows_its_paper_term_by_term():
         alpha = np.where(gradient == 0, 0, gradient**2 / (2 * gradient**2 + sums * gradient**3))
     weights = (alpha * np.maximum(gradient, 0)).sum(axis=(1, 2))
     expected = np.tensordot(weights, FEATURES, axes=1)
-    heatmap_hw = explain_country(TinyEngine(), feature_photo(), "FR", "Grad-CAM++").heatmap_hw
+    heatmap_hw = explain_country(TinyModel(TinyNetwork()), feature_photo(), "FR", "Grad-CAM++").heatmap_hw
     assert heatmap_hw == pytest.approx(expected / expected.max(), abs=1e-6)
 
 
 def test_the_explanation_says_what_it_is():
-    explanation = explain_country(TinyEngine(), feature_photo(), "NA")
+    explanation = explain_country(TinyModel(TinyNetwork()), feature_photo(), "NA")
     assert CAMS[0] == explanation.method == "LayerCAM"
     assert (explanation.photo, explanation.model, explanation.country) == ("p.jpg", "tiny.test", "NA")
     assert (explanation.layer, explanation.box) == ("features", BOX)
@@ -127,25 +90,27 @@ def test_the_explanation_says_what_it_is():
 
 @pytest.mark.parametrize("method", ["LayerCAM", "Grad-CAM", "Grad-CAM++"])
 def test_a_country_that_nothing_speaks_for_has_an_empty_map(method):
-    heatmap_hw = explain_country(TinyEngine(), feature_photo(), "IT", method).heatmap_hw
+    heatmap_hw = explain_country(TinyModel(TinyNetwork()), feature_photo(), "IT", method).heatmap_hw
     assert heatmap_hw.tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("method", CAMS)
 def test_a_black_photo_has_an_empty_map(method):
-    heatmap_hw = explain_country(TinyEngine(), photo_of(np.zeros((2, 2, 3), np.uint8)), "FR", method).heatmap_hw
+    heatmap_hw = explain_country(
+        TinyModel(TinyNetwork()), photo_of(np.zeros((2, 2, 3), np.uint8)), "FR", method
+    ).heatmap_hw
     assert heatmap_hw.tolist() == [[0, 0], [0, 0]]
 
 
 def test_an_even_map_is_full_and_not_empty():
-    engine = TinyEngine()
+    engine = TinyModel(TinyNetwork())
     engine.network.head.weight.fill_(1)
     heatmap_hw = explain_country(engine, photo_of(np.full((2, 2, 3), 7, np.uint8)), "FR").heatmap_hw
     assert heatmap_hw.tolist() == [[1, 1], [1, 1]]
 
 
 def test_a_layer_without_relu_does_not_blow_grad_cam_pp_up():
-    engine = TinyEngine()
+    engine = TinyModel(TinyNetwork())
     engine.network.features = nn.Identity()
     engine.network.stem.weight[0, 0] = -0.5
     engine.network.head.weight.fill_(1)
@@ -160,7 +125,7 @@ def test_a_layer_without_relu_does_not_blow_grad_cam_pp_up():
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("method", CAMS)
 def test_works_whatever_gradient_mode_the_caller_is_in(method, mode):
-    engine = TinyEngine()
+    engine = TinyModel(TinyNetwork())
     with mode():
         explanation = explain_country(engine, feature_photo(), "FR", method)
         assert not torch.is_grad_enabled()
@@ -169,13 +134,13 @@ def test_works_whatever_gradient_mode_the_caller_is_in(method, mode):
 
 def test_score_cam_masks_a_bounded_number_of_copies_at_once():
     network = wide_network()
-    explain_country(TinyEngine(network), random_photo(), "FR", "Score-CAM")
+    explain_country(TinyModel(network), random_photo(), "FR", "Score-CAM")
     assert max(network.batches) == 8
     assert sum(network.batches) == 1 + 1 + 70  # the photo, the photo again as baseline, one copy a channel
 
 
 def test_the_map_is_on_the_grid_of_the_layer():
-    explanation = explain_country(TinyEngine(wide_network()), random_photo(), "FR")
+    explanation = explain_country(TinyModel(wide_network()), random_photo(), "FR")
     assert explanation.heatmap_hw.shape == (5, 3)
 
 
@@ -195,7 +160,7 @@ def random_photo():
 
 @pytest.mark.parametrize("method", CAMS)
 def test_the_network_is_left_as_it_was_found(method):
-    engine = TinyEngine()
+    engine = TinyModel(TinyNetwork())
     network = engine.network
     network.features.register_forward_hook(lambda *_: None)
     network.stem.weight.requires_grad_(True)
@@ -245,7 +210,7 @@ class BackwardBreakingNetwork(TinyNetwork):
     + [("Score-CAM", lambda: BreakingNetwork(2)), ("Score-CAM", lambda: BreakingNetwork(3))],
 )
 def test_a_failure_leaves_no_trace_and_does_not_poison_the_next(method, network):
-    engine = TinyEngine(network())
+    engine = TinyModel(network())
     before = state_of(engine.network)
     with pytest.raises(ModelFailure) as failure:
         explain_country(engine, feature_photo(), "FR", method)
@@ -253,13 +218,13 @@ def test_a_failure_leaves_no_trace_and_does_not_poison_the_next(method, network)
     assert "broken on purpose" in f"{cause} {cause.__cause__}"
     assert state_of(engine.network) == before
     assert not TURNS.taken
-    healthy = TinyEngine()
+    healthy = TinyModel(TinyNetwork())
     engine.network = healthy.network if isinstance(engine.network, BackwardBreakingNetwork) else engine.network
     again = explain_country(engine, feature_photo(), "FR", method).heatmap_hw
     assert np.array_equal(again, explain_country(healthy, feature_photo(), "FR", method).heatmap_hw)
 
 
-class CopyingEngine(TinyEngine):
+class CopyingEngine(TinyModel):
     """Lends copies, as the engines do."""
 
     @contextmanager
@@ -302,14 +267,56 @@ def _tasks(photo, other_photo):
     return [(photo, "FR"), (other_photo, "NA"), (other_photo, "FR"), (photo, "NA")]
 
 
+# The gradient of France against Italy is 4, 0; 0, 2 for the first feature and 0, 2; 2, 6 for the second; against
+# Namibia it is 3, -2; -1, -2 and -3, 2; 1, 2.
+CONTRASTS_BY_HAND = {
+    ("LayerCAM", "IT"): np.array([[4, 0], [2, 14]]),  # the gradient times the features
+    ("LayerCAM", "NA"): np.array([[3 - 9, -4], [1, -8 + 2]]),
+    ("Grad-CAM", "IT"): np.array([[1.5 + 2.5 * 3, 3], [2.5, 6 + 2.5]]),  # mean gradients 3/2 and 5/2
+    ("Grad-CAM", "NA"): np.array([[-0.5 + 0.5 * 3, -1], [0.5, -2 + 0.5]]),  # -1/2 and 1/2
+    # Weights g/(2 + g·sum), sums 7 and 5: of the positive parts less those of the negative parts.
+    ("Grad-CAM++", "NA"): (3 / 23 - 2 * 2 / 16 - 1 / 9) * FEATURES[0] + (2 * 2 / 12 + 1 / 7 - 3 / 17) * FEATURES[1],
+}
+
+
+@pytest.mark.parametrize(("method", "against"), CONTRASTS_BY_HAND)
+def test_contrast_worked_out_by_hand(method, against):
+    explanation = explain_country(TinyModel(TinyNetwork()), feature_photo(), "FR", method, against=against)
+    expected = CONTRASTS_BY_HAND[method, against]
+    assert explanation.heatmap_hw == pytest.approx(expected / np.abs(expected).max(), abs=1e-6)
+    assert (explanation.country, explanation.against, explanation.signed) == ("FR", against, True)
+
+
+def test_contrast_of_score_cam_worked_out_by_hand():
+    # The masked photos FEATURES[0]²/4 and FEATURES[1]²/3 with the logits of France less those of Namibia.
+    masked = np.zeros((2, 2, 2, 2))
+    masks = FEATURES[0] / 4, FEATURES[1] / 3
+    for one, mask in zip(masked, masks, strict=True):
+        one[:] = FEATURES * mask
+    rise = (masked * (FRANCE - FRANCE[::-1])).sum(axis=(1, 2, 3))
+    weight = np.exp(rise) / np.exp(rise).sum() - np.exp(-rise) / np.exp(-rise).sum()
+    expected = np.tensordot(weight, FEATURES, axes=1)
+    explanation = explain_country(TinyModel(TinyNetwork()), feature_photo(), "FR", "Score-CAM", against="NA")
+    assert explanation.heatmap_hw == pytest.approx(expected / np.abs(expected).max(), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", CAMS)
+def test_swapping_the_countries_of_a_contrast_changes_its_sign(method):
+    model = TinyModel(wide_network())
+    there = explain_country(model, random_photo(), "FR", method, against="NA").heatmap_hw
+    back = explain_country(model, random_photo(), "NA", method, against="FR").heatmap_hw
+    assert there == pytest.approx(-back, abs=1e-5)
+    assert np.abs(there).max() == 1
+
+
 def test_an_unknown_method_is_refused_with_the_choice():
     with pytest.raises(ExplanationError, match=r"Guess-CAM: is no .*LayerCAM, Grad-CAM, Grad-CAM\+\+, Score-CAM"):
-        explain_country(TinyEngine(), feature_photo(), "FR", "Guess-CAM")
+        explain_country(TinyModel(TinyNetwork()), feature_photo(), "FR", "Guess-CAM")
 
 
 def test_a_country_without_a_label_is_refused_with_the_choice():
     with pytest.raises(ExplanationError, match=r"DE: .*tiny\.test.*FR, IT, NA"):
-        explain_country(TinyEngine(), feature_photo(), "DE")
+        explain_country(TinyModel(TinyNetwork()), feature_photo(), "DE")
 
 
 def test_other_explanations_take_their_turn_between_the_steps_of_score_cam():
@@ -333,7 +340,7 @@ def test_what_a_step_raises_ends_score_cam_and_leaves_no_trace():
     class Gone(BaseException):
         """The session has ended."""
 
-    engine, steps = TinyEngine(wide_network()), []
+    engine, steps = TinyModel(wide_network()), []
     before = hooks_of(engine.network)
 
     def on_step(fraction):
@@ -352,14 +359,14 @@ def test_a_turn_that_does_not_come_is_a_busy_answer():
     assert TURNS.acquire(1)
     try:
         with pytest.raises(ExplanationError, match=r"tiny\.test: waits for other explanations.*Try again"):
-            explain_country(TinyEngine(), feature_photo(), "FR", limits=ExplanationLimits(wait_s=0.01))
+            explain_country(TinyModel(TinyNetwork()), feature_photo(), "FR", limits=ExplanationLimits(wait_s=0.01))
     finally:
         TURNS.release()
-    assert explain_country(TinyEngine(), feature_photo(), "FR").heatmap_hw.max() == 1
+    assert explain_country(TinyModel(TinyNetwork()), feature_photo(), "FR").heatmap_hw.max() == 1
 
 
 def test_score_cam_ends_at_its_deadline():
-    engine, photo, limits = TinyEngine(wide_network()), random_photo(), ExplanationLimits(total_s=0.2)
+    engine, photo, limits = TinyModel(wide_network()), random_photo(), ExplanationLimits(total_s=0.2)
     with pytest.raises(ExplanationError, match=r"takes longer than 0\.2 s"):
         explain_country(engine, photo, "FR", "Score-CAM", on_step=lambda _: time.sleep(0.3), limits=limits)
     assert not TURNS.taken

@@ -21,6 +21,8 @@ from triovision.explain.turns import TURNS, ExplanationLimits, OnStep, taking_tu
 from triovision.inference.faults import check_finite, worded_faults
 from triovision.results import Explanation, Photo
 
+_ROUNDING: Final = 1e-5
+
 _PixelMap = Callable[[Scorer, Tensor, ExplanationSettings], NDArray[np.float32]]
 _PIXEL_MAPS: Final[dict[str, _PixelMap]] = {
     "Occlusion": perturbation.occlusion,
@@ -154,6 +156,10 @@ def _heatmap(
             start = time.perf_counter()
             heatmap_hw = _PIXEL_MAPS[method.name](score, batch_nchw, settings)
             estimates.record(model, method, time.perf_counter() - start - score.waited_s, passes)
+            # Of a photo that changes nothing, the map holds rounding errors of the scores, which are `float32`.
+            total = np.abs(heatmap_hw).max() if method.kind == "perturbation" else np.abs(heatmap_hw).sum()
+            if total < _ROUNDING * score.largest:
+                heatmap_hw = np.zeros_like(heatmap_hw)
     check_finite(model.card.id, heatmap_hw)
     # Divide without subtracting the minimum, which would empty an even map and change the meaning of zero.
     peak = np.abs(heatmap_hw).max()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from itertools import product
 from typing import Final
 
 import numpy as np
@@ -110,13 +108,10 @@ def measure_faithfulness(
         torch.inference_mode(),
     ):
         photo_nchw = model.preprocess([photo])
-        orders = [_order(explanation.heatmap_hw, photo_nchw), _random_order(photo_nchw)]
-        bare_nchw = [mean_colour(photo_nchw), _blurred(photo_nchw)]
-        # Each curve leads from one picture to another: deletion from the photo, insertion to it.
-        ways = [(photo_nchw, bare_nchw[0]), (bare_nchw[1], photo_nchw)]
+        random_hw = np.random.default_rng(_SEED).random(tuple(photo_nchw.shape[2:]), np.float32)
         curves = [
-            _curve(network, target, way, order, partial(_step_of, step, i))
-            for i, (order, way) in enumerate(product(orders, ways))
+            *deletion_and_insertion(network, target, photo_nchw, explanation.heatmap_hw, lambda done: step(done / 2)),
+            *deletion_and_insertion(network, target, photo_nchw, random_hw, lambda done: step(0.5 + done / 2)),
         ]
     check_finite(model.card.id, *curves)
     deletion, insertion, random_deletion, random_insertion = curves
@@ -129,37 +124,50 @@ def measure_faithfulness(
     )
 
 
-def _step_of(step: OnStep, curve: int, fraction: float) -> None:
-    """Progress of one of the four curves as that of all."""
-    step((curve + fraction) / 4)
+def deletion_and_insertion(
+    network: nn.Module,
+    target: Target,
+    photo_nchw: Tensor,
+    heatmap_hw: NDArray[np.float32],
+    on_step: OnStep = lambda _: None,
+) -> tuple[Floats, Floats]:
+    """Return the deletion and the insertion curve of a map; see `measure_faithfulness`.
+
+    Args:
+        network: A network in evaluation mode.
+        target: What the map explains.
+        photo_nchw: One photo, as the network takes it.
+        heatmap_hw: Map of the photo, of any size.
+        on_step: Called with the fraction that is done.
+
+    Returns:
+        Two curves of 21 probabilities.
+    """
+    ranks_hw = _ranks(heatmap_hw, photo_nchw)
+    deletion = _curve(network, target, (photo_nchw, mean_colour(photo_nchw)), ranks_hw, lambda one: on_step(one / 2))
+    blurred_nchw = _blurred(photo_nchw)
+    insertion = _curve(network, target, (blurred_nchw, photo_nchw), ranks_hw, lambda one: on_step(0.5 + one / 2))
+    return deletion, insertion
 
 
 def _area(curve: Floats, fraction: Floats) -> float:
     return float(np.trapezoid(curve, fraction))
 
 
-def _order(heatmap_hw: NDArray[np.float32], photo_nchw: Tensor) -> Tensor:
+def _ranks(heatmap_hw: NDArray[np.float32], photo_nchw: Tensor) -> Tensor:
     """Rank of each pixel in descending order of the map, shape `(h, w)`."""
     size = photo_nchw.shape[2:]
     scaled = F.interpolate(torch.from_numpy(heatmap_hw.copy())[None, None], size, mode="bilinear", align_corners=False)
-    return _ranks(torch.sort(scaled.flatten(), descending=True, stable=True).indices, photo_nchw)
-
-
-def _random_order(photo_nchw: Tensor) -> Tensor:
-    pixels = photo_nchw.shape[2] * photo_nchw.shape[3]
-    return _ranks(torch.randperm(pixels, generator=torch.Generator().manual_seed(_SEED)), photo_nchw)
-
-
-def _ranks(order: Tensor, photo_nchw: Tensor) -> Tensor:
+    order = torch.sort(scaled.flatten(), descending=True, stable=True).indices
     ranks = torch.empty_like(order)
     ranks[order] = torch.arange(len(order))
-    return ranks.reshape(photo_nchw.shape[2:]).to(photo_nchw.device)
+    return ranks.reshape(size).to(photo_nchw.device)
 
 
 def _blurred(photo_nchw: Tensor) -> Tensor:
     """The photo with the blur of RISE: 11 pixels wide, of deviation 5, for an input of 224 pixels."""
     shorter = min(photo_nchw.shape[2:])
-    width = max(1, round(shorter * 11 / 224)) | 1
+    width = max(3, round(shorter * 11 / 224) | 1)
     blurred_nchw: Tensor = gaussian_blur(photo_nchw, [width, width], [width * 5 / 11] * 2)
     return blurred_nchw
 

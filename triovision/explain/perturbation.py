@@ -153,8 +153,9 @@ def superpixels(batch_nchw: Tensor, segments: int) -> Tensor:
     from skimage.segmentation import slic  # noqa: PLC0415 - it loads SciPy, and most explanations do without
 
     image_hwc = batch_nchw[0].permute(1, 2, 0).float().cpu().numpy()
-    span = np.ptp(image_hwc) or 1.0
-    labels_hw = slic((image_hwc - image_hwc.min()) / span, n_segments=segments, start_label=0, channel_axis=-1)
+    image_hwc = (image_hwc - image_hwc.min()) / (np.ptp(image_hwc) or 1.0)
+    # Smoothed by a pixel and compact: of noise and foliage, SLIC's defaults leave few regions or a single one.
+    labels_hw = slic(image_hwc, n_segments=segments, compactness=20, sigma=1, start_label=0, channel_axis=-1)
     _, numbers = np.unique(labels_hw, return_inverse=True)
     if numbers.max() < 1:
         raise ExplanationError("Superpixels", "are fewer than two in this photo", "Choose more segments")

@@ -44,6 +44,7 @@ class Scorer:
 
     Attributes:
         waited_s: Seconds spent in `on_step`, where other explanations take their turns.
+        largest: Largest absolute score so far.
 
     Args:
         network: A frozen network in evaluation mode.
@@ -55,20 +56,18 @@ class Scorer:
     def __init__(self, network: nn.Module, target: Target, passes: int, on_step: OnStep) -> None:
         self._network, self._target, self._passes, self._on_step = network, target, passes, on_step
         self._done = 0
-        self.waited_s = 0.0
+        self.waited_s = self.largest = 0.0
 
     def __call__(self, batch_nchw: Tensor) -> Tensor:
         """Return scores of shape `(n,)`; differentiable where gradients are enabled."""
         logits: Tensor = self._network(batch_nchw.contiguous(memory_format=torch.channels_last))
-        self.step(len(batch_nchw))
-        return self._target.score(logits)
-
-    def step(self, photos: int) -> None:
-        """Count photos that were scored, and call `on_step`."""
-        self._done += photos
+        score = self._target.score(logits)
+        self.largest = max(self.largest, float(score.detach().abs().max()))
+        self._done += len(batch_nchw)
         start = time.perf_counter()
         self._on_step(min(1.0, self._done / self._passes))
         self.waited_s += time.perf_counter() - start
+        return score
 
 
 def mean_colour(batch_nchw: Tensor) -> Tensor:

@@ -91,3 +91,12 @@ def test_a_map_shows_what_speaks_for_the_label_and_against_the_other() -> None:
         heatmap_hw = attention_map(FourPatches(), batch_nchw, Target(label))
         assert heatmap_hw[patch] > 0
         assert np.count_nonzero(heatmap_hw) == 1
+
+
+def test_a_contrast_is_the_map_of_a_difference_less_that_of_its_opposite() -> None:
+    batch_nchw = torch.zeros(1, 3, 2, 2)
+    # Of two labels, the log-odds of one are the difference of the logits.
+    first, second = (attention_map(FourPatches(), batch_nchw, Target(label)) for label in (0, 1))
+    contrast = attention_map(FourPatches(), batch_nchw, Target(0, 1))
+    assert np.allclose(contrast, first - second)
+    assert np.array_equal(attention_map(FourPatches(), batch_nchw, Target(1, 0)), -contrast)
