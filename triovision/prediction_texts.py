@@ -1,4 +1,4 @@
-"""Texts of a prediction in the reader's language: title, certainty, candidates, radii, camera facts.
+"""Texts of a prediction in the reader's language: title, certainty, candidates, radii, camera facts, heat map.
 
 Page, report, collection and command line use them. They are plain text: each escapes them for its own format.
 """
@@ -13,7 +13,7 @@ from triovision.geo import country_name, part_of_world_name
 if TYPE_CHECKING:
     from triovision.guesses import Area, CountryGuess
     from triovision.languages import Translator
-    from triovision.results import CameraFacts, Prediction
+    from triovision.results import CameraFacts, Explanation, Prediction
 
 VERY_SURE, FAIRLY_SURE = 0.9, 0.5  # calibrated probabilities: wrong at most once in ten, and once in two
 _WITH_ARTICLE: Final = ("029", "057")  # the Caribbean, the Micronesian Region
@@ -168,3 +168,32 @@ def camera_rows(camera: CameraFacts, facts: Sequence[Fact], t: Translator) -> di
         "software": camera.software,
     }
     return {fact_name(fact, t): values[fact] or t("not in the file") for fact in facts}
+
+
+def explained_text(explanation: Explanation, t: Translator) -> str:
+    """What a heat map explains: the country or, in a contrast, the two countries."""
+    name = country_name(explanation.country, t.language)
+    if explanation.against is None:
+        return name
+    return t("{country} and not {other}", country=name, other=country_name(explanation.against, t.language))
+
+
+def legend_text(explanation: Explanation, t: Translator) -> str:
+    """Sentences that say what the colours of a heat map mean."""
+    name = country_name(explanation.country, t.language)
+    if not explanation.signed:
+        return t(
+            "Bright areas contributed most to {country}, dark areas little. "
+            "Grey areas are not part of the model input.",
+            country=explained_text(explanation, t),
+        )
+    if explanation.against is None:
+        meaning = t("Orange speaks for {country}, blue against it.", country=name)
+    else:
+        other = country_name(explanation.against, t.language)
+        meaning = t("Orange speaks for {country}, blue for {other}.", country=name, other=other)
+    return (
+        meaning
+        + " "
+        + t("The stronger the colour, the more it counts. Dim grey areas are not part of the model input.")
+    )

@@ -149,7 +149,7 @@ def test_an_explanation_shows_its_images_method_and_layer(app, china):
     open_tab(app, "Why")
     text = shown(app)
     alts = [image.proto.imgs[0].alt for image in app.get("image")]
-    assert alts == ["china.jpg", "Heat map for Peru", "Photo", "Raw map of the layer"]
+    assert alts == ["china.jpg", "Heat map for Peru", "Photo", "Raw map"]
     assert "Method LayerCAM" in text
     assert "layer bn2" in text
     assert {"Overlay (PNG)", "Raw map (PNG)"} <= {button.label for button in app.get("download_button")}

@@ -2,7 +2,7 @@ import numpy as np
 
 from triovision.results import Explanation
 from triovision.ui import session
-from triovision.ui.session import Session
+from triovision.ui.session import ExplanationKey, Session
 
 
 def explanation(country):
@@ -21,9 +21,9 @@ def explanation(country):
 def test_the_explanation_used_longest_ago_goes_first(monkeypatch):
     monkeypatch.setattr(session, "_MAX_EXPLANATIONS", 2)
     memory = Session()
-    memory.keep(("a", "FR", "LayerCAM"), explanation("FR"))
-    memory.keep(("a", "IT", "LayerCAM"), explanation("IT"))
-    assert memory.explanation(("a", "FR", "LayerCAM")).country == "FR"
-    memory.keep(("a", "ES", "LayerCAM"), explanation("ES"))
-    assert memory.explanation(("a", "IT", "LayerCAM")) is None
-    assert [key[1] for key in memory.explanations] == ["FR", "ES"]
+    memory.keep(ExplanationKey("a", "FR", "LayerCAM"), explanation("FR"))
+    memory.keep(ExplanationKey("a", "IT", "LayerCAM"), explanation("IT"))
+    assert memory.explanation(ExplanationKey("a", "FR", "LayerCAM")).country == "FR"
+    memory.keep(ExplanationKey("a", "ES", "LayerCAM"), explanation("ES"))
+    assert memory.explanation(ExplanationKey("a", "IT", "LayerCAM")) is None
+    assert [key.country for key in memory.explanations] == ["FR", "ES"]

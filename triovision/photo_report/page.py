@@ -27,7 +27,9 @@ from triovision.prediction_texts import (
     camera_rows,
     candidates,
     confidence_text,
+    explained_text,
     guess_text,
+    legend_text,
     other_countries,
     place_rows,
 )
@@ -147,15 +149,10 @@ def _explanation(report: Report, t: Translator) -> dict[str, str] | None:
     explanation = report.explanation
     if explanation is None:
         return None
-    name = country_name(explanation.country, t.language)
     return {
         "image": _uri("image/png", png_bytes(overlay(report.photo, explanation))),
-        "alt": t("Heat map for {country}", country=name),
-        "caption": t(
-            "Bright areas contributed most to {country}, dark areas little. "
-            "Grey areas are not part of the model input.",
-            country=name,
-        ),
+        "alt": t("Heat map for {country}", country=explained_text(explanation, t)),
+        "caption": legend_text(explanation, t),
         "method": f"{explanation.method}, {explanation.layer}",
     }
 

@@ -10,9 +10,10 @@ from triovision.agreement import top_countries
 from triovision.errors import TrioVisionError
 from triovision.geo import country_name
 from triovision.results import Explanation, Prediction
+from triovision.ui.explanation_service import explain
 from triovision.ui.messages import report
-from triovision.ui.service import explain, shared_model
-from triovision.ui.session import PhotoResult, current
+from triovision.ui.service import shared_model
+from triovision.ui.session import ExplanationKey, PhotoResult, current
 from triovision.ui.translation import Translator, plain
 from triovision.viz.agreement_figures import attention_difference
 from triovision.viz.overlays import jpeg_bytes, overlay
@@ -50,7 +51,7 @@ def render_attention(result: PhotoResult, predictions: Sequence[Prediction], t: 
 
 def _explanation(result: PhotoResult, model: str, country: str, asked: bool, t: Translator) -> Explanation | None:
     """The cached explanation; a new one if it was asked for; None with an error on the page if there is none."""
-    key = (f"{result.key}-{model}", country, _DEFAULT_METHOD)
+    key = ExplanationKey(f"{result.key}-{model}", country, _DEFAULT_METHOD)
     explanation = current().explanation(key)
     if explanation is not None or not asked:
         return explanation

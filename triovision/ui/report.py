@@ -64,4 +64,4 @@ def render_report(result: PhotoResult, fitted_on: str, t: Translator) -> None:
 def _latest_explanation(result: PhotoResult) -> Explanation | None:
     """The heat map that the reader looked at last; None if they looked at none."""
     explanations = current().explanations
-    return next((explanations[key] for key in reversed(explanations) if key[0] == result.id), None)
+    return next((explanations[key] for key in reversed(explanations) if key.result == result.id), None)

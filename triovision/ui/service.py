@@ -5,31 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import streamlit as st
 
 from triovision.errors import ModelError
-from triovision.results import Explanation, Photo
 from triovision.ui.animations import render_animation
 from triovision.ui.messages import report
 from triovision.ui.session import current
 from triovision.ui.translation import Translator, plain
 
 if TYPE_CHECKING:
-    from triovision.explain import ExplainableModel
     from triovision.inference import GeoModel
     from triovision.inference.loaded_models import LoadedModels
-    from triovision.serve.remote_model import RemoteModel, RemoteModels
+    from triovision.serve.remote_model import RemoteModels
 
 #: Address of a server of predictions, which the page then uses instead of models of its own.
 SERVER: Final = "TRIOVISION_SERVER"
 
 T = TypeVar("T")
-
-
-def _ignore(_fraction: float) -> None:
-    """Progress callback that does nothing."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -76,28 +70,6 @@ def where_photos_stay(t: Translator) -> str:
         "Photos stay in the memory of the computer that runs this page and of the server that predicts them, {server}, "
         "and are never written to disk.",
         server=plain(os.environ[SERVER], 100),
-    )
-
-
-def explanation_methods(model: GeoModel) -> tuple[str, ...]:
-    """Names of the methods that explain a model, the default first."""
-    if is_remote():
-        return cast("RemoteModel", model).methods
-    from triovision.explain import methods_for  # noqa: PLC0415 - imports PyTorch; the page appears before
-
-    return methods_for(cast("ExplainableModel", model))
-
-
-def explain(
-    model: GeoModel, photo: Photo, country: str, method: str | None = None, on_step: Callable[[float], object] = _ignore
-) -> Explanation:
-    """Explain a country with a shared model; see `explain_country`. A server tells nothing of its steps."""
-    if is_remote():
-        return cast("RemoteModel", model).explain(photo, country, method)
-    from triovision.explain import explain_country  # noqa: PLC0415 - as above
-
-    return run_model(
-        model, lambda one: explain_country(cast("ExplainableModel", one), photo, country, method, on_step=on_step)
     )
 
 

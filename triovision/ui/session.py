@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from weakref import WeakSet
 
 import streamlit as st
@@ -19,9 +19,13 @@ from triovision.results import Explanation, Photo, Prediction
 from triovision.ui.examples import Place
 from triovision.ui.stored_photo import StoredPhoto
 
+if TYPE_CHECKING:
+    from triovision.explain import ExplanationSettings, Faithfulness, StageActivations
+
 MAX_PHOTOS = 30
 MAX_PHOTO_MB: Final = 30  # of one file, in the browser; `PhotoLimits` decides
-_MAX_EXPLANATIONS = 200  # small maps, but a session may be left open for days
+_MAX_EXPLANATIONS = 60  # a map of all pixels takes a quarter of a megabyte
+_MAX_ACTIVATIONS = 4  # photos whose activations are kept: a megabyte each
 _KEY = "triovision"
 
 #: Sessions of this process; one leaves with its owner.
@@ -77,6 +81,24 @@ class PhotoResult:
         return f"{self.key}-{self.prediction.model}"
 
 
+class ExplanationKey(NamedTuple):
+    """What an explanation explains, and how.
+
+    Attributes:
+        result: Id of the photo and model.
+        country: Explained country.
+        method: Name of the method; empty for the only one of an engine.
+        against: Country that it is contrasted with.
+        settings: Settings of the method; None for a method without settings.
+    """
+
+    result: str
+    country: str
+    method: str
+    against: str | None = None
+    settings: ExplanationSettings | None = None
+
+
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Session:
     """State of one browser session. Streamlit drops it when the session ends.
@@ -89,7 +111,9 @@ class Session:
         cached_results: Results of models selected earlier, by photo key and model.
         rejected: Errors of rejected files by key.
         evidence_errors: Errors of the last evidence, by the id of the result.
-        explanations: Least recently used first, by id of the result, country and method.
+        explanations: Least recently used first.
+        faithfulness: Measured faithfulness of those explanations.
+        activations: Activations of the stages of the network, by the id of the result.
         batch: Number of the current batch of uploads. Upload widgets carry it in their key: a new one is empty.
         id: Streamlit's id of the session.
         pages: State of other pages that holds photos, by page.
@@ -107,7 +131,9 @@ class Session:
     cached_results: dict[tuple[str, str], PhotoResult] = field(default_factory=dict)
     rejected: dict[str, PhotoError] = field(default_factory=dict)
     evidence_errors: dict[str, EvidenceError] = field(default_factory=dict)
-    explanations: OrderedDict[tuple[str, str, str], Explanation] = field(default_factory=OrderedDict)
+    explanations: OrderedDict[ExplanationKey, Explanation] = field(default_factory=OrderedDict)
+    faithfulness: dict[ExplanationKey, Faithfulness] = field(default_factory=dict)
+    activations: dict[str, tuple[StageActivations, ...]] = field(default_factory=dict)
     batch: int = 0
     id: str = ""
     pages: dict[str, Emptiable] = field(default_factory=dict)
@@ -136,22 +162,29 @@ class Session:
         had_photos = bool(self.results)
         # New containers: a script that has just begun may be reading the old ones.
         self.results, self.cached_results, self.rejected, self.evidence_errors = {}, {}, {}, {}
-        self.explanations = OrderedDict()
+        self.explanations, self.faithfulness, self.activations = OrderedDict(), {}, {}
         for page in list(self.pages.values()):
             had_photos = page.empty() or had_photos
         self.emptied = self.emptied or had_photos
 
-    def explanation(self, key: tuple[str, str, str]) -> Explanation | None:
+    def explanation(self, key: ExplanationKey) -> Explanation | None:
         """Return a cached explanation, and mark it as most recently used."""
         if key in self.explanations:
             self.explanations.move_to_end(key)
         return self.explanations.get(key)
 
-    def keep(self, key: tuple[str, str, str], explanation: Explanation) -> None:
-        """Cache an explanation; beyond the limit, drop the least recently used one."""
+    def keep(self, key: ExplanationKey, explanation: Explanation) -> None:
+        """Cache an explanation; beyond the limit, drop the least recently used one and its faithfulness."""
         self.explanations[key] = explanation
         while len(self.explanations) > _MAX_EXPLANATIONS:
-            self.explanations.popitem(last=False)
+            dropped, _ = self.explanations.popitem(last=False)
+            self.faithfulness.pop(dropped, None)
+
+    def keep_activations(self, result: str, activations: tuple[StageActivations, ...]) -> None:
+        """Cache the activations of a photo; beyond the limit, drop the oldest ones."""
+        self.activations[result] = activations
+        while len(self.activations) > _MAX_ACTIVATIONS:
+            del self.activations[next(iter(self.activations))]
 
 
 def current() -> Session:
@@ -188,7 +221,7 @@ def clear() -> None:
     for name in [
         str(name)
         for name in st.session_state
-        if str(name).startswith(("country-", "known-", "report-", "shown", "tab"))
+        if str(name).startswith(("against-", "country-", "inside-", "known-", "report-", "shown", "tab"))
     ]:
         del st.session_state[name]
 

@@ -13,16 +13,12 @@ from PIL import Image
 from triovision.languages import percent
 from triovision.results import Explanation, Photo, Prediction
 from triovision.viz.figures import country_label
-from triovision.viz.overlays import shown_photo
+from triovision.viz.overlays import shown_photo, tinted
 from triovision.viz.palette import Palette, base_layout
 from triovision.viz.run_style import colours, safe_name
 
 _QUARTERS: Final = (0, 0.25, 0.5, 0.75, 1)
 _SHAPES: Final = ("", "/", "x", ".", "\\", "-")
-_FIRST_RGB, _SECOND_RGB = (
-    np.array([230, 145, 30], np.float32),
-    np.array([40, 130, 235], np.float32),
-)  # orange and blue: distinct for colour-blind readers
 
 
 def country_bars(
@@ -92,10 +88,7 @@ def attention_difference(photo: Photo, first: Explanation, second: Explanation) 
     maps = [_on_photo(explanation, shown.size) for explanation in (first, second)]
     difference_hw = np.nan_to_num(maps[0] - maps[1])
     grey_hw = np.asarray(shown.convert("L"), np.float32) * 0.7
-    ink_hwc = np.where(difference_hw[..., None] > 0, _FIRST_RGB, _SECOND_RGB)
-    weight_hw1 = np.abs(difference_hw)[..., None].clip(0, 1)
-    mixed_hwc = grey_hw[..., None] * (1 - weight_hw1) + ink_hwc * weight_hw1
-    return Image.fromarray(np.rint(mixed_hwc).clip(0, 255).astype(np.uint8))
+    return tinted(grey_hw, difference_hw)
 
 
 def _on_photo(explanation: Explanation, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -1,0 +1,139 @@
+"""Choices of an explanation: country, contrast, method, the method's settings, and the opacity of the map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import streamlit as st
+
+from triovision.geo import country_name
+from triovision.prediction_texts import guess_text
+from triovision.ui.explanation_service import explanation_methods, explanation_settings, method_kind
+from triovision.ui.explanation_texts import kind_name
+from triovision.ui.probabilities import countries_shown
+from triovision.ui.session import ExplanationKey, PhotoResult
+from triovision.ui.translation import Translator
+
+if TYPE_CHECKING:
+    from triovision.explain import ExplanationSettings
+    from triovision.inference import GeoModel
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the reader wants to see.
+
+    Attributes:
+        key: What is explained, and how.
+        opacity: Opacity of the map over the photo, from 0 to 1.
+    """
+
+    key: ExplanationKey
+    opacity: float
+
+
+def render_choices(result: PhotoResult, model: GeoModel, t: Translator) -> Choice:
+    """Draw the widgets and return what they say."""
+    guesses = {guess.country: guess for guess in result.prediction.countries}
+    countries = list(guesses)[: countries_shown(len(guesses))]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        country = st.selectbox(
+            t("Country"),
+            countries,
+            format_func=lambda code: guess_text(guesses[code], result.prediction.calibrated, t),
+            key=f"country-{result.id}",
+            persist_state="session",
+            width=240,
+        )
+        against = _against(result, [code for code in countries if code != country], t)
+        method = st.selectbox(
+            t("Method"),
+            explanation_methods(model),
+            format_func=lambda name: _method_label(name, t),
+            key="method",
+            persist_state="session",
+            width=280,
+        )
+        opacity = st.slider(
+            t("Opacity of the map"),
+            *(0, 100, 55, 5),
+            format=t.percent_format,
+            key="opacity",
+            persist_state="session",
+            width=160,
+        )
+    settings = _settings(method, t)
+    return Choice(ExplanationKey(result.id, country, method or "", against, settings), opacity / 100)
+
+
+def _method_label(name: str, t: Translator) -> str:
+    kind = method_kind(name)
+    return name if kind is None else f"{name} · {kind_name(kind, t)}"
+
+
+def _against(result: PhotoResult, countries: list[str], t: Translator) -> str | None:
+    """The country that the chosen one is contrasted with."""
+    key = f"against-{result.id}"
+    if st.session_state.get(key) not in countries:  # just chosen as the country, or no longer among the first
+        st.session_state[key] = None
+    return st.selectbox(
+        t("And not"),
+        countries,
+        index=None,
+        placeholder=t("any other country"),
+        format_func=lambda code: country_name(code, t.language),
+        help=t("With a country here, the map shows what speaks for the first country rather than for this one."),
+        key=key,
+        persist_state="session",
+        width=190,
+    )
+
+
+def _settings(method: str | None, t: Translator) -> ExplanationSettings | None:
+    """The chosen settings of a method, the others as they are by default; None for a method without settings."""
+    draw = _SETTINGS.get(method or "")
+    if draw is None:
+        return None
+    with st.expander(t("Settings of {method}", method=method)):
+        return explanation_settings(**draw(t))
+
+
+def _window(t: Translator) -> dict[str, float]:
+    window = _slider("window", t("Side of the window"), (10, 50, 20, 5), t, of_side=True)
+    stride = _slider("stride", t("Step of the window"), (5, window, 10, 5), t, of_side=True)
+    return {"window": window / 100, "stride": stride / 100}
+
+
+def _segments(t: Translator) -> dict[str, float]:
+    segments = _slider("segments", t("Segments"), (10, 150, 50, 10), t)
+    fewest = 50 * math.ceil((segments + 2) / 50)  # each segment has a coefficient
+    samples = _slider("samples", t("Changed photos"), (fewest, 500, 200, 50), t)
+    return {"segments": segments, "samples": samples}
+
+
+def _steps(t: Translator) -> dict[str, float]:
+    return {"steps": _slider("steps", t("Steps"), (8, 128, 32, 8), t)}
+
+
+_SETTINGS: Final[Mapping[str, Callable[[Translator], dict[str, float]]]] = {
+    "Occlusion": _window,
+    "LIME": _segments,
+    "KernelSHAP": _segments,
+    "GradientSHAP": _steps,
+    "Integrated gradients": _steps,
+}
+
+
+def _slider(name: str, label: str, bounds: tuple[int, int, int, int], t: Translator, *, of_side: bool = False) -> int:
+    """Slider of a setting, with its bounds as least, greatest, default and step; of a side in per cent."""
+    least, greatest, usual, step = bounds
+    key = f"why-{name}"
+    if key in st.session_state:  # another slider has moved its bounds
+        st.session_state[key] = min(greatest, max(least, st.session_state[key]))
+    shown = t.percent_format if of_side else None
+    return st.slider(
+        label, least, greatest, max(least, usual), step, format=shown, key=key, persist_state="session", width=320
+    )

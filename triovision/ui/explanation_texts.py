@@ -1,0 +1,73 @@
+"""Texts about the methods of explanation: what each one shows, and how long it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from triovision.ui.translation import Translator
+
+if TYPE_CHECKING:
+    from triovision.explain.methods import Kind
+
+
+def kind_name(kind: Kind, t: Translator) -> str:
+    """What a kind of method reads."""
+    return {
+        "class activation": t("last layer"),
+        "attention": t("attention"),
+        "perturbation": t("covered parts"),
+        "gradient": t("pixels"),
+    }[kind]
+
+
+def reading(method: str, t: Translator) -> str:
+    """How to read the map of a method; empty for one that this page does not know."""
+    return {
+        "LayerCAM": t(
+            "Each cell of the last layer counts as much as it raises the score: bright cells hold what the network "
+            "found for the country."
+        ),
+        "Grad-CAM": t(
+            "Each channel of the last layer counts as much as it raises the score on average: read regions, not edges."
+        ),
+        "Grad-CAM++": t(
+            "Like Grad-CAM, but a thing that appears several times counts each time: all its places are bright."
+        ),
+        "Score-CAM": t(
+            "Each channel of the last layer is tried as a mask, and counts as much as the score that the photo behind "
+            "it gets: bright regions are enough on their own."
+        ),
+        "Gradient-weighted attention": t(
+            "Bright patches are those that the network attends to and that raise the country against all others."
+        ),
+        "Occlusion": t(
+            "A window of the photo's mean colour covers one part after the other: the stronger the colour, the more "
+            "the score changes when this part is covered. Things smaller than the window are smeared."
+        ),
+        "LIME": t(
+            "Random sets of segments are covered, and a linear model learns the scores: the colour of a segment is its "
+            "weight in that model. Compare whole segments."
+        ),
+        "KernelSHAP": t(
+            "The score is shared out among the segments as a prize among players (Shapley values): the colour of a "
+            "segment is its share, and all shares make up the whole gain. Compare whole segments."
+        ),
+        "GradientSHAP": t(
+            "Gradients are averaged at random points between plain pictures and the photo: read groups of pixels, one "
+            "pixel alone means nothing."
+        ),
+        "Integrated gradients": t(
+            "Gradients are added up on the way from the photo's mean colour to the photo: read groups of pixels; all "
+            "pixels together make up the gain of the score."
+        ),
+    }.get(method, "")
+
+
+def about_time(estimate_ms: float, t: Translator) -> str:
+    """An estimated time in whole seconds, in minutes from two of them."""
+    seconds = estimate_ms / 1000
+    if seconds < 1:
+        return t("less than 1 s")
+    if seconds < 120:
+        return t("about {seconds} s", seconds=t.number(seconds))
+    return t("about {duration}", duration=t.duration(seconds))
