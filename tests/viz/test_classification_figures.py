@@ -22,7 +22,8 @@ def test_a_matrix_of_another_shape_is_refused() -> None:
 def test_numbers_stand_in_the_cells_of_a_small_matrix_only() -> None:
     small = confusion_heatmap(np.eye(20, dtype=np.int64), [str(i) for i in range(20)], DARK)
     large = confusion_heatmap(np.eye(21, dtype=np.int64), [str(i) for i in range(21)], DARK)
-    assert small.data[0].texttemplate is not None
+    assert small.data[0].texttemplate == "%{text}"
+    assert small.data[0].text[0, :2].tolist() == ["1", ""]
     assert large.data[0].texttemplate is None
 
 
