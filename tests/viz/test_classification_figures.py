@@ -11,7 +11,7 @@ def test_the_confusion_is_a_fraction_of_each_true_label() -> None:
     heatmap = confusion_heatmap(np.array([[3, 1], [0, 0]]), ("fox", "rest"), LIGHT).data[0]
     assert heatmap.z[0] == pytest.approx([0.75, 0.25])
     assert np.isnan(heatmap.z[1]).all()  # no example, no colour
-    assert heatmap.customdata.tolist() == [[3, 1], [0, 0]]
+    assert [list(row) for row in heatmap.text] == [["3", "1"], ["", ""]]
 
 
 def test_a_matrix_of_another_shape_is_refused() -> None:
