@@ -43,8 +43,8 @@ def model_network(model_id: str) -> tuple[nn.Module, Preprocessing]:
     return engine.network, preprocessing
 
 
-def initial_network(recipe: Recipe, weights: Path) -> tuple[nn.Module, Preprocessing]:
-    """Network of a recipe with initial weights, and its preprocessing.
+def initial_network(recipe: Recipe, weights: Path | None) -> tuple[nn.Module, Preprocessing]:
+    """Network of a recipe with initial weights, those of `init_backbone`, and its preprocessing.
 
     Raises:
         RecipeError: If the weights cannot be read or do not fit.

@@ -1,0 +1,93 @@
+"""Photos of one class and of the rest: read from folders or a manifest, with a part that is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from examples.animals.gan.photos import read_photos
+from triovision.errors import ManifestError
+from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
+from triovision.train.data.splits import By, divide, whole_groups
+
+#: Columns of the manifest of the study, the label of all photos but those of the class, and the held-out part.
+CLASS, SPLIT = "class", "split"
+REST, TEST = "rest", "test"
+#: Smallest number of photos of the class and of the rest.
+MIN_PHOTOS: Final = 10
+#: With fewer sources, too few would be left on one side.
+_MIN_SOURCES: Final = 5
+_TEST_FRACTION: Final = 0.2
+
+
+def write_binary(data: Path, column: str, values: Sequence[str], name: str, out: Path, seed: int = 0) -> Manifest:
+    """Write the manifest of a class against the rest.
+
+    A fifth of the photos is marked `test` in the column `split`: whole sources where the photos name five or more, else
+    photos at random. Of the rest, as many photos are drawn as the class has, and from the same sources as far as they
+    go: otherwise the source alone would tell the class.
+
+    Args:
+        data: Folder with a subfolder for each class, or a manifest (CSV or Parquet).
+        column: Column of the manifest that names the class; `class` for folders.
+        values: The values of the column that are the class; all others are the rest.
+        name: Name of the class.
+        out: Manifest to write; one that exists is read instead.
+        seed: Seed of the draw and of the division.
+
+    Returns:
+        The manifest, with the label `class`.
+
+    Raises:
+        ManifestError: If the photos cannot be read, a value is missing, there are no other photos, or too few.
+    """
+    root = data if data.is_dir() else data.parent
+    if not out.exists():
+        photos = read_photos(data, column)
+        if missing := sorted(set(values) - set(photos.labels)):
+            present = ", ".join(sorted(set(photos.labels))[:8])
+            reason = f"has no photo of {', '.join(missing)}, but of {present}"
+            raise ManifestError(str(data), reason, "Give --positive a value that is there")
+        table = photos.table.reset_index(drop=True)
+        positive = photos.labels.isin(values).to_numpy()
+        table = table.assign(**{CLASS: np.where(positive, name, REST)})
+        write_manifest(_divided(table[_kept(table, positive, seed)], data, seed), out, CLASS)
+    return read_manifest(out, root, [SPLIT], CLASS)
+
+
+def part(photos: Manifest, *, test: bool) -> Manifest:
+    """Return the held-out photos, or all others."""
+    return photos.where((photos.table[SPLIT] == TEST) == test)
+
+
+def _kept(table: pd.DataFrame, positive: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """Mask of the class and of the drawn photos of the rest, `(n,)`."""
+    random, kept = np.random.default_rng(seed), positive.copy()
+    if "source" in table:
+        for source, wanted in table.loc[positive, "source"].value_counts().items():
+            others = np.flatnonzero((table["source"] == source).to_numpy() & ~positive)
+            kept[random.permutation(others)[:wanted]] = True
+    others = np.flatnonzero(~kept)
+    kept[random.permutation(others)[: max(0, 2 * int(positive.sum()) - int(kept.sum()))]] = True
+    return kept
+
+
+def _divided(table: pd.DataFrame, data: Path, seed: int) -> pd.DataFrame:
+    counts = table[CLASS].value_counts()
+    if len(counts) < 2:
+        remedy = "Add a folder of other photos, or name fewer values with --positive"
+        raise ManifestError(str(data), "holds photos of one class only", remedy)
+    if counts.min() < MIN_PHOTOS:
+        reason = f"has {counts.min()} photos of {counts.idxmin()}, and {MIN_PHOTOS} are needed"
+        raise ManifestError(str(data), reason, "Add photos of this class")
+    known = table.groupby("source")[CLASS].nunique() if "source" in table else pd.Series(dtype=int)
+    by: By = "source" if (known == 2).sum() >= _MIN_SOURCES else "random"
+    groups = whole_groups(table, by, np.empty((0, 2), dtype=np.intp))
+    parts = divide(table, groups, by, val_fraction=_TEST_FRACTION, test_fraction=0, seed=seed, label_column=CLASS)
+    columns = [column for column in ("file", CLASS, "place", "source") if column in table]
+    return table[columns].assign(**{SPLIT: np.where(parts.part == "val", TEST, "train")})
