@@ -74,7 +74,7 @@ def test_another_recipe_needs_another_folder(
 def test_ctrl_c_while_it_trains(
     folder: Path, weights: Path, overrides: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(self: GanModule, batch: object, number: int) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(GanModule, "training_step", interrupted)
