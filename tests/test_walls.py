@@ -23,7 +23,8 @@ WALLS = {
     "triovision.networks": {"streamlit", "triovision.photo", "triovision.geo", "triovision.inference"},
     "triovision.inference": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui", "triovision.explain"}
     | {"transformers", "geoclip"},
-    "triovision.explain": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui"},
+    "triovision.explain": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui"}
+    | {"captum", "matplotlib", "skimage"},
     "triovision.viz": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.collections": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.photo_report": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
