@@ -39,6 +39,7 @@ from torch.nn import functional as F
 from triovision.explain import explain_country, methods_for
 from triovision.explain.faithfulness import deletion_and_insertion
 from triovision.explain.scores import Target
+from triovision.explain.turns import ExplanationLimits
 from triovision.inference import CountryEngine, load_model
 from triovision.inference.batch import read_photo_file
 from triovision.results import Photo
@@ -82,7 +83,7 @@ def measure(engine: CountryEngine, photo: Photo, methods: Sequence[str], seed: i
     country = engine.labels[label]
     maps: dict[str, tuple[Map, float]] = {}
     for method in methods:
-        explanation = explain_country(engine, photo, country, method)
+        explanation = explain_country(engine, photo, country, method, limits=ExplanationLimits(total_s=3600))
         maps[method] = explanation.heatmap_hw, explanation.elapsed_ms
     grid = maps["LayerCAM"][0].shape
     maps |= {name: (one, float("nan")) for name, one in references((grid[0], grid[1]), size, seed).items()}
