@@ -16,6 +16,7 @@ HEAVY = {"torch", "streamlit"}
 WALLS = {
     "triovision": HEAVY | {"timm", "PIL", "httpx"},
     "triovision.results": HEAVY | {"PIL", "triovision.photo"},
+    "triovision.explanation_settings": HEAVY | {"numpy", "triovision.explain"},
     "triovision.errors": HEAVY | {"numpy"},
     "triovision.files": HEAVY | {"numpy"},
     "triovision.geo": HEAVY | {"PIL", "pandas", "triovision.photo"},
