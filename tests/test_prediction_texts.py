@@ -16,12 +16,14 @@ from triovision.prediction_texts import (
     confidence_level,
     confidence_name,
     confidence_text,
+    explained_text,
     guess_text,
+    legend_text,
     other_countries,
     place_rows,
     title_probability,
 )
-from triovision.results import CameraFacts, Prediction
+from triovision.results import CameraFacts, Explanation, Prediction
 
 AREAS: dict[AreaKind, Area] = {
     "landmark": Area(
@@ -164,3 +166,30 @@ def test_a_fact_that_the_camera_did_not_write_is_said_to_be_missing() -> None:
         "Software that wrote the file": "not in the file",
     }
     assert list(camera_rows(camera, ("camera",), get_translator("fr")).values()) == ["Acme 7"]
+
+
+@pytest.mark.parametrize(
+    ("against", "signed", "explained", "legend"),
+    [
+        (None, False, "Peru", "Bright areas contributed most to Peru, dark areas little."),
+        (None, True, "Peru", "Orange speaks for Peru, blue against it."),
+        ("BO", True, "Peru and not Bolivia", "Orange speaks for Peru, blue for Bolivia."),
+    ],
+)
+def test_the_legend_of_a_heat_map_names_its_colours(
+    against: str | None, signed: bool, explained: str, legend: str
+) -> None:
+    explanation = Explanation(
+        photo="a.jpg",
+        model="tiny.test",
+        country="PE",
+        against=against,
+        method="Occlusion",
+        layer="input",
+        heatmap_hw=np.zeros((1, 1), np.float32),
+        box=(0, 0, 1, 1),
+        elapsed_ms=1.0,
+        signed=signed,
+    )
+    assert explained_text(explanation, ENGLISH) == explained
+    assert legend_text(explanation, ENGLISH).startswith(legend)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ import click
 from triovision.cli.commands import Commands
 from triovision.cli.terminal import one_line
 from triovision.extras import require
+from triovision.files import atomic_write
 
 if TYPE_CHECKING:
     from examples.relations.annotations import Annotations
@@ -92,7 +95,7 @@ def run(
 
     keep_freed_memory()
     study = Study.read(data, images, cache or out / "cache")
-    _print_annotations(study.annotations)
+    _print_annotations(study.annotations, out)
     metrics = study.run(RECIPES.read(recipe, overrides), out, weights)
     _print_table(RECALL_COLUMNS, recall_rows(metrics))
     click.echo(f"{summary(metrics)} {OTHER_DATA}\nreport: {out / 'report.html'}")
@@ -124,7 +127,7 @@ def compare(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
 
     keep_freed_memory()
     study = Study.read(data, images, cache or out / "cache", read_backbones(backbones) if backbones else {})
-    _print_annotations(study.annotations)
+    _print_annotations(study.annotations, out)
     read = [RECIPES.read(name, overrides) for name in recipes]
     runs = []
     for seed in seeds:  # each recipe once, then each again: the table of one seed comes early
@@ -153,7 +156,8 @@ def predict(
         click.echo(f"{name:9} {probability:6.1%}")
 
 
-def _print_annotations(annotations: Annotations) -> None:
+def _print_annotations(annotations: Annotations, out: Path) -> None:
+    """Print what is usable and what is not, and why; all of the latter goes to `problems.csv`."""
     click.echo(f"{len(annotations.pairs):,} usable pairs")
     if annotations.false:
         click.echo(f"left out: {annotations.false:,} annotations of relations that do not hold")
@@ -162,8 +166,11 @@ def _print_annotations(annotations: Annotations) -> None:
         click.echo(f"left out, none of the ten relations: {listed}")
     for where, reason in annotations.problems[:_SHOWN_PROBLEMS]:
         click.echo(f"{one_line(where)}: {reason}", err=True)
-    if more := len(annotations.problems[_SHOWN_PROBLEMS:]):
-        click.echo(f"… and {more:,} more, in report.html", err=True)
+    if annotations.problems:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([("entry", "reason"), *annotations.problems])
+        atomic_write(out / "problems.csv", text.getvalue())
+        click.echo(f"{len(annotations.problems):,} entries cannot be used: {out / 'problems.csv'}", err=True)
 
 
 def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:

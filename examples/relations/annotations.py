@@ -271,12 +271,12 @@ def check_box(value: Any, width: int, height: int) -> Box | str:  # noqa: ANN401
     numbers = isinstance(value, list | tuple) and len(value) == 4
     if not numbers or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
         return "is not four numbers"
-    x0, y0, x1, y1 = (float(v) for v in value)
+    x0, y0, x1, y1 = value
     if not (x0 < x1 and y0 < y1):  # also where one is NaN
         return "is empty: right and bottom must be greater than left and top"
     if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
         return "is outside of the picture"
-    return x0, y0, x1, y1
+    return float(x0), float(y0), float(x1), float(y1)
 
 
 def _picture(images: Path, name: str) -> tuple[Path, int, int] | str:

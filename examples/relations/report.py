@@ -111,9 +111,7 @@ def _annotations(annotations: Annotations) -> Section:
         listed = ", ".join(f"{name} ({n})" for name, n in annotations.left_out.items())
         text.append(f"Predicates that are none of the ten relations, left out: {listed}.")
     problems = annotations.problems
-    caption = f"{len(problems):,} entries that cannot be used" + (
-        f"; the first {_SHOWN_PROBLEMS} of them." if len(problems) > _SHOWN_PROBLEMS else "."
-    )
+    caption = f"Entries that cannot be used: {len(problems):,}, of which at most {_SHOWN_PROBLEMS} are shown."
     tables = [Table(("entry", "reason"), problems[:_SHOWN_PROBLEMS], caption)] if problems else []
     return Section("Annotations", text, tables=tables)
 

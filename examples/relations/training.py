@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from timm.optim import param_groups_weight_decay  # type: ignore[attr-defined] # public, but not in its __all__
 from torch import Tensor, nn
@@ -32,8 +32,6 @@ from triovision.train.engine.fit import fit, remove_checkpoints
 from triovision.train.engine.optim import build_schedule, optimiser_over
 from triovision.train.engine.run_folder import FINISHED, load_finished, read_run, write_run_config, write_weights
 from triovision.train.losses.country import balanced_weights
-
-log = logging.getLogger(__name__)
 
 Sample = tuple[Tensor, Tensor, int]
 
@@ -224,9 +222,13 @@ def train(recipe: RelationRecipe, parts: dict[str, PairData], folder: Path, conf
     if not (folder / FINISHED).exists():
         names = np.array(RELATIONS)[training.labels[training.rows]].tolist()
         sampler = RepeatSampler(oversampling_repeats(names, recipe.data.oversampling), recipe.seed)
+        weights = class_weights(training.counts, recipe)
+        listed = zip(RELATIONS, weights.tolist(), training.counts, strict=True)
+        texts = (f"{name} {weight:.2f} ({n} pairs)" for name, weight, n in listed)
+        rank_zero_info(f"class weights: {', '.join(texts)}")
         loader = ResumableLoader(training, sampler, recipe.optimisation.batch_size)
         validation: DataLoader[Sample] = DataLoader(parts["val"], 256)
-        module = RelationModule(recipe, head, class_weights(training.counts, recipe), len(loader))
+        module = RelationModule(recipe, head, weights, len(loader))
         head.load_state_dict(fit(module, loader, validation, recipe, folder))
         write_weights(head, folder / FINISHED)
         remove_checkpoints(folder)

@@ -1,5 +1,6 @@
 import base64
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -66,6 +67,13 @@ def test_a_report_has_the_words_of_the_page(page, explanation):
         assert words in parsed.text
     assert "Fairly sure · 85%" in parsed.text
     assert len(parsed.images()) == 2
+
+
+def test_a_report_says_what_the_colours_of_a_contrast_mean(page, explanation):
+    contrast = replace(explanation, against="CA", signed=True, heatmap_hw=explanation.heatmap_hw * 2 - 1)
+    parsed = Parsed(page(explanation=contrast))
+    assert "Orange speaks for France, blue for Canada." in parsed.text
+    assert "Heat map for France and not Canada" in [image["alt"] for image in parsed.images()]
 
 
 def test_a_report_speaks_french(page):

@@ -70,12 +70,14 @@ def test_the_page_predicts_with_the_models_of_the_server(page, url, models):
 
 
 def test_every_tab_works_with_the_models_of_the_server(page, url, monkeypatch):
-    def explain(model, photo, country, method, **_):
+    def explain(model, photo, country, method, *, against, **_):
         heatmap_hw = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
         return Explanation(
             photo=photo.name,
             model=model.card.id,
             country=country,
+            against=against,
+            signed=against is not None,
             method=method,
             layer="features",
             heatmap_hw=heatmap_hw,
@@ -92,8 +94,12 @@ def test_every_tab_works_with_the_models_of_the_server(page, url, monkeypatch):
         app.run()
         assert not app.exception
         assert not app.error
-    assert app.selectbox(key="method").options == ["LayerCAM", "Grad-CAM"]
+    assert app.selectbox(key="method").options == ["LayerCAM · last layer", "Grad-CAM · last layer"]
     assert any("Method LayerCAM" in caption.value for caption in app.caption)
+    assert any("measures no faithfulness" in caption.value for caption in app.caption)
+    assert "Inside the network" not in [expander.label for expander in app.expander]
+    next(box for box in app.selectbox if str(box.key).startswith("against-")).select_index(0).run()
+    assert any("Orange speaks for France" in caption.value for caption in app.caption)
 
 
 def test_an_explanation_that_the_server_refuses_is_shown_in_its_tab(page, url, monkeypatch):
@@ -105,6 +111,7 @@ def test_an_explanation_that_the_server_refuses_is_shown_in_its_tab(page, url, m
     app.file_uploader[0].set_value([("red.jpg", jpeg((250, 0, 0)), "image/jpeg")]).run()
     app.session_state["tab"] = "Why"
     app.run()
+    app.button(key="why-compute").click().run()  # it covers parts of the photo, which takes a while
     assert not app.exception
     assert "has no layer for this map" in app.error[0].value
     assert "France" in app.header[0].value

@@ -11,7 +11,7 @@ def test_the_confusion_is_a_fraction_of_each_true_label() -> None:
     heatmap = confusion_heatmap(np.array([[3, 1], [0, 0]]), ("fox", "rest"), LIGHT).data[0]
     assert heatmap.z[0] == pytest.approx([0.75, 0.25])
     assert np.isnan(heatmap.z[1]).all()  # no example, no colour
-    assert heatmap.customdata.tolist() == [[3, 1], [0, 0]]
+    assert [list(row) for row in heatmap.text] == [["3", "1"], ["", ""]]
 
 
 def test_a_matrix_of_another_shape_is_refused() -> None:
@@ -22,7 +22,8 @@ def test_a_matrix_of_another_shape_is_refused() -> None:
 def test_numbers_stand_in_the_cells_of_a_small_matrix_only() -> None:
     small = confusion_heatmap(np.eye(20, dtype=np.int64), [str(i) for i in range(20)], DARK)
     large = confusion_heatmap(np.eye(21, dtype=np.int64), [str(i) for i in range(21)], DARK)
-    assert small.data[0].texttemplate is not None
+    assert small.data[0].texttemplate == "%{text}"
+    assert small.data[0].text[0, :2].tolist() == ["1", ""]
     assert large.data[0].texttemplate is None
 
 

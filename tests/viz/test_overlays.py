@@ -8,6 +8,7 @@ from triovision.results import Explanation, Photo
 from triovision.viz.overlays import jpeg_bytes, overlay, png_bytes, raw_map, shown_photo
 
 COLD, HOT = (0, 0, 4), (252, 255, 164)  # the two ends of Inferno
+ORANGE, BLUE, NEUTRAL = (230, 145, 30), (40, 130, 235), (240, 240, 240)
 
 
 def photo(height, width, color=(200, 100, 50)):
@@ -15,7 +16,7 @@ def photo(height, width, color=(200, 100, 50)):
     return Photo(name="a.png", image_hwc=image_hwc, original_width_px=width, original_height_px=height, format="PNG")
 
 
-def explanation(heatmap_hw, box=(0, 0, 1, 1)):
+def explanation(heatmap_hw, box=(0, 0, 1, 1), signed=False):
     return Explanation(
         photo="a.png",
         model="tiny.test",
@@ -25,6 +26,7 @@ def explanation(heatmap_hw, box=(0, 0, 1, 1)):
         heatmap_hw=np.array(heatmap_hw, np.float32),
         box=box,
         elapsed_ms=1.0,
+        signed=signed,
     )
 
 
@@ -55,6 +57,39 @@ def test_the_raw_map_keeps_its_cells():
     assert corners == [COLD, COLD, HOT, HOT, HOT, COLD]
     outside = raw_map(photo(8, 8), explanation([[1.0]], box=(0, 0, 1, 0.5))).getpixel((0, 7))
     assert outside == (127, 127, 127)
+
+
+def test_a_signed_map_tints_the_photo_in_grey():
+    grey = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
+    signed = explanation([[1.0, 0.0, -1.0]], signed=True)
+    opaque, half = overlay(photo(9, 27), signed, 1), overlay(photo(9, 27), signed, 0.5)
+    assert [opaque.getpixel((x, 4)) for x in (0, 26)] == [ORANGE, BLUE]
+    assert opaque.getpixel((13, 4)) == pytest.approx((grey,) * 3, abs=1)
+    assert half.getpixel((0, 4)) == pytest.approx([(grey + ink) / 2 for ink in ORANGE], abs=1)
+    assert set(np.asarray(overlay(photo(9, 27), signed, 0)).ravel()) == {grey}
+
+
+def test_a_signed_raw_map_goes_from_blue_over_white_to_orange():
+    image = raw_map(photo(1, 3), explanation([[-1.0, 0.0, 1.0]], signed=True))
+    assert [image.getpixel((x, 0)) for x in range(3)] == [BLUE, pytest.approx(NEUTRAL, abs=2), ORANGE]
+
+
+def test_a_few_strong_pixels_do_not_hide_a_signed_map():
+    heatmap_hw = np.full((20, 20), 0.01, np.float32)
+    heatmap_hw[0, 0] = 1.0
+    image = raw_map(photo(20, 20), explanation(heatmap_hw, signed=True))
+    assert image.getpixel((10, 10)) == ORANGE
+    empty = raw_map(photo(20, 20), explanation(np.zeros((20, 20)), signed=True))
+    assert empty.getpixel((10, 10)) == pytest.approx(NEUTRAL, abs=2)
+
+
+def test_pixels_of_a_fine_signed_map_are_averaged_in_groups():
+    checks_hw = np.where(np.indices((200, 200)).sum(axis=0) % 2, 1.0, -1.0)
+    checks_hw[:, 100:] = 1.0
+    image = overlay(photo(200, 200), explanation(checks_hw, signed=True), 1)
+    assert image.getpixel((150, 100)) == ORANGE
+    red, _, blue = image.getpixel((50, 100))
+    assert red == blue  # as much for as against: grey
 
 
 def test_lightness_rises_with_the_value():

@@ -14,7 +14,7 @@ from triovision.results import Explanation
 from triovision.ui.explanation_choices import render_choices
 from triovision.ui.explanation_downloads import render_downloads
 from triovision.ui.explanation_service import estimated_ms, explain, is_slow
-from triovision.ui.explanation_texts import about_time, reading
+from triovision.ui.explanation_texts import about_time, method_name, reading
 from triovision.ui.faithfulness import render_faithfulness
 from triovision.ui.inside_network import render_inside_network
 from triovision.ui.messages import report
@@ -55,7 +55,9 @@ def _explanation(result: PhotoResult, model: GeoModel, key: ExplanationKey, t: T
     if explanation is not None:
         return explanation
     place = st.empty()
-    progress = StepProgress(place, t("{method} runs the model many times…", method=key.method), "why-stop", t)
+    progress = StepProgress(
+        place, t("{method} runs the model many times…", method=method_name(key.method, t)), "why-stop", t
+    )
     slow = is_slow(key.method)
     if slow and not _started(place, model, key, t):
         return None
@@ -101,7 +103,7 @@ def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Tran
     st.caption(
         t(
             "Method {method} · layer {layer} · target {country} · {milliseconds} ms",
-            method=explanation.method,
+            method=method_name(explanation.method, t),
             layer=plain(explanation.layer),
             country=explained,
             milliseconds=t.number(explanation.elapsed_ms),

@@ -12,7 +12,7 @@ import streamlit as st
 from triovision.geo import country_name
 from triovision.prediction_texts import guess_text
 from triovision.ui.explanation_service import explanation_methods, explanation_settings, method_kind
-from triovision.ui.explanation_texts import kind_name
+from triovision.ui.explanation_texts import kind_name, method_name
 from triovision.ui.probabilities import countries_shown
 from triovision.ui.session import ExplanationKey, PhotoResult
 from triovision.ui.translation import Translator
@@ -70,8 +70,8 @@ def render_choices(result: PhotoResult, model: GeoModel, t: Translator) -> Choic
 
 
 def _method_label(name: str, t: Translator) -> str:
-    kind = method_kind(name)
-    return name if kind is None else f"{name} · {kind_name(kind, t)}"
+    kind, shown = method_kind(name), method_name(name, t)
+    return shown if kind is None else f"{shown} · {kind_name(kind, t)}"
 
 
 def _against(result: PhotoResult, countries: list[str], t: Translator) -> str | None:
@@ -97,7 +97,7 @@ def _settings(method: str | None, t: Translator) -> ExplanationSettings | None:
     draw = _SETTINGS.get(method or "")
     if draw is None:
         return None
-    with st.expander(t("Settings of {method}", method=method)):
+    with st.expander(t("Settings: {method}", method=method_name(method or "", t))):
         return explanation_settings(**draw(t))
 
 

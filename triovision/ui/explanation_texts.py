@@ -1,4 +1,4 @@
-"""Texts about the methods of explanation: what each one shows, and how long it takes."""
+"""Texts about the methods of explanation: their names, what each one shows, and how long it takes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from triovision.ui.translation import Translator
 
 if TYPE_CHECKING:
     from triovision.explain.methods import Kind
+
+
+def method_name(method: str, t: Translator) -> str:
+    """Name of a method in the language of the reader; most are the same in every language."""
+    return {
+        "Gradient-weighted attention": t("Gradient-weighted attention"),
+        "Integrated gradients": t("Integrated gradients"),
+    }.get(method, method)
 
 
 def kind_name(kind: Kind, t: Translator) -> str:

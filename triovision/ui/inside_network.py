@@ -73,7 +73,8 @@ def _draw(result: PhotoResult, stages: tuple[StageActivations, ...], t: Translat
         width=width,
     )
     mosaic = activation_mosaic(stage.maps_khw, palette())
-    st.image(jpeg_bytes(mosaic), caption, output_format="JPEG", width=mosaic.width, alt=caption)
+    with st.container(width=mosaic.width):  # narrower on a phone
+        st.image(jpeg_bytes(mosaic), caption, output_format="JPEG", width="stretch", alt=caption)
     st.download_button(
         t("Activations (PNG)"),
         lambda: png_bytes(mosaic),

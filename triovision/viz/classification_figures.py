@@ -36,7 +36,8 @@ def confusion_heatmap(matrix: NDArray[np.int64], labels: Sequence[str], palette:
             y=names,
             z=np.where(matrix > 0, fractions, np.nan),
             customdata=matrix,
-            texttemplate="%{customdata}" if few else None,
+            text=np.where(matrix > 0, matrix.astype(str), "") if few else None,
+            texttemplate="%{text}" if few else None,  # of a heatmap, which knows no `customdata` there
             hovertemplate="%{y} predicted as %{x}<br>%{customdata} examples, %{z:.0%}<extra></extra>",
             hoverongaps=False,
             zmin=0,

@@ -51,6 +51,7 @@ def test_the_plain_layout(tmp_path: Path) -> None:
         ({"subject": [1, 2, 101, 40]}, "the box of the subject is outside of the picture"),
         ({"object": [-1, 2, 30, 40]}, "the box of the object is outside of the picture"),
         ({"object": [30, 2, 30, 40]}, "the box of the object is empty"),
+        ({"subject": [1, 2, 30, 10**400]}, "the box of the subject is outside of the picture"),
         ({"subject": [1, 2, 30]}, "the box of the subject is not four numbers"),
         ({"subject": [1, 2, "30", 40]}, "the box of the subject is not four numbers"),
         ({"subject": [1, 2, float("nan"), 40]}, "the box of the subject is empty"),

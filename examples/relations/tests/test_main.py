@@ -101,6 +101,11 @@ def test_what_cannot_be_used_is_printed_and_the_rest_goes_on(scenes: Path, recip
     assert "relations.json, entry 1: the relation is empty" in done.output
     assert "relations.json, entry 2: the box of the subject is outside of the picture" in done.output
     assert "the relation is empty" in (tmp_path / "run" / "report.html").read_text()
+    assert (tmp_path / "run" / "problems.csv").read_text().splitlines() == [
+        "entry,reason",
+        '"relations.json, entry 1",the relation is empty',
+        '"relations.json, entry 2",the box of the subject is outside of the picture',
+    ]
 
 
 def test_nothing_usable_is_a_worded_error(tmp_path: Path) -> None:
