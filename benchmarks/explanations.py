@@ -18,7 +18,8 @@ Photos, none with a label that was used:
   photo but those of `split_new_sources == "test"`, which are taken here. Nothing is chosen by them.
 - `tf_efficientnet_lite0.places10k` was trained on all photos but `split_known_places == "val"`, as its card says.
 
-Score-CAM runs the network once a channel, 3,840 times for the default model: `--score-cam` adds it, for few photos.
+Score-CAM runs the network once a channel, 1,280 and 3,840 times here. It is measured on the first photos only, and a
+second table has all methods on these.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="efficientnet_lites.places14k", choices=UNSEEN)
     parser.add_argument("--photos", type=int, default=24)
-    parser.add_argument("--score-cam", action="store_true", help="measure Score-CAM too")
+    parser.add_argument("--score-cam", type=int, default=0, help="photos on which Score-CAM is measured too")
     parser.add_argument("--rows", type=Path, help="file of the rows, JSON lines; photos that it holds are not repeated")
     asked = parser.parse_args()
     folder = os.environ.get("TRIOVISION_DATA")
@@ -142,7 +143,7 @@ def main() -> None:
         raise SystemExit("Set TRIOVISION_DATA to a folder with manifest.csv and its photos.")
     engine = load_model(asked.model, device="cpu")
     assert isinstance(engine, CountryEngine)
-    methods = [method for method in methods_for(engine) if asked.score_cam or method != "Score-CAM"]
+    methods = methods_for(engine)
     paths = unseen_photos(Path(folder), asked.model, asked.photos)
     rows: list[Row] = []
     if asked.rows is not None and asked.rows.exists():
@@ -151,14 +152,19 @@ def main() -> None:
     done = {row["photo"] for row in rows}
     for i, path in enumerate(paths):
         if path.name not in done:
-            found = [{"photo": path.name} | row for row in measure(engine, read_photo_file(path), methods, i)]
+            chosen = [method for method in methods if method != "Score-CAM" or i < asked.score_cam]
+            found = [{"photo": path.name} | row for row in measure(engine, read_photo_file(path), chosen, i)]
             rows += found
             if asked.rows is not None:
                 with asked.rows.open("a") as file:
                     file.writelines(json.dumps(row) + "\n" for row in found)
         print(f"{i + 1} of {asked.photos} photos", end="\r", flush=True)
-    print(f"{len({row['photo'] for row in rows})} photos, {engine.card.id}")
-    print_table(rows)
+    print(f"{len(paths)} photos, {engine.card.id}")
+    print_table([row for row in rows if row["method"] != "Score-CAM"])
+    if asked.score_cam > 1:
+        first = {path.name for path in paths[: asked.score_cam]}
+        print(f"\nThe first {len(first)} photos, with Score-CAM")
+        print_table([row for row in rows if row["photo"] in first])
 
 
 if __name__ == "__main__":
