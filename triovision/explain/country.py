@@ -151,7 +151,7 @@ def _heatmap(
             layer = _layer(model, method)
             heatmap_hw = cam.activation_map(network, batch_nchw, target, method.name, layer, on_step)
         else:
-            passes = estimates.number_of_passes(method, settings)
+            passes = estimates.number_of_passes(method, settings, batch_nchw.shape[2:])
             score = Scorer(network, target, passes, on_step)
             start = time.perf_counter()
             heatmap_hw = _PIXEL_MAPS[method.name](score, batch_nchw, settings)
