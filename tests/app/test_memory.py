@@ -47,7 +47,9 @@ def test_refused_uploads_are_told_once(app):
     app.run()
     app.session_state["triovision"].refused_uploads = 3
     app.run()
-    assert app.warning[0].value.startswith("3 files were not taken: the server's memory for photos is full.")
+    assert app.warning[0].value.startswith(
+        "3 files were not taken: your photos have no more room in the server's memory."
+    )
     app.run()
     assert not app.warning
 
@@ -126,4 +128,4 @@ def test_a_link_is_not_fetched_where_there_is_no_room(app, monkeypatch):
     app.text_input[0].input("https://photos.example/a.jpg")
     next(button for button in app.button if button.label == "Fetch the photo").click().run()
     assert not app.exception
-    assert "the server's memory for photos is full" in app.warning[0].value.replace("\\", "")
+    assert "your photos have no more room in the server's memory" in app.warning[0].value.replace("\\", "")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from triovision.collections.organiser.progress import FailureRateError
 from triovision.errors import CollectionError
 
 Run = Callable[..., Result]
@@ -39,6 +40,21 @@ def test_addresses_and_options_reach_the_engine(run: Run, calls: list[tuple[Any,
     assert (settings.batch_size, settings.address) == (64, "auto")
     assert result.exit_code == 1  # one was refused
     assert result.stdout.splitlines() == ["work,known,skipped,answered,refused,unreadable", "3,0,0,2,1,0"]
+
+
+def test_too_many_failures_end_with_the_summary_as_without_a_cluster(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from triovision.collections.cluster import ray_run  # noqa: PLC0415 - slow
+
+    def engine(_sources: Any, target: str, _model_id: str, _options: Any, progress: Any, _draw: Any) -> None:
+        progress.work, progress.answered, progress.refused = 200, 20, 80
+        raise FailureRateError(target, "80 of 100 photos failed", "Look at the failures")
+
+    monkeypatch.setattr(ray_run, "organise_on_ray", engine)
+    options = ("--model", "test_efficientnet.noise", "--engine", "ray", "--format", "csv")
+    result = run("organise", "in", "--to", "out", *options)
+    assert result.exit_code == 1
+    assert "Error: out: 80 of 100 photos failed" in result.stderr
+    assert result.stdout.splitlines()[1] == "200,0,0,20,80,0"
 
 
 def test_a_list_of_photos_comes_from_standard_input(run: Run, calls: list[tuple[Any, ...]]) -> None:

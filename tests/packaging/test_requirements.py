@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 PARTS = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
 
 #: Import names that differ from the name of the package.
-IMPORTED_AS = {"pillow": "PIL", "scikit-learn": "sklearn"}
+IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn"}
 
 
 #: Runs `main` as in an environment that lacks the packages named first: a None there stops their import.
@@ -51,10 +51,10 @@ def test_the_table_of_packages_is_the_one_of_pyproject(extra: str) -> None:
     ],
 )
 def test_without_the_extra_of_training_a_command_says_what_to_install(command: tuple[str, ...]) -> None:
-    done = run_without({"sklearn", "optuna"}, *command)
+    done = run_without({"torchmetrics", "optuna"}, *command)
     assert done.returncode == 2
     assert done.stderr == (
-        "Error: optuna, sklearn: is needed by training and evaluation and is not installed. "
+        "Error: optuna, torchmetrics: is needed by training and evaluation and is not installed. "
         "Install it: pip install -r requirements-train.txt.\n"
     )
 

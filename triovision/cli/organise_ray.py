@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from triovision.cli.terminal import CANCELLED, STANDARD_INPUT, standard_input_names
+from triovision.cli.terminal import CANCELLED, STANDARD_INPUT, one_line, standard_input_names
 from triovision.extras import require
 
 
@@ -73,6 +73,7 @@ def run_on_ray(
     """
     require("ray")
     from triovision.collections.cluster.ray_run import RayOptions, RayProgress, organise_on_ray  # noqa: PLC0415
+    from triovision.collections.organiser.progress import FailureRateError  # noqa: PLC0415 - DuckDB
     from triovision.inference.registry import default_model  # noqa: PLC0415 - torch
 
     least, most = values["concurrency"]
@@ -100,6 +101,10 @@ def run_on_ray(
     except KeyboardInterrupt:
         click.echo(f"Stopped after {progress.done} photos. The same command goes on from here.", err=True)
         sys.exit(CANCELLED)
+    except FailureRateError as exc:
+        click.echo(f"Error: {one_line(exc)}", err=True)
+        show([asdict(progress)])
+        sys.exit(1)
     show([asdict(progress)])
     sys.exit(1 if progress.refused or progress.unreadable else 0)
 

@@ -16,8 +16,8 @@ from triovision.explain import attention, cam, estimates, gradients, perturbatio
 from triovision.explain.methods import Method, explained_member, method_named, methods_for
 from triovision.explain.model import AttendingModel, CompositeModel, ExplainableModel
 from triovision.explain.scores import Scorer, Target
-from triovision.explain.settings import ExplanationSettings
 from triovision.explain.turns import TURNS, ExplanationLimits, OnStep, taking_turns
+from triovision.explanation_settings import ExplanationSettings
 from triovision.inference.faults import check_finite, worded_faults
 from triovision.results import Explanation, Photo
 

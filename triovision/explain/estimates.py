@@ -20,8 +20,8 @@ from triovision.explain.methods import Method, explained_member, method_named
 from triovision.explain.model import CompositeModel, ExplainableModel
 from triovision.explain.perturbation import occlusion_passes
 from triovision.explain.scores import BATCH
-from triovision.explain.settings import ExplanationSettings
 from triovision.explain.turns import TURNS, ExplanationLimits, taking_turns
+from triovision.explanation_settings import ExplanationSettings
 from triovision.inference.faults import worded_faults
 from triovision.results import Photo
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from triovision.errors import ExplanationError
 from triovision.explain.scores import BATCH, Scorer, captum_attr, mean_colour
-from triovision.explain.settings import ExplanationSettings
+from triovision.explanation_settings import ExplanationSettings
 
 _RIDGE_PENALTY = 1.0
 _KERNEL_WIDTH = 0.25

@@ -15,6 +15,8 @@ Metrics = TypeVar("Metrics", bound=BaseModel)
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Code = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+#: A country code, or any text where a recipe names another `data.label_column`.
+Label = Annotated[str, Field(min_length=1)]
 
 
 class _Record(BaseModel):
@@ -67,8 +69,8 @@ class CountryScore(_Record):
     """Recall and precision of one country with a label.
 
     Attributes:
-        country: ISO 3166-1 alpha-2 code.
-        continent: GeoNames code of its continent, such as `"EU"`.
+        country: ISO 3166-1 alpha-2 code, or another label.
+        continent: GeoNames code of its continent, such as `"EU"`; empty where the labels are no countries.
         training_photos: Number of its training photos.
         photos: Number of its photos in the split.
         answers: Number of photos for which it was predicted.
@@ -76,7 +78,7 @@ class CountryScore(_Record):
         precision: Fraction of the predictions of it that are right; None without predictions.
     """
 
-    country: Code
+    country: Label
     continent: str
     training_photos: Count
     photos: Count
@@ -95,8 +97,8 @@ class ConfusionCell(_Record):
         examples: Files of the most confident predictions; none for right predictions.
     """
 
-    truth: Code
-    answer: Code
+    truth: Label
+    answer: Label
     photos: Count
     examples: tuple[str, ...]
 
@@ -157,8 +159,8 @@ class PhotoAnswer(_Record):
     """
 
     file: str
-    truth: Code
-    answer: Code
+    truth: Label
+    answer: Label
     probability: Fraction
     probability_of_truth: Fraction | None
 
@@ -276,7 +278,7 @@ class RunMetrics(_Record):
         version: Version of this format.
         recipe: Recipe with all fields.
         manifest_sha256: SHA-256 of the manifest.
-        labels: Countries in the order of the logits.
+        labels: Countries, or other labels, in the order of the logits.
         cost: See `Cost`.
         measured_on: Description of the machine.
         versions: Versions of packages by name.
@@ -289,7 +291,7 @@ class RunMetrics(_Record):
     version: Literal[1] = 1
     recipe: dict[str, Any]
     manifest_sha256: str
-    labels: tuple[Code, ...]
+    labels: tuple[Label, ...]
     cost: Cost
     measured_on: str
     versions: dict[str, str]
@@ -297,6 +299,11 @@ class RunMetrics(_Record):
     overfitting: Overfitting
     calibration: str
     splits: dict[str, SplitMetrics]
+
+    @property
+    def of_countries(self) -> bool:
+        """Whether the labels are countries."""
+        return bool(self.recipe.get("data", {}).get("label_column", "country") == "country")
 
 
 def read_metrics(folder: Path) -> RunMetrics:

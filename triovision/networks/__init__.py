@@ -5,7 +5,14 @@ from triovision.networks.lazy_compiler import compiler_on_demand
 with compiler_on_demand():
     import timm  # noqa: F401 - before any other module imports it with the compiler
 
-from triovision.networks.classifier import PooledBackbone, build_classifier, class_vectors, head_of, target_layer
+from triovision.networks.classifier import (
+    PooledBackbone,
+    build_classifier,
+    build_registered_classifier,
+    class_vectors,
+    head_of,
+    target_layer,
+)
 from triovision.networks.locating import LocatingClassifier
 from triovision.networks.resnetgps import VERSIONS, ResNetGPS, build_resnetgps
 
@@ -15,6 +22,7 @@ __all__ = [
     "PooledBackbone",
     "ResNetGPS",
     "build_classifier",
+    "build_registered_classifier",
     "build_resnetgps",
     "class_vectors",
     "head_of",

@@ -63,6 +63,31 @@ def build_classifier(architecture: str, n_labels: int, **architecture_args: Any)
     return network
 
 
+def build_registered_classifier(architecture: str, n_labels: int, **architecture_args: Any) -> nn.Module:  # noqa: ANN401 - timm's
+    """Build a classifier of any architecture in timm's registry for training, where a card may name fewer.
+
+    A project adds its own with `timm.models.register_model`; its arguments are not checked here. Beside `forward`,
+    `get_classifier`, `forward_features`, `forward_head` and `group_matcher`, as timm's networks have them, are needed
+    only by the options of a recipe that use them.
+
+    Args:
+        architecture: Name in timm's registry, or several joined by `+`.
+        n_labels: Number of logits, given to the architecture as `num_classes`.
+        architecture_args: See `build_classifier`.
+
+    Raises:
+        ValueError: As `build_classifier`, but for the family.
+        TypeError: If the architecture has no such argument.
+    """
+    if SEPARATOR in architecture or not timm.is_model(architecture):
+        return build_classifier(architecture, n_labels, **architecture_args)
+    if timm.model_entrypoint(architecture).__module__.partition(".")[0] in ("timm", "triovision"):
+        for name, value in architecture_args.items():
+            _check_argument(name, value)
+    network: nn.Module = timm.create_model(architecture, num_classes=n_labels, **architecture_args)
+    return network
+
+
 def _check_argument(name: str, value: object) -> None:
     if name in _CHOICES:
         fits = value in _CHOICES[name]

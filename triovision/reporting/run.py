@@ -52,7 +52,10 @@ def run_page(run: RunMetrics, copies: Mapping[str, bytes]) -> str:
     blocks = {}
     for name, split in run.splits.items():
         rows = len(run_figures.confusion_order(split))
-        blocks[name] = [("the whole world", 0, rows - 1), *run_figures.continent_blocks(split)]
+        blocks[name] = [
+            ("the whole world" if run.of_countries else "all labels", 0, rows - 1),
+            *run_figures.continent_blocks(split),
+        ]
     return render_page(
         "run.html.j2",
         _figures(run, LIGHT),

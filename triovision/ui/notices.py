@@ -27,10 +27,10 @@ def render_notices(t: Translator) -> None:
     if refused:
         st.warning(
             t.plural(
-                "{number} file was not taken: the server's memory for photos is full. "
-                "Try again in a few minutes, with fewer photos at once.",
-                "{number} files were not taken: the server's memory for photos is full. "
-                "Try again in a few minutes, with fewer photos at once.",
+                "{number} file was not taken: your photos have no more room in the server's memory. "
+                "Press Clear, or try again in a few minutes with fewer photos at once.",
+                "{number} files were not taken: your photos have no more room in the server's memory. "
+                "Press Clear, or try again in a few minutes with fewer photos at once.",
                 refused,
             )
         )

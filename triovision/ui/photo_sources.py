@@ -77,7 +77,7 @@ def fetch_example(photo: CommonsPhoto, t: Translator) -> PhotoFile:
 
 def _fetch(url: str, t: Translator) -> tuple[str, bytes]:
     if not memory_budget().has_room(PhotoLimits().max_bytes):
-        reason = Message("the server's memory for photos is full")
+        reason = Message("your photos have no more room in the server's memory")
         raise PhotoError(url, reason, Message("Try again in a few minutes, or press Clear"))
     with st.spinner(t("Fetching {name}…", name=plain(url, 60))):
         return fetch_photo(url)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
 
-from triovision.geo import country_flag, country_name
+from triovision.geo import country_flag
 from triovision.metrics.country import CountryScore, Epoch
 from triovision.viz.palette import Palette
+from triovision.viz.run_figures import label_name
 from triovision.viz.run_style import apply_style, colours, curves, fraction_axis, lines, safe_name
 
 
@@ -81,10 +83,10 @@ def country_difference(
     figure = go.Figure(
         go.Bar(
             x=[difference for _, difference in rows],
-            y=[f"{country_flag(row.country)} {row.country} ({row.photos})" for row, _ in rows],
+            y=[f"{_flag(row)}{escape(row.country)} ({row.photos})" for row, _ in rows],
             orientation="h",
             marker={"color": [palette.accent if d > 0 else colours(palette)[1] for _, d in rows]},
-            hovertext=[f"{country_name(row.country)}: {100 * d:+.0f} points, {row.photos} photos" for row, d in rows],
+            hovertext=[f"{label_name(row)}: {100 * d:+.0f} points, {row.photos} photos" for row, d in rows],
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
@@ -93,6 +95,10 @@ def country_difference(
     figure.update_xaxes(title=title, tickformat="+.0%", zeroline=True, zerolinecolor=palette.muted)
     figure.update_yaxes(tickfont={"size": 11}, dtick=1)
     return figure
+
+
+def _flag(row: CountryScore) -> str:
+    return f"{country_flag(row.country)} " if row.continent else ""
 
 
 def metric_spread(

@@ -37,9 +37,11 @@ def recall_by_photos(countries: Sequence[CountryScore], palette: Palette) -> go.
             name=CONTINENTS.get(continent, escape(continent)),
             x=[max(1, row.training_photos) for row in members],
             y=[row.recall for row in members],
-            mode="markers+text",
+            # Codes fit beside the dots, other labels do not.
+            mode="markers+text" if continent else "markers",
+            showlegend=bool(continent),
             cliponaxis=False,
-            text=[row.country for row in members],
+            text=[escape(row.country) for row in members],
             textposition="top center",
             textfont={"size": 10, "color": palette.muted},
             marker={
@@ -49,7 +51,7 @@ def recall_by_photos(countries: Sequence[CountryScore], palette: Palette) -> go.
                 "opacity": 0.8,
             },
             hovertext=[
-                f"{country_name(row.country)}<br>recall {percent(row.recall or 0)} of {row.photos} photos<br>"
+                f"{label_name(row)}<br>recall {percent(row.recall or 0)} of {row.photos} photos<br>"
                 f"{row.training_photos} training photos"
                 for row in members
             ],
@@ -73,16 +75,15 @@ def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
         if cell.truth in index:
             counts[index[cell.truth], index[cell.answer]] = cell.photos
     fractions = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    codes = [row.country for row in rows]
+    codes, names = [escape(row.country) for row in rows], [label_name(row) for row in rows]
     hover = [
         [
-            f"{country_name(truth)} predicted as {country_name(predicted)}<br>"
-            f"{counts[i, j]:.0f} photos, {fractions[i, j]:.0%}"
+            f"{truth} predicted as {predicted}<br>{counts[i, j]:.0f} photos, {fractions[i, j]:.0%}"
             if counts[i, j]
             else ""
-            for j, predicted in enumerate(codes)
+            for j, predicted in enumerate(names)
         ]
-        for i, truth in enumerate(codes)
+        for i, truth in enumerate(names)
     ]
     figure = go.Figure(
         go.Heatmap(
@@ -117,6 +118,11 @@ def confusion_matrix(split: SplitMetrics, palette: Palette) -> go.Figure:
     return figure
 
 
+def label_name(row: CountryScore) -> str:
+    """Name of a country, or any other label as it is, escaped for Plotly."""
+    return country_name(row.country) if row.continent else escape(row.country)
+
+
 def confusion_order(split: SplitMetrics) -> list[CountryScore]:
     """The countries of the confusion matrix in its order: by continent, then by code."""
     present = [row for row in split.countries if row.photos or row.answers]
@@ -124,10 +130,12 @@ def confusion_order(split: SplitMetrics) -> list[CountryScore]:
 
 
 def continent_blocks(split: SplitMetrics) -> list[tuple[str, int, int]]:
-    """Name, first and last row of each continent in the confusion matrix."""
+    """Name, first and last row of each continent in the confusion matrix; none where the labels are no countries."""
     blocks = []
     for continent, group in groupby(enumerate(confusion_order(split)), key=lambda pair: pair[1].continent):
         rows = [number for number, _ in group]
+        if not continent:
+            continue
         blocks.append((CONTINENTS.get(continent, continent), rows[0], rows[-1]))
     return blocks
 

@@ -10,13 +10,21 @@ import pytest
 import timm
 import torch
 from lightning.pytorch import LightningModule
+from numpy.typing import NDArray
 from torch import nn
 
 from triovision.errors import RecipeError
 from triovision.inference.preprocessing import Preprocessing
 from triovision.networks import build_classifier
+from triovision.train.data.array_store import ArrayStore
 from triovision.train.data.dataset import TrainingPhotos, ValidationPhotos
-from triovision.train.data.feature_cache import cache_features, collate_features, leading_modules, split_frozen_layers
+from triovision.train.data.feature_cache import (
+    cache_features,
+    collate_features,
+    leading_modules,
+    split_frozen_layers,
+    store_features,
+)
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
 from triovision.train.engine.country_module import CountryModule
@@ -155,3 +163,31 @@ def test_feature_caches_require_frozen_blocks(manifest: Manifest, tmp_path: Path
             None,
             LoadOptions(workers=0, cache=tmp_path / "cache", augmented_copies=2),
         )
+
+
+def test_any_images_can_be_stored_and_a_key_may_be_left_out(tmp_path: Path) -> None:
+    store, frozen = ArrayStore(tmp_path, np.float16), nn.Conv2d(3, 2, 1)
+    asked = []
+
+    def batches(missing: NDArray[np.int64]) -> list[tuple[list[int], torch.Tensor]]:
+        asked.append(missing.tolist())
+        keys = [key for key in missing.tolist() if key != 1]
+        return [(keys, torch.stack([torch.full((3, 4, 5), float(key)) for key in keys]))] if keys else []
+
+    store_features(store, frozen, 3, batches)
+    store_features(store, frozen, 5, batches)
+    assert asked == [[0, 1, 2], [1, 3, 4]]
+    assert store.get(1) is None
+    for key in (0, 2, 3, 4):
+        found = store.get(key)
+        assert found is not None
+        with torch.inference_mode():
+            expected = frozen(torch.full((3, 4, 5), float(key)))
+        np.testing.assert_allclose(found, expected.numpy(), atol=2e-3)
+
+
+def test_features_beyond_the_range_of_float16_are_refused(tmp_path: Path) -> None:
+    frozen = nn.Conv2d(3, 1, 1, bias=False)
+    nn.init.constant_(frozen.weight, 30_000)
+    with pytest.raises(RecipeError, match="65504"):
+        store_features(ArrayStore(tmp_path, np.float16), frozen, 1, lambda _: [([0], torch.ones(1, 3, 1, 1))])

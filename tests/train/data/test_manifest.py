@@ -55,6 +55,31 @@ def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
         read_manifest(path)
 
 
+def test_another_label_needs_no_country_and_holds_any_text(tmp_path: Path) -> None:
+    text = "file,class,country\na.jpg,Audi R8 2012,Germany\nb.jpg,NA,\n"
+    manifest = read_manifest(write(tmp_path, text), label_column="class")
+    assert list(manifest.labels) == ["Audi R8 2012", "NA"]
+    assert list(manifest.where(manifest.labels == "NA").labels) == ["NA"]
+    write_manifest(manifest.table, tmp_path / "again.csv", "class")
+    assert list(read_manifest(tmp_path / "again.csv", label_column="class").labels) == ["Audi R8 2012", "NA"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("file,class\na.jpg,car\nb.jpg, \n", "line 3.*`class` is empty"), ("file\na.jpg\n", "lacks")]
+)
+def test_a_photo_without_its_label_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ManifestError, match=words):
+        read_manifest(write(tmp_path, text), label_column="class")
+
+
+@pytest.mark.parametrize(
+    ("label_column", "places"), [("class", ["x", "x"]), ("place", ["a.jpg", "b.jpg"]), ("country", ["x", "x"])]
+)
+def test_a_place_that_is_the_label_groups_no_photos(tmp_path: Path, label_column: str, places: list[str]) -> None:
+    text = "file,class,place,country\na.jpg,1,x,FR\nb.jpg,2,x,FR\n"
+    assert list(read_manifest(write(tmp_path, text), label_column=label_column).places) == places
+
+
 def test_columns_that_a_caller_needs_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="place"):
         read_manifest(write(tmp_path, "file,country\na.jpg,FR\n"), columns=["place"])

@@ -20,6 +20,7 @@ from triovision.train.data.samplers import (
     ValidationBatches,
     WeightedSampler,
     build_sampler,
+    oversampling_repeats,
     repeats_per_epoch,
     sampling_weights,
 )
@@ -147,3 +148,9 @@ def test_each_validation_photo_is_in_one_process_and_all_have_as_many_batches(n:
 
 def test_fewer_validation_photos_than_processes_count_alike_in_all() -> None:
     assert [list(ValidationBatches(2, 4, RankInfo(rank, 4))) for rank in range(4)] == [[[0], [1]]] * 4
+
+
+def test_oversampling_takes_the_first_rule_that_applies_to_a_class() -> None:
+    classes = ["rare"] * 2 + ["some"] * 3 + ["many"] * 5
+    assert oversampling_repeats(classes, ((3, 3), (5, 2))).tolist() == [3] * 2 + [2] * 3 + [1] * 5
+    assert oversampling_repeats(classes, ()).tolist() == [1] * 10

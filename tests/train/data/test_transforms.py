@@ -39,7 +39,7 @@ def test_augmentation_keeps_the_layout() -> None:
         assert changed.dtype == torch.uint8
 
 
-POLICIES = ["source_blind", "standard", "crop_rotate_jitter", "randaugment", "autoaugment"]
+POLICIES = ["source_blind", "standard", "rotation", "flip_rotation", "crop_rotate_jitter", "randaugment", "autoaugment"]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -53,6 +53,17 @@ def test_every_policy_gives_pictures_of_the_asked_size(policy: str) -> None:
     # Chance has two outcomes in the standard policy, the picture and its mirror image, and many in the others.
     outcomes = {picture.numpy().tobytes() for picture in changed}
     assert len(outcomes) == 2 if policy == "standard" else len(outcomes) > 5
+
+
+@pytest.mark.parametrize(("policy", "mirrored"), [("none", None), ("vertical_flip", 1)])
+def test_a_single_augmentation_adds_nothing_else(policy: str, mirrored: int | None) -> None:
+    image = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8)
+    transform = training_transform(Augmentation.model_validate({"policy": policy, "train_size": 40}))
+    centre = image[:, :, 10:50]
+    expected = [centre] if mirrored is None else [centre, centre.flip(mirrored)]
+    found = [transform(image) for _ in range(20)]
+    assert all(any(torch.equal(one, two) for two in expected) for one in found)
+    assert len({one.numpy().tobytes() for one in found}) == len(expected)
 
 
 def test_the_standard_policy_shows_the_centre_or_its_mirror_image() -> None:

@@ -166,5 +166,5 @@ def test_a_run_without_a_common_country_cannot_be_fine_tuned(study: Path, start:
     table = (study / "manifest.csv").read_text().replace(",FR,", ",IT,").replace(",JP,", ",ES,")
     (study / "other.csv").write_text(table)
     photos = read_manifest(study / "other.csv", columns=["place", "split"])
-    with pytest.raises(RecipeError, match="shares no country"):
+    with pytest.raises(RecipeError, match="shares no label"):
         train_country(RECIPE, photos, study / "other", first, LoadOptions(workers=0))

@@ -108,7 +108,6 @@ def test_more_blocks_than_there_are_cannot_be_frozen() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"architecture": "vgg11"}, "family"),
         ({"architecture": "resnet_of_mine"}, "unknown to timm"),
         ({"architecture_args": {"wings": 2}}, "wings"),
         ({"architecture_args": {"pretrained": True}}, "may not hold pretrained"),

@@ -9,8 +9,8 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from triovision.networks import build_classifier
-from triovision.train.engine.optim import MovingAverage, build_optimiser, build_schedule, rate_at
-from triovision.train.recipes.sections import Optimisation, Schedule
+from triovision.train.engine.optim import MovingAverage, build_optimiser, build_schedule, optimiser_over, rate_at
+from triovision.train.recipes.sections import Optimisation, Schedule, SharedOptimisation
 
 
 def one_weight(rate: float) -> torch.optim.Optimizer:
@@ -62,7 +62,13 @@ def test_plateau_lowers_the_rate_down_to_its_floor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)]
+    ("name", "kind"),
+    [
+        ("adam", torch.optim.Adam),
+        ("adamax", torch.optim.Adamax),
+        ("adamw", torch.optim.AdamW),
+        ("sgd", torch.optim.SGD),
+    ],
 )
 def test_each_optimiser_has_a_name_and_spares_vectors_from_decay(name: str, kind: type) -> None:
     network = build_classifier("test_resnet", 3)
@@ -79,6 +85,23 @@ def test_each_optimiser_has_a_name_and_spares_vectors_from_decay(name: str, kind
     for group in optimiser.param_groups:
         assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
         assert group.get("momentum", 0.7) == 0.7
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_the_fused_optimiser_of_a_cpu_takes_the_same_steps(name: str, kind: type) -> None:
+    fused, plain = (nn.Parameter(torch.tensor([1.0, -2.0, 3.0])) for _ in range(2))
+    groups = {"lr": 0.1, "weight_decay": 0.2}
+    optimisation = SharedOptimisation.model_validate({"optimiser": name})
+    found = optimiser_over([{"params": [fused]} | groups], optimisation)
+    assert found.defaults["fused"]
+    expected = kind([{"params": [plain]} | groups], fused=False)
+    for gradient in ([1.0, 0.5, -1.0], [0.1, 2.0, 0.3]):
+        for weights, optimiser in ((fused, found), (plain, expected)):
+            weights.grad = torch.tensor(gradient)
+            optimiser.step()
+    torch.testing.assert_close(fused, plain)
+    on_another_device = nn.Parameter(torch.zeros(3, device="meta"))
+    assert not optimiser_over([{"params": [on_another_device]} | groups], optimisation).defaults["fused"]
 
 
 def test_what_is_frozen_is_not_moved() -> None:

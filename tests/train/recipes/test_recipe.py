@@ -11,6 +11,7 @@ from triovision.errors import RecipeError
 from triovision.inference.preprocessing import Preprocessing
 from triovision.train.models.build import build_country_network
 from triovision.train.recipes.country_recipe import Recipe, read_recipe, recipe_names
+from triovision.train.recipes.reader import RecipeReader
 from triovision.train.recipes.sections import CountryDataSection
 
 
@@ -72,6 +73,21 @@ def test_a_wrong_recipe_names_the_field(tmp_path: Path, text: str, words: str) -
 def test_a_missing_recipe_names_those_there_are() -> None:
     with pytest.raises(RecipeError, match="tf_efficientnet_lite0"):
         read_recipe("efficientnet_b99")
+
+
+def test_recipes_may_come_with_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "their_study" / "their_recipes"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").touch()
+    text = 'name = "first"\ndescription = ""\narchitecture = "resnet18"\nnormalisation = "imagenet"\n'
+    (folder / "first.toml").write_text(text + "[preprocessing]\ninput_size = 64\n")
+    (folder / "second.toml").write_text('base = "first"\nname = "second"\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    reader = RecipeReader(Recipe, "their_recipes", package="their_study")
+    assert reader.names() == ["first", "second"]
+    assert reader.read("second").architecture == "resnet18"
+    with pytest.raises(RecipeError, match="first, second"):
+        reader.read("imbalance")
 
 
 def test_a_recipe_says_only_how_it_differs_from_its_base(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from triovision.files import atomic_write
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from triovision.reporting.dataset import Section
@@ -51,6 +50,7 @@ _OUTLINES = NODE_MODULES / "world-atlas" / "countries-110m.json"
 )
 @click.option("--folds", type=click.IntRange(min=2), help="Folds for cross-validation, instead of fractions.")
 @click.option("--seed", default=0, type=click.IntRange(min=0), help="Seed of the split.")
+@click.option("--label", "label_column", default="country", help="Column of the labels to stratify.")
 @click.option("--column", default="split", help="Column to write.")
 @click.option("--out", type=FILE, help="Manifest to write (.csv or .parquet); MANIFEST itself by default.")
 @click.option("--force", is_flag=True, help="Overwrite the column if there is one.")
@@ -65,6 +65,7 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     test_fraction: float,
     folds: int | None,
     seed: int,
+    label_column: str,
     column: str,
     out: Path | None,
     force: bool,
@@ -72,7 +73,7 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     max_distance: int,
     workers: int,
 ) -> None:
-    """Split MANIFEST into training, validation and test photos, or into folds, stratified by country.
+    """Split MANIFEST into training, validation and test photos, or into folds, stratified by country or --label.
 
     Places (or sources) and near-duplicates are kept together. Countries that cannot be divided stay in training
     and are listed.
@@ -93,9 +94,9 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     val_fraction = 0.15 if val_fraction is None else val_fraction
     if val_fraction + test_fraction >= 1:
         raise click.UsageError("--val-fraction and --test-fraction leave no photo to train on.")
-    if column in ("file", "country", "lat", "lon", "place", "source"):
+    if column in ("file", "country", "lat", "lon", "place", "source", label_column):
         raise click.UsageError(f"--column {column} would overwrite data of the photos.")
-    photos = read_manifest(manifest, root, [] if by == "random" else [by])
+    photos = read_manifest(manifest, root, [] if by == "random" else [by], label_column)
     table = photos.table
     # A new manifest has the column, empty.
     if column in table and (table[column] != "").any() and not force:
@@ -108,12 +109,20 @@ def split(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
         click.echo(f"{len(np.unique(alike))} photos have near-duplicates and are kept together with them")
     groups = splits.whole_groups(table, by, pairs)
     if folds is None:
-        parts = splits.divide(table, groups, by, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
+        parts = splits.divide(
+            table,
+            groups,
+            by,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            seed=seed,
+            label_column=label_column,
+        )
     else:
-        parts = splits.divide_into_folds(table, groups, by, folds=folds, seed=seed)
-    _print_parts(table, parts, by)
+        parts = splits.divide_into_folds(table, groups, by, folds=folds, seed=seed, label_column=label_column)
+    _print_parts(photos, parts, by)
     written = out or manifest
-    write_manifest(table.assign(**{column: parts.part}), written)
+    write_manifest(table.assign(**{column: parts.part}), written, label_column)
     click.echo(f"wrote column `{column}` to {written}")
     if written.resolve().parent != photos.root.resolve():
         click.echo(f"its photos are in {photos.root}: give this folder as --root")
@@ -279,21 +288,24 @@ def _feature_sections(
     return sections
 
 
-def _print_parts(table: pd.DataFrame, parts: Parts, by: str) -> None:
+def _print_parts(photos: Manifest, parts: Parts, by: str) -> None:
     from triovision.train.data.splits import country_part_table, part_table  # noqa: PLC0415
 
-    click.echo(part_table(table, parts.part).to_string(index=False, formatters={"fraction": "{:.1%}".format}))
+    table, label_column = photos.table, photos.label_column
+    many = "countries" if label_column == "country" else "labels"
+    of_parts = part_table(table, parts.part, label_column)
+    click.echo(of_parts.to_string(index=False, formatters={"fraction": "{:.1%}".format}))
     click.echo()
-    click.echo(country_part_table(table, parts.part).to_string())
+    click.echo(country_part_table(table, parts.part, label_column).to_string())
     click.echo()
     if parts.kept_in_train:
         single = {"place": "one place", "source": "one source", "random": "one photo"}[by]
         listed = ", ".join(parts.kept_in_train)
-        click.echo(f"{len(parts.kept_in_train)} countries with {single} or too few photos stay in training: {listed}")
+        click.echo(f"{len(parts.kept_in_train)} {many} with {single} or too few photos stay in training: {listed}")
     if parts.without_training:
         listed = ", ".join(parts.without_training)
         click.echo(
-            f"{len(parts.without_training)} countries have no training photo, their sources being held out: {listed}"
+            f"{len(parts.without_training)} {many} have no training photo, their sources being held out: {listed}"
         )
 
 

@@ -78,11 +78,11 @@ def export(
     photos = photos.where(fold_rows(photos, recipe))
     with resumable():
         with tqdm(total=len(photos), desc="features", unit="photo", disable=None) as bar:
-            backbones = frozen_network(recipe, weights, 2)
+            backbones = frozen_network(recipe.architecture, weights, 2)
             features, readable = frozen_features(backbones, recipe.preprocessing, photos, cache, bar.update)
         with tqdm(total=int(readable.sum()), desc="predictions", unit="photo", disable=None) as bar:
             model = fit_frozen_model(recipe, photos.where(readable), features[readable], click.echo, bar.update)
-        network = frozen_network(recipe, weights, len(model.data.labels))
+        network = frozen_network(recipe.architecture, weights, len(model.data.labels))
         folder = export_frozen_model(model, network, description, target["model_id"], target["models"], command_line())
     for name, value in model.metrics.items():
         click.echo(f"{name}: {'-' if value is None else f'{value:.4g}'}")

@@ -97,7 +97,12 @@ class RecipeInputs:
         from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for torch
 
         recipe: R = reader.read(self.recipe_name, self.overrides)
-        return recipe, read_manifest(self.manifest, self.root, ["place", *recipe.data.validation_splits])
+        return recipe, read_manifest(self.manifest, self.root, manifest_columns(recipe), recipe.label_column)
+
+
+def manifest_columns(recipe: Recipe | PositionRecipe) -> list[str]:
+    """Columns that a run reads beside the label; only countries need places."""
+    return [*(["place"] if recipe.label_column == "country" else []), *recipe.data.validation_splits]
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,14 +136,16 @@ def _with(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable
     return command
 
 
-def photos_where(manifest: Path, root: Path | None, where: Sequence[str]) -> tuple[Manifest, Manifest]:
+def photos_where(
+    manifest: Path, root: Path | None, where: Sequence[str], label_column: str = "country"
+) -> tuple[Manifest, Manifest]:
     """Read a manifest; returns it and its rows that meet every `COLUMN=VALUE`."""
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415 - `--help` must not wait for pandas
 
     conditions = [condition.partition("=") for condition in where]
     if not all(column and equals for column, equals, _ in conditions):
         raise click.UsageError("Give --where as COLUMN=VALUE, such as split_new_places=val.")
-    every = chosen = read_manifest(manifest, root, [column for column, _, _ in conditions])
+    every = chosen = read_manifest(manifest, root, [column for column, _, _ in conditions], label_column)
     for column, _, value in conditions:
         chosen = chosen.where(chosen.table[column] == value)
     if not len(chosen):

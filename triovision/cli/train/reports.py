@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from triovision.cli.train.options import FOLDER, MANIFEST, ROOT, WORKERS
+from triovision.cli.train.options import FOLDER, MANIFEST, ROOT, WORKERS, manifest_columns
 
 
 @click.command()
@@ -35,7 +35,7 @@ def report(run_folder: Path, manifest: Path, root: Path | None, workers: int, ac
     from triovision.train.evaluation.country import write_run_metrics  # noqa: PLC0415
 
     run = read_country_run(run_folder)
-    table = read_manifest(manifest, root, ["place", *run.recipe.data.validation_splits])
+    table = read_manifest(manifest, root, manifest_columns(run.recipe), run.recipe.label_column)
     metrics = write_run_metrics(run, table, accuracy, workers)
     click.echo(f"wrote {write_run_page(run_folder, metrics, table.root if photos else None)}")
 

@@ -72,11 +72,13 @@ def cv(
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.data.manifest import read_manifest  # noqa: PLC0415
     from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
+    from triovision.train.recipes.sections import COUNTRY  # noqa: PLC0415
     from triovision.train.tuning import cross_validation as c  # noqa: PLC0415 - `--help` must not wait for torch
 
     recipe = read_recipe(inputs.recipe_name, inputs.overrides)
-    column = fold_column or (group if group != "none" else "place")
-    photos = read_manifest(inputs.manifest, inputs.root, ["place", column])
+    groups = {group} - {"none"} if fold_column is None else {fold_column}
+    needed = groups | ({"place"} if recipe.label_column == COUNTRY else set())
+    photos = read_manifest(inputs.manifest, inputs.root, sorted(needed), recipe.label_column)
     with resumable():
         if fold_column is None:
             folded = c.fold_manifest(photos, out, group, folds, recipe.seed)
@@ -234,7 +236,7 @@ def resumable() -> Iterator[None]:
 def evaluate(
     run_folder: Path, manifest: Path, root: Path | None, workers: int, where: tuple[str, ...], form: str
 ) -> None:
-    """Evaluate RUN, a finished run, on any photos with known countries.
+    """Evaluate RUN, a finished run, on any photos with known countries (or labels of its recipe).
 
     \b
     Examples:
@@ -243,9 +245,10 @@ def evaluate(
     """  # noqa: D301 - click reads the escape
     from triovision.train.engine.run_folder import read_country_run  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.evaluation.country import evaluate_run, scalar_metrics  # noqa: PLC0415
+    from triovision.train.recipes.sections import COUNTRY  # noqa: PLC0415
 
     run = read_country_run(run_folder)
-    every, photos = photos_where(manifest, root, where)
+    every, photos = photos_where(manifest, root, where, run.recipe.label_column)
     evaluation = evaluate_run(run, every, photos, workers)
     if evaluation.training_photos:
         click.echo(
@@ -255,9 +258,8 @@ def evaluate(
     if evaluation.without_label:
         listed = ", ".join(f"{country} ({n})" for country, n in evaluation.without_label.items())
         unknown = sum(evaluation.without_label.values())
-        click.echo(
-            f"Photos of countries without a label in the run, left out of every accuracy: {unknown}, {listed}", err=True
-        )
+        others = "countries without a label in the run" if run.recipe.label_column == COUNTRY else "unknown labels"
+        click.echo(f"Photos of {others}, left out of every accuracy: {unknown}, {listed}", err=True)
     if form == "json":
         click.echo(evaluation.metrics.model_dump_json())
         return

@@ -24,28 +24,28 @@ from triovision.train.recipes.country_recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-#: Target of a photo whose country is not a label.
+#: Target of a photo whose country (or other label) the model does not have.
 NO_LABEL = -1
 
 Sample = tuple[Tensor, int]
 
 
 def choose_labels(training: Manifest, min_photos: int) -> tuple[str, ...]:
-    """Countries with at least `min_photos` training photos, in alphabetical order."""
-    counts = Counter(training.table["country"])
-    return tuple(sorted(country for country, n in counts.items() if n >= min_photos))
+    """Countries, or other labels of the manifest, with at least `min_photos` training photos, in alphabetical order."""
+    counts = Counter(training.labels)
+    return tuple(sorted(label for label, n in counts.items() if n >= min_photos))
 
 
 def targets(manifest: Manifest, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Index of the country of each photo in `labels`, or `NO_LABEL`; shape `(n,)`."""
-    index = {country: i for i, country in enumerate(labels)}
-    return np.array([index.get(country, NO_LABEL) for country in manifest.table["country"]], dtype=np.int64)
+    """Index of the label of each photo in `labels`, or `NO_LABEL`; shape `(n,)`."""
+    index = {label: i for i, label in enumerate(labels)}
+    return np.array([index.get(label, NO_LABEL) for label in manifest.labels], dtype=np.int64)
 
 
 def rare_rows(training: Manifest, below: int) -> NDArray[np.bool_]:
-    """Mask of the photos of countries with fewer than `below` training photos."""
-    counts = Counter(training.table["country"])
-    return np.array([counts[country] < below for country in training.table["country"]], dtype=np.bool_)
+    """Mask of the photos whose label has fewer than `below` training photos."""
+    counts = Counter(training.labels)
+    return np.array([counts[label] < below for label in training.labels], dtype=np.bool_)
 
 
 class _ManifestPhotos(Dataset[Sample | None]):

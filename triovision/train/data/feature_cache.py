@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -33,7 +33,8 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("stem",), ("stages.*",)),  # ConvNeXt
     (("patch_embed",), ("layers.*",)),  # Swin
 )
-_BATCH_SIZE = 64
+#: Images in a batch of the frozen layers.
+FEATURE_BATCH = 64
 
 
 def leading_modules(network: nn.Module, n_blocks: int) -> list[nn.Module]:
@@ -139,25 +140,43 @@ def cache_features(
     """
     key = key | {"frozen_sha256": weights_sha256(frozen), "copies": str(copies)}
     store = ArrayStore(cache_folder(folder, key), np.float16)
-    keys = np.arange(len(photos) * copies)
-    if not store.has(keys).all():
-        with store.writing() as appender:
-            missing = keys[~store.has(keys)]
-            batches = _batches(photos, missing, copies, workers)
-            bar = tqdm(
-                batches, "features of frozen layers", -(-len(missing) // _BATCH_SIZE), unit="batch", disable=None
-            )
-            for number, (batch_keys, batch) in enumerate(bar):
-                with torch.inference_mode():
-                    features = frozen(batch.to(next(frozen.parameters()).device)).to(torch.float16).cpu()
-                if not features.isfinite().all():
-                    raise RecipeError(
-                        "The frozen layers", "have outputs above 65504", "Train without --augmented-copies"
-                    )
-                if number == 0:
-                    check_space(store.folder, len(missing) * features[0].nbytes)
-                appender.append(list(zip(batch_keys, features.numpy(), strict=True)))
+    store_features(store, frozen, len(photos) * copies, lambda missing: _batches(photos, missing, copies, workers))
     return CountryFeatures(store, photos.targets, copies)
+
+
+def store_features(
+    store: ArrayStore,
+    frozen: nn.Module,
+    n_keys: int,
+    batches: Callable[[NDArray[np.int64]], Iterable[tuple[Sequence[int], Tensor]]],
+) -> None:
+    """Compute the features that a store lacks, as float16; a killed build is resumed.
+
+    Args:
+        store: Store of float16 arrays by the keys 0 to `n_keys - 1`.
+        frozen: Frozen layers, in evaluation mode; their output has the shape `(n, c, h, w)`.
+        n_keys: Number of keys.
+        batches: Yields keys and normalised images for the missing keys, `FEATURE_BATCH` at a time; a key may be left
+            out.
+
+    Raises:
+        RecipeError: If the disk is (or would be) full, or a feature is too large for float16.
+    """
+    keys = np.arange(n_keys)
+    if store.has(keys).all():
+        return
+    with store.writing() as appender:
+        missing = keys[~store.has(keys)]
+        n_batches = -(-len(missing) // FEATURE_BATCH)
+        bar = tqdm(batches(missing), "features of frozen layers", n_batches, unit="batch", disable=None)
+        for number, (batch_keys, batch) in enumerate(bar):
+            with torch.inference_mode():
+                features = frozen(batch.to(next(frozen.parameters()).device)).to(torch.float16).cpu()
+            if not features.isfinite().all():
+                raise RecipeError("The frozen layers", "have outputs above 65504", "Train without a cache of features")
+            if number == 0:
+                check_space(store.folder, len(missing) * features[0].nbytes)
+            appender.append(list(zip(batch_keys, features.numpy(), strict=True)))
 
 
 def _batches(
@@ -170,11 +189,11 @@ def _batches(
     loader = DataLoader(
         cast(Dataset[Sample | None], photos),
         sampler=sample_keys,
-        batch_size=_BATCH_SIZE,
+        batch_size=FEATURE_BATCH,
         num_workers=workers,
         collate_fn=list,
     )
-    for start, samples in zip(range(0, len(keys), _BATCH_SIZE), loader, strict=True):
+    for start, samples in zip(range(0, len(keys), FEATURE_BATCH), loader, strict=True):
         read = [(int(key), sample[0]) for key, sample in zip(keys[start:], samples, strict=False) if sample is not None]
         if read:
             batch = photos.preprocessing.normalise(torch.stack([image for _, image in read]))
@@ -260,7 +279,7 @@ def image_features(network: nn.Module, store: ArrayStore, rows: NDArray[np.intp]
     """
     device = choose_device(None)
     resnet = network.get_submodule("resnet").to(device)
-    loader = DataLoader(PositionFeatures(store, rows), _BATCH_SIZE, collate_fn=collate_features)
+    loader = DataLoader(PositionFeatures(store, rows), FEATURE_BATCH, collate_fn=collate_features)
     with torch.inference_mode():
         outputs: list[Tensor] = [resnet(batch.to(device)).cpu() for batch, _ in loader]
     features: NDArray[np.float32] = torch.cat(outputs).numpy()

@@ -76,11 +76,11 @@ class LoadOptions(ReadOptions):
         return self.cache
 
 
-class ResumableLoader(DataLoader[Sample | None]):
+class ResumableLoader(DataLoader[Any]):
     """Training loader that resumes within an epoch; Lightning saves its state in checkpoints.
 
     Args:
-        dataset: Photos or features.
+        dataset: Photos, features, or any other examples.
         sampler: Sampler whose keys depend only on its seed and its `epoch`.
         batch_size: Photos per batch, over all processes.
         rank_info: Rank of this process.
@@ -89,7 +89,7 @@ class ResumableLoader(DataLoader[Sample | None]):
 
     def __init__(
         self,
-        dataset: Dataset[Sample | None],
+        dataset: Dataset[Any],
         sampler: Sampler[SampleKey],
         batch_size: int,
         rank_info: RankInfo = RankInfo(),  # noqa: B008 - immutable

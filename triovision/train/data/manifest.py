@@ -1,4 +1,4 @@
-"""Manifest: the table of photos with `file, country, lat, lon, place, source` and splits, as CSV or Parquet."""
+"""Manifest: the table of photos with `file`, a label, `lat, lon, place, source` and splits, as CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from triovision.errors import ManifestError
 from triovision.files import atomic_open
 from triovision.geo import is_country
+from triovision.train.recipes.sections import COUNTRY
 
-REQUIRED = ("file", "country")
 _PARQUET = (".parquet", ".pq")
 
 
@@ -29,11 +29,13 @@ class Manifest:
         table: One row per photo; `lat` and `lon` are float degrees, NaN where unknown; other columns are text.
         root: Folder that `file` is relative to.
         sha256: SHA-256 of the file, which cards record.
+        label_column: Column of the labels that a classifier learns.
     """
 
     table: pd.DataFrame
     root: Path
     sha256: str
+    label_column: str = COUNTRY
 
     def __len__(self) -> int:
         """Number of photos."""
@@ -41,7 +43,17 @@ class Manifest:
 
     def where(self, mask: pd.Series) -> Manifest:
         """Select rows by a mask."""
-        return Manifest(self.table[mask].reset_index(drop=True), self.root, self.sha256)
+        return replace(self, table=self.table[mask].reset_index(drop=True))
+
+    @property
+    def labels(self) -> pd.Series:
+        """Label of each photo, such as its country."""
+        return self.table[self.label_column]
+
+    @property
+    def places(self) -> pd.Series:
+        """Place of each photo; where places are unknown or are the labels themselves, each photo is its own place."""
+        return self.table["place" if "place" in self.table and self.label_column != "place" else "file"]
 
     @property
     def paths(self) -> list[Path]:
@@ -49,37 +61,41 @@ class Manifest:
         return [self.root / file for file in self.table["file"]]
 
 
-def read_manifest(path: Path, root: Path | None = None, columns: Sequence[str] = ()) -> Manifest:
+def read_manifest(
+    path: Path, root: Path | None = None, columns: Sequence[str] = (), label_column: str = COUNTRY
+) -> Manifest:
     """Read and check a manifest.
 
     Args:
         path: CSV or Parquet file, according to its suffix, or folder of Parquet files; it has at least the columns
-            `file` and `country`.
+            `file` and `label_column`.
         root: Folder that the file names are relative to; by default the folder of the manifest.
         columns: Further columns that the caller needs.
+        label_column: Column of the labels; `country` holds ISO codes, any other any text.
 
     Raises:
-        ManifestError: If the file cannot be read, a column is missing, a country is not an ISO code, a position
-            is out of range or a file is outside `root`.
+        ManifestError: If the file cannot be read, a column is missing, a label is empty or a country not an ISO code,
+            a position is out of range or a file is outside `root`.
     """
     if root is None:
         root = path if path.is_dir() else path.parent
     table, sha256 = read_table(path)
-    return Manifest(_checked(path, table, columns), root, sha256)
+    return Manifest(_checked(path, table, columns, label_column), root, sha256, label_column)
 
 
-def write_manifest(manifest: Manifest | pd.DataFrame, path: Path) -> None:
+def write_manifest(manifest: Manifest | pd.DataFrame, path: Path, label_column: str = COUNTRY) -> None:
     """Check a table of photos and write it atomically.
 
     Args:
         manifest: A manifest, or a table with its columns; `file` is relative to the folder of `path`.
         path: CSV or Parquet file, according to its suffix.
+        label_column: See `read_manifest`.
 
     Raises:
         ManifestError: If the table is not valid, see `read_manifest`, or it cannot be written.
     """
     table = manifest.table if isinstance(manifest, Manifest) else manifest
-    _checked(path, _as_text(table), ())
+    _checked(path, _as_text(table), (), label_column)
     write_table(table, path)
 
 
@@ -178,9 +194,9 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(object).where(table.notna(), "").astype(str)
 
 
-def _checked(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def _checked(path: Path, table: pd.DataFrame, columns: Sequence[str], label_column: str) -> pd.DataFrame:
     """The table with positions as numbers; raises ManifestError if it is not valid."""
-    missing = [column for column in (*REQUIRED, *columns) if column not in table.columns]
+    missing = [column for column in ("file", label_column, *columns) if column not in table.columns]
     if missing:
         raise ManifestError(
             str(path), f"lacks the column(s) {', '.join(missing)}", f"It has {', '.join(table.columns)}: rename or add"
@@ -188,7 +204,10 @@ def _checked(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> pd.Data
     if table.empty:
         raise ManifestError(str(path), "has no rows", "Add a row for each photo")
     _check_files(path, table)
-    _check_countries(path, table)
+    if label_column == COUNTRY:
+        _check_countries(path, table)
+    else:
+        _check_labels(path, table, label_column)
     for column, bound in (("lat", 90), ("lon", 180)):
         table[column] = _degrees(path, table, column, bound)
     return table
@@ -213,6 +232,13 @@ def _check_countries(path: Path, table: pd.DataFrame) -> None:
         raise ManifestError(
             str(path), f"`country` holds {', '.join(map(repr, unknown[:5]))}", "Use ISO 3166-1 alpha-2 codes such as FR"
         )
+
+
+def _check_labels(path: Path, table: pd.DataFrame, column: str) -> None:
+    empty = (table[column].str.strip() == "").to_numpy()
+    if empty.any():
+        where = _row_name(path, int(empty.argmax()))
+        raise ManifestError(where, f"`{column}` is empty", "Give each photo a label, or remove its row")
 
 
 def _degrees(path: Path, table: pd.DataFrame, column: str, bound: int) -> pd.Series:

@@ -26,8 +26,8 @@ def sampling_weights(manifest: Manifest, labels: Sequence[str], data: CountryDat
 
     All countries without a label count as one, so that they remain a small fraction of an epoch.
     """
-    group = [c if c in labels else "" for c in manifest.table["country"]]
-    places = manifest.table["place"]
+    group = [label if label in labels else "" for label in manifest.labels]
+    places = manifest.places
     by_group, by_place = Counter(group), Counter(zip(group, places, strict=True))
     place_total: dict[str, float] = {}
     for (g, _), n in by_place.items():
@@ -44,9 +44,21 @@ def sampling_weights(manifest: Manifest, labels: Sequence[str], data: CountryDat
 
 def repeats_per_epoch(manifest: Manifest, labels: Sequence[str], data: CountryDataSection) -> NDArray[np.int64]:
     """Number of draws of each photo per epoch with oversampling, shape `(n,)`; 1 for countries without a label."""
-    counts = Counter(manifest.table["country"])
-    repeats = {c: next((n for below, n in data.oversampling if counts[c] < below), 1) for c in labels}
-    return np.array([repeats.get(country, 1) for country in manifest.table["country"]], dtype=np.int64)
+    repeats = oversampling_repeats(manifest.labels, data.oversampling)
+    return np.where(np.isin(manifest.labels, labels), repeats, 1)
+
+
+def oversampling_repeats(classes: Sequence[str], oversampling: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """Number of draws of each example per epoch, shape `(n,)`.
+
+    Args:
+        classes: Class of each example.
+        oversampling: Pairs of a number of examples and a number of draws. The first pair whose first number exceeds
+            the examples of a class applies to it; other examples are drawn once.
+    """
+    counts = Counter(classes)
+    repeats = {name: next((n for below, n in oversampling if count < below), 1) for name, count in counts.items()}
+    return np.array([repeats[name] for name in classes], dtype=np.int64)
 
 
 class PhotoSampler(Sampler[SampleKey], ABC):

@@ -16,10 +16,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from triovision.errors import ManifestError
+from triovision.errors import ManifestError, RecipeError
 from triovision.train.data.dataset import choose_labels
 from triovision.train.data.manifest import Manifest
-from triovision.train.recipes.sections import CountryDataSection
+from triovision.train.recipes.sections import COUNTRY, CountryDataSection
 
 By = Literal["place", "source", "random"]
 
@@ -32,7 +32,7 @@ _MAX_FOLDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The part of each photo, and the countries that could not be divided.
+    """The part of each photo, and the countries (or other labels) that could not be divided.
 
     Attributes:
         part: `train`, `val` or `test`, or a fold `0` to `K - 1`, shape `(n,)`. Among folds, `train` marks photos that
@@ -80,7 +80,14 @@ def whole_groups(table: pd.DataFrame, by: By, duplicates: NDArray[np.intp]) -> N
 
 
 def divide(
-    table: pd.DataFrame, groups: NDArray[np.intp], by: By, *, val_fraction: float, test_fraction: float, seed: int
+    table: pd.DataFrame,
+    groups: NDArray[np.intp],
+    by: By,
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    label_column: str = COUNTRY,
 ) -> Parts:
     """Divide into training, validation and test photos; groups are not divided, so fractions are met to about 1 %.
 
@@ -91,47 +98,53 @@ def divide(
         val_fraction: Fraction of validation photos.
         test_fraction: Fraction of test photos, possibly 0.
         seed: Seed of the division.
+        label_column: Column whose values are stratified.
 
     Raises:
         ManifestError: If there are too few photos.
     """
     n_folds, n_val, n_test = _fractions(val_fraction, test_fraction)
-    fold = _folds(table, groups, by, n_folds, seed)
+    labels = table[label_column].to_numpy()
+    fold = _folds(labels, groups, by, n_folds, seed)
     order = np.random.default_rng(seed).permutation(n_folds)
     part = np.full(len(table), "train", dtype="<U5")
     part[np.isin(fold, order[:n_val])] = "val"
     part[np.isin(fold, order[n_val : n_val + n_test])] = "test"
-    return _keep_countries(table["country"].to_numpy(), groups, by, part)
+    return _keep_labels(labels, groups, by, part)
 
 
-def divide_into_folds(table: pd.DataFrame, groups: NDArray[np.intp], by: By, *, folds: int, seed: int) -> Parts:
+def divide_into_folds(
+    table: pd.DataFrame, groups: NDArray[np.intp], by: By, *, folds: int, seed: int, label_column: str = COUNTRY
+) -> Parts:
     """Divide into folds `0` to `folds - 1` for cross-validation.
 
     Raises:
         ManifestError: If there are too few photos or groups.
     """
-    part = _folds(table, groups, by, folds, seed).astype(str)
+    labels = table[label_column].to_numpy()
+    part = _folds(labels, groups, by, folds, seed).astype(str)
     width = max(5, part.dtype.itemsize // 4)  # room for `train`
-    return _keep_countries(table["country"].to_numpy(), groups, by, part.astype(f"<U{width}"))
+    return _keep_labels(labels, groups, by, part.astype(f"<U{width}"))
 
 
-def part_table(table: pd.DataFrame, part: NDArray[np.str_]) -> pd.DataFrame:
-    """Photos, fraction, countries and, if present, places and sources of each part; `train` first."""
+def part_table(table: pd.DataFrame, part: NDArray[np.str_], label_column: str = COUNTRY) -> pd.DataFrame:
+    """Photos, fraction, countries (or other labels) and, if present, places and sources of each part; `train` first."""
     rows = []
+    counted = "countries" if label_column == COUNTRY else "labels"
     for name in sorted(set(part.tolist()), key=lambda name: (name != "train", name != "val", len(name), name)):
         chosen = table[part == name]
         groups = {column: chosen[column].nunique() for column in ("place", "source") if column in table}
         photos = len(chosen)
         rows.append(
-            {"part": name, "photos": photos, "fraction": photos / len(table), "countries": chosen["country"].nunique()}
+            {"part": name, "photos": photos, "fraction": photos / len(table), counted: chosen[label_column].nunique()}
             | {f"{column}s": n for column, n in groups.items()}
         )
     return pd.DataFrame(rows)
 
 
-def country_part_table(table: pd.DataFrame, part: NDArray[np.str_]) -> pd.DataFrame:
-    """Photos by country and part: one row per country, one column per part."""
-    counts = pd.crosstab(table["country"], pd.Series(part, index=table.index, name="part"))
+def country_part_table(table: pd.DataFrame, part: NDArray[np.str_], label_column: str = COUNTRY) -> pd.DataFrame:
+    """Photos by country (or other label) and part: one row per label, one column per part."""
+    counts = pd.crosstab(table[label_column], pd.Series(part, index=table.index, name="part"))
     first = [name for name in ("train", "val", "test") if name in counts]
     return counts[[*first, *(name for name in counts if name not in first)]]
 
@@ -152,14 +165,13 @@ def _fractions(val_fraction: float, test_fraction: float) -> tuple[int, int, int
     )
 
 
-def _folds(table: pd.DataFrame, groups: NDArray[np.intp], by: By, n_folds: int, seed: int) -> NDArray[np.intp]:
-    countries = table["country"].to_numpy()
-    fold = np.empty(len(table), dtype=np.intp)
+def _folds(labels: NDArray[np.str_], groups: NDArray[np.intp], by: By, n_folds: int, seed: int) -> NDArray[np.intp]:
+    fold = np.empty(len(labels), dtype=np.intp)
     try:
         with warnings.catch_warnings():
-            # Countries with fewer photos than folds are expected, see `_keep_countries`.
+            # Labels with fewer photos than folds are expected, see `_keep_labels`.
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            for number, rows in enumerate(_held_out(countries, groups, by, n_folds, seed)):
+            for number, rows in enumerate(_held_out(labels, groups, by, n_folds, seed)):
                 fold[rows] = number
     except ValueError as exc:
         remedy = "Give fewer folds or larger fractions, or add photos"
@@ -168,35 +180,35 @@ def _folds(table: pd.DataFrame, groups: NDArray[np.intp], by: By, n_folds: int, 
 
 
 def _held_out(
-    countries: NDArray[np.str_], groups: NDArray[np.intp], by: By, n_folds: int, seed: int
+    labels: NDArray[np.str_], groups: NDArray[np.intp], by: By, n_folds: int, seed: int
 ) -> Iterator[NDArray[np.intp]]:
     if by == "random":
         # Nearly every group is one photo; dividing groups instead of photos is much faster.
         _, first, group = np.unique(groups, return_index=True, return_inverse=True)
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-        for _, chosen in splitter.split(first, countries[first]):
+        for _, chosen in splitter.split(first, labels[first]):
             yield np.flatnonzero(np.isin(group, chosen))
     else:
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-        for _, rows in splitter.split(countries, countries, groups):
+        for _, rows in splitter.split(labels, labels, groups):
             yield np.asarray(rows)
 
 
-def _keep_countries(countries: NDArray[np.str_], groups: NDArray[np.intp], by: By, part: NDArray[np.str_]) -> Parts:
-    """Move groups to training until every country has training photos, whichever part is held out."""
+def _keep_labels(labels: NDArray[np.str_], groups: NDArray[np.intp], by: By, part: NDArray[np.str_]) -> Parts:
+    """Move groups to training until every label has training photos, whichever part is held out."""
     part = part.copy()
     moved = []
-    for country in np.unique(countries):
-        of_country = countries == country
-        parts = set(part[of_country].tolist())
+    for label in np.unique(labels):
+        of_label = labels == label
+        parts = set(part[of_label].tolist())
         folds = parts - {"train", "val", "test"}
-        # A country in two folds has training photos whichever of them is held out.
+        # A label in two folds has training photos whichever of them is held out.
         if "train" in parts or len(folds) > 1:
             continue
-        moved.append(str(country))
+        moved.append(str(label))
         if by != "source":
             source = "val" if "val" in parts else parts.pop()
-            part[np.isin(groups, groups[of_country & (part == source)])] = "train"
+            part[np.isin(groups, groups[of_label & (part == source)])] = "train"
     return Parts(part, (), tuple(moved)) if by == "source" else Parts(part, tuple(moved), ())
 
 
@@ -207,8 +219,8 @@ class Splits:
     Attributes:
         training: Training photos.
         validation: Held-out photos by split.
-        labels: Countries with enough training photos, in alphabetical order.
-        held_out_countries: Photos of half of the countries without a label, held out to evaluate abstention.
+        labels: Countries, or other labels, with enough training photos, in alphabetical order.
+        held_out_countries: Photos of half of the countries that are no label, held out to evaluate abstention.
     """
 
     training: Manifest
@@ -223,13 +235,18 @@ def split(manifest: Manifest, data: CountryDataSection) -> Splits:
     A photo of a held-out place is therefore never among the new photos of known places. The held-out countries
     depend only on the country code, so that they are the same in every run. Photos marked `test` are in no part, see
     `without_test`.
+
+    Raises:
+        RecipeError: If the manifest was read with another label column than that of the recipe.
     """
+    if manifest.label_column != data.label_column:
+        reason = f"is {data.label_column!r}, but the manifest was read with {manifest.label_column!r}"
+        raise RecipeError("`data.label_column`", reason, "Give the recipe's column to `read_manifest`")
     manifest = without_test(manifest)
     in_training, held_out = marked_rows(manifest, data.validation_splits)
     validation = {name: manifest.where(rows) for name, rows in held_out.items()}
     labels = choose_labels(manifest.where(in_training), data.min_photos)
-    countries = manifest.table["country"]
-    excluded = ~countries.isin(labels) & countries.map(lambda code: zlib.crc32(code.encode()) % 2 == 0)
+    excluded = ~manifest.labels.isin(labels) & manifest.labels.map(lambda label: zlib.crc32(label.encode()) % 2 == 0)
     training = manifest.where(in_training & ~excluded.to_numpy())
     return Splits(training, validation, labels, manifest.where(excluded.to_numpy()))
 

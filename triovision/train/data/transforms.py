@@ -68,8 +68,8 @@ def training_transform(augmentation: Augmentation) -> v2.Transform:
     match augmentation.policy:
         case "source_blind":
             return _source_blind(augmentation)
-        case "standard":
-            return _standard(augmentation)
+        case "none" | "standard" | "vertical_flip" | "rotation" | "flip_rotation":
+            return _centred(augmentation, augmentation.policy)
         case "crop_rotate_jitter":
             return rare_transform(augmentation)
         case "randaugment":
@@ -97,13 +97,24 @@ def batch_mixing(augmentation: Augmentation) -> v2.Transform | None:
 def _geometry(a: Augmentation) -> list[v2.Transform]:
     return [
         v2.RandomResizedCrop(a.train_size, (a.min_area, 1), (1 / a.max_aspect, a.max_aspect), antialias=True),
-        v2.RandomRotation(a.rotation, v2.InterpolationMode.BILINEAR),
+        _rotation(a),
         v2.RandomHorizontalFlip(),
     ]
 
 
-def _standard(a: Augmentation) -> v2.Compose:
-    return v2.Compose([v2.Resize(a.train_size), v2.CenterCrop(a.train_size), v2.RandomHorizontalFlip()])
+def _rotation(a: Augmentation) -> v2.RandomRotation:
+    return v2.RandomRotation(a.rotation, v2.InterpolationMode.BILINEAR)
+
+
+def _centred(a: Augmentation, policy: str) -> v2.Compose:
+    """The centre square as in the preprocessing, then what the policy adds."""
+    added = {
+        "standard": [v2.RandomHorizontalFlip()],
+        "vertical_flip": [v2.RandomVerticalFlip()],
+        "rotation": [_rotation(a)],
+        "flip_rotation": [v2.RandomHorizontalFlip(), _rotation(a)],
+    }
+    return v2.Compose([v2.Resize(a.train_size), v2.CenterCrop(a.train_size), *added.get(policy, [])])
 
 
 def _source_blind(a: Augmentation) -> v2.RandomChoice:
@@ -119,4 +130,4 @@ def _source_blind(a: Augmentation) -> v2.RandomChoice:
             v2.RandomErasing(a.erase_p, scale=(0.02, 0.25)),
         ]
     )
-    return v2.RandomChoice([_standard(a), augmented], p=[a.clean_p, 1 - a.clean_p])
+    return v2.RandomChoice([_centred(a, "standard"), augmented], p=[a.clean_p, 1 - a.clean_p])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightning.pytorch.callbacks import WeightAveraging
-from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined] # public, but not in its __all__
+from timm.optim import param_groups_layer_decay, param_groups_weight_decay  # type: ignore[attr-defined] # public
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, Adamax, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -20,20 +20,29 @@ def build_optimiser(network: nn.Module, optimisation: Optimisation) -> Optimizer
     """Build the optimiser of a country recipe, with layer-wise learning rates, over the trained parameters."""
     o = optimisation
     # timm applies no weight decay to vectors: biases and the scales of normalisation.
+    if hasattr(network, "group_matcher"):
+        layers = param_groups_layer_decay(network, o.weight_decay, layer_decay=o.layer_decay)
+    else:  # an own network, whose layers timm cannot order
+        layers = param_groups_weight_decay(network, o.weight_decay)
     groups = [
-        {key: group[key] for key in ("params", "weight_decay")} | {"lr": o.learning_rate * group["lr_scale"]}
-        for group in param_groups_layer_decay(network, o.weight_decay, layer_decay=o.layer_decay)
+        {key: group[key] for key in ("params", "weight_decay")} | {"lr": o.learning_rate * group.get("lr_scale", 1.0)}
+        for group in layers
     ]
     return optimiser_over(groups, o)
 
 
 def optimiser_over(groups: list[dict[str, Any]], optimisation: SharedOptimisation) -> Optimizer:
     """Build the optimiser of a recipe over parameter groups with their learning rates and weight decays."""
+    # In one pass over each weight instead of ten: on a CPU, a step over 5 million weights takes a quarter of the time.
+    # On a GPU, Lightning does not clip gradients in 16-bit precision with it.
+    fused = all(weights.device.type == "cpu" for group in groups for weights in group["params"])
     match optimisation.optimiser:
         case "adam":
-            return Adam(groups)
+            return Adam(groups, fused=fused)
+        case "adamax":
+            return Adamax(groups)
         case "adamw":
-            return AdamW(groups)
+            return AdamW(groups, fused=fused)
         case "sgd":
             return SGD(groups, momentum=optimisation.momentum)
 
@@ -84,9 +93,19 @@ class MovingAverage(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        def update(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
-            t = int(steps)
-            average = get_ema_multi_avg_fn(min(decay, (1 + t) / (10 + t)))  # type: ignore[no-untyped-call] # torch's
-            average(averaged, current, steps)
+        super().__init__(multi_avg_fn=growing_average(decay))
 
-        super().__init__(multi_avg_fn=update)
+
+def growing_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Update of `MovingAverage`, for an `AveragedModel` of torch where only a part of a module is averaged.
+
+    Args:
+        decay: Largest decay, in (0, 1).
+    """
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
+        t = int(steps)
+        average = get_ema_multi_avg_fn(min(decay, (1 + t) / (10 + t)))  # type: ignore[no-untyped-call] # torch's
+        average(averaged, current, steps)
+
+    return update

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from safetensors.torch import load_file
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from triovision.errors import RecipeError
@@ -34,15 +32,14 @@ from triovision.train.data.positions import PositionData, build_position_data
 from triovision.train.data.samplers import RankInfo, RepeatSampler, TrainingBatches, build_sampler
 from triovision.train.data.splits import Splits, split
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
-from triovision.train.engine.callbacks import FiniteLossGuard, StepCheckpoint, StepSeed
 from triovision.train.engine.country_module import CountryModule
 from triovision.train.engine.datamodule import CountryData, CountryDataModule
+from triovision.train.engine.fit import fit, remove_checkpoints, run_callbacks, trained_state
 from triovision.train.engine.position_module import PositionModule
 from triovision.train.engine.run_folder import (
     CHECKPOINTS,
     FINISHED,
     INIT,
-    RUN_CONFIG,
     CountryRun,
     country_config,
     position_config,
@@ -62,6 +59,7 @@ from triovision.train.models.init_weights import init_backbone
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.position_recipe import PositionRecipe
+from triovision.train.recipes.sections import COUNTRY
 
 #: Folder of the caches of a run, study or benchmark that is given no other one.
 CACHE = "cache"
@@ -82,7 +80,7 @@ def train_country(
 
     Args:
         recipe: Country recipe.
-        manifest: Photos with the recipe's validation columns and `place`.
+        manifest: Photos with the recipe's validation columns, read with its label column; countries need `place`.
         folder: Folder of `run.json`, the logs, the checkpoints and the list of unreadable photos.
         init_from: Initial weights of the backbone (safetensors), a run to fine-tune, or None for timm's weights or
             random ones, as the recipe states.
@@ -106,7 +104,7 @@ def train_country(
     world = RankInfo(world_size=trainer_options.devices * trainer_options.nodes)
     steps = math.ceil(len(TrainingBatches(sampler, optimisation.batch_size, world)) / optimisation.accumulation)
     unreadable = UnreadablePhotos(folder / FILE, allowed_photos(options.max_unreadable, len(manifest)))
-    best, own = _run_callbacks(folder, "val/loss", recipe.seed, unreadable, options.save_every)
+    best, own = run_callbacks(folder, "val/loss", recipe.seed, unreadable, options.save_every)
     trainer = trainer_options.build(recipe, folder, steps, [*own, *callbacks])
     if trainer.is_global_zero:
         recipe = with_statistics(recipe, splits.training, folder, options.workers)
@@ -174,36 +172,29 @@ def train_position(
     )
     task = _check_position(task.readable(store), recipe)
     training, validation = _position_loaders(task, recipe, store)
-    steps = math.ceil(len(training) / recipe.optimisation.accumulation)
-    best, own = _run_callbacks(folder, "val/median_km", recipe.seed, unreadable, options.save_every)
-    trainer = TrainerOptions().build(recipe, folder, steps, [*own, *callbacks])
-    module = PositionModule(recipe, network, task, criterion, steps)
-    trainer.fit(module, training, validation, ckpt_path=resume_checkpoint(folder), weights_only=True)
-    whole.load_state_dict(whole.state_dict() | _trained_state(best))
+    module = PositionModule(
+        recipe, network, task, criterion, math.ceil(len(training) / recipe.optimisation.accumulation)
+    )
+    trained = fit(
+        module,
+        training,
+        validation,
+        recipe,
+        folder,
+        monitor="val/median_km",
+        unreadable=unreadable,
+        save_every=options.save_every,
+        callbacks=callbacks,
+    )
+    whole.load_state_dict(whole.state_dict() | trained)
     write_weights(whole, folder / FINISHED)
-    shutil.rmtree(folder / CHECKPOINTS)
+    remove_checkpoints(folder)
     return folder / FINISHED
-
-
-def _run_callbacks(
-    folder: Path, monitor: str, seed: int, unreadable: UnreadablePhotos, save_every: int
-) -> tuple[ModelCheckpoint, list[Callback]]:
-    """Callback of the best epoch, and the callbacks of every run in their order."""
-    checkpoints = folder / CHECKPOINTS
-    best = ModelCheckpoint(checkpoints, "{epoch:02d}", monitor=monitor, enable_version_counter=False)
-    guard = FiniteLossGuard(folder / RUN_CONFIG, unreadable)
-    return best, [best, StepSeed(seed), guard, StepCheckpoint(checkpoints, save_every)]
-
-
-def _trained_state(best: ModelCheckpoint) -> dict[str, Tensor]:
-    """Weights of the module's network in the best epoch."""
-    state: dict[str, Tensor] = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
-    return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
 
 
 def _finalize_country(best: ModelCheckpoint, folder: Path, recipe: Recipe, splits: Splits, workers: int) -> None:
     """Write the finished weights of a country run."""
-    trained = _trained_state(best)
+    trained = trained_state(best)
     if fraction := recipe.optimisation.start_share:
         init = load_file(folder / INIT)
         # Integer counters stay those of the trained network.
@@ -223,7 +214,8 @@ def _check_country(recipe: Recipe, splits: Splits, options: LoadOptions) -> tupl
         options.feature_cache_folder(recipe)
     if len(splits.labels) < 2:
         remedy = "Add photos or lower `data.min_photos`"
-        raise RecipeError(recipe.name, f"{len(splits.labels)} countries have enough training photos", remedy)
+        named = "countries" if recipe.label_column == COUNTRY else f"labels of `{recipe.label_column}`"
+        raise RecipeError(recipe.name, f"{len(splits.labels)} {named} have enough training photos", remedy)
     names = tuple(name for name, part in splits.validation.items() if len(part))
     if not names:
         columns = ", ".join(recipe.data.validation_splits)

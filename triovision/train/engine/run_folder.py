@@ -25,6 +25,7 @@ from triovision.train.losses.position import PositionLoss
 from triovision.train.models.build import build_country_network, build_position_loss, build_position_network
 from triovision.train.recipes.country_recipe import Recipe
 from triovision.train.recipes.position_recipe import PositionRecipe
+from triovision.train.recipes.sections import COUNTRY
 
 #: Files of a run: its config, its initial weights and its finished weights.
 RUN_CONFIG, INIT, FINISHED = "run.json", "init.safetensors", "finished.safetensors"
@@ -40,7 +41,7 @@ class CountryRun:
     Attributes:
         folder: Folder of the run.
         recipe: Its recipe.
-        labels: Countries in the order of the logits.
+        labels: Countries, or other labels, in the order of the logits.
         manifest_sha256: Hash of the manifest.
         network: The network in evaluation mode.
     """
@@ -139,12 +140,23 @@ def read_country_run(folder: Path) -> CountryRun:
     Raises:
         RecipeError: If the folder holds no finished country run.
     """
-    recipe, config, state = _read(folder, Recipe, ("labels",), "run")
+    recipe, config, state = read_run(folder, Recipe, ("labels",), "run")
     labels = tuple(config["labels"])
     network = build_country_network(recipe, len(labels))
-    _fill(network, state, folder)
+    load_finished(network, state, folder)
     network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return CountryRun(folder, recipe, labels, config["manifest_sha256"], network)
+
+
+def check_countries(run: CountryRun) -> None:
+    """Check that a run classifies countries, as the models of the page do.
+
+    Raises:
+        RecipeError: If it classifies another label.
+    """
+    if run.recipe.label_column != COUNTRY:
+        reason = f"classifies `{run.recipe.label_column}`, and models of the page answer with a country"
+        raise RecipeError(str(run.folder), reason, "Give a run of countries; read this one with `read_country_run`")
 
 
 def read_position_run(folder: Path) -> PositionRun:
@@ -154,7 +166,7 @@ def read_position_run(folder: Path) -> PositionRun:
         RecipeError: If the folder holds no finished position run, or one with other city metadata.
     """
     kind = "run of ResNetGPS"
-    recipe, config, state = _read(folder, PositionRecipe, ("city_features", "city", "position"), kind)
+    recipe, config, state = read_run(folder, PositionRecipe, ("city_features", "city", "position"), kind)
     if differences := metadata_differences(config["city_features"]):
         remedy = "Train it again, or use the version of TrioVision that trained it"
         raise RecipeError(str(folder), f"was trained with other city metadata: {differences}", remedy)
@@ -164,15 +176,25 @@ def read_position_run(folder: Path) -> PositionRun:
         raise _unfinished(folder, kind, exc) from exc
     criterion = build_position_loss(recipe, position)
     network = build_position_network(recipe, len(CITY_METADATA), criterion.n_outputs)
-    _fill(network, state, folder)
+    load_finished(network, state, folder)
     network.eval().requires_grad_(False)
     return PositionRun(folder, recipe, config["manifest_sha256"], network, criterion, city, position)
 
 
-def _read(
+def read_run(
     folder: Path, recipe: type[R], fields: tuple[str, ...], kind: str
 ) -> tuple[R, dict[str, Any], dict[str, Tensor]]:
-    """Recipe, config and finished weights of a run; RecipeError where one is missing or damaged."""
+    """Read the recipe, the config and the finished weights of a run.
+
+    Args:
+        folder: Folder of the run.
+        recipe: Class of its recipe.
+        fields: Fields that its config must have beside `recipe` and `manifest_sha256`.
+        kind: What the folder should hold, for the message.
+
+    Raises:
+        RecipeError: If one of them is missing or damaged.
+    """
     try:
         config = json.loads((folder / RUN_CONFIG).read_text(encoding="utf-8"))
         checked = recipe.model_validate(config["recipe"])
@@ -188,7 +210,12 @@ def _unfinished(folder: Path, kind: str, exc: Exception) -> RecipeError:
     return RecipeError(str(folder), f"holds no finished {kind} ({exc})", remedy)
 
 
-def _fill(network: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+def load_finished(network: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+    """Load the finished weights of a run into a network.
+
+    Raises:
+        RecipeError: If they do not fit.
+    """
     try:
         network.load_state_dict(state)
     except RuntimeError as exc:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -57,6 +57,40 @@ class TrainerOptions:
             RecipeError: If this machine lacks the devices, or Lightning does not know the precision.
         """
         o = recipe.optimisation
+        average = [MovingAverage(o.ema_decay)] if o.ema_decay else []
+        return self.build_plain(
+            recipe.name,
+            folder,
+            o.epochs,
+            steps,
+            [StopEarly(o.min_epochs, o.patience), *average, *callbacks],
+            precision=o.precision,
+            gradient_clip_val=o.clip_norm,
+            accumulate_grad_batches=o.accumulation,
+        )
+
+    def build_plain(
+        self,
+        name: str,
+        folder: Path,
+        epochs: int,
+        steps: int,
+        callbacks: Sequence[Callback],
+        **arguments: Any,  # noqa: ANN401 - Lightning's
+    ) -> lightning.Trainer:
+        """Build a trainer with the logs, the progress and the checkpoints of every run, without early stopping.
+
+        Args:
+            name: Name of the run, for messages.
+            folder: Folder of the run, for the logs.
+            epochs: Number of epochs.
+            steps: Optimiser steps an epoch.
+            callbacks: Callbacks of the run.
+            arguments: Further arguments of Lightning's `Trainer`, such as the precision.
+
+        Raises:
+            RecipeError: If this machine lacks the devices, or Lightning does not know the precision.
+        """
         bar = sys.stdout.isatty()
         try:
             return lightning.Trainer(
@@ -64,14 +98,9 @@ class TrainerOptions:
                 devices=self.devices,
                 num_nodes=self.nodes,
                 strategy=self.strategy,
-                max_epochs=o.epochs,
-                precision=o.precision,  # type: ignore[arg-type] # the recipe uses Lightning's names
-                gradient_clip_val=o.clip_norm,
-                accumulate_grad_batches=o.accumulation,
+                max_epochs=epochs,
                 logger=loggers(folder),
                 callbacks=[
-                    StopEarly(o.min_epochs, o.patience),
-                    *([MovingAverage(o.ema_decay)] if o.ema_decay else []),
                     Timer(verbose=False),  # checkpoints hold its time
                     *([Compile()] if self.compiled else []),
                     RunBar() if bar else EpochLines(),
@@ -83,12 +112,11 @@ class TrainerOptions:
                 num_sanity_val_steps=0,
                 log_every_n_steps=min(LOG_EVERY, steps),
                 use_distributed_sampler=False,  # our batch samplers divide the photos
+                **arguments,
             )
         except (MisconfigurationException, ValueError) as exc:
             remedy = "Check --accelerator, --devices, --nodes, --strategy and `optimisation.precision`"
-            raise RecipeError(
-                recipe.name, f"cannot be trained with these options ({str(exc).strip()})", remedy
-            ) from exc
+            raise RecipeError(name, f"cannot be trained with these options ({str(exc).strip()})", remedy) from exc
 
 
 def loggers(folder: Path) -> list[Logger]:

@@ -39,7 +39,7 @@ class HeldOut:
 
     Attributes:
         split: Split of each photo, shape `(n,)`.
-        place: Place of each photo, shape `(n,)`.
+        place: Place of each photo, see `Manifest.places`, shape `(n,)`.
         logits: Shape `(n, n_labels)`.
         target: Indices of the labels, shape `(n,)`; `NO_LABEL` where the country has none.
         position_deg: Latitude and longitude, shape `(n, 2)`; NaN where unknown.
@@ -72,7 +72,7 @@ def held_out(run: CountryRun, manifest: Manifest, workers: int) -> HeldOut:
     splits, places, logits, target, position_deg = [], [], [], [], []
     for name, part in parts.items():
         splits += [name] * len(part)
-        places += part.table["place"].tolist()
+        places += part.places.tolist()
         logits.append(network_outputs(run.network, part, run.recipe, workers))
         target.append(targets(part, run.labels))
         position_deg.append(part.table[["lat", "lon"]].to_numpy(np.float64))

@@ -27,6 +27,7 @@ from triovision.train.evaluation.intervals import sources_of
 from triovision.train.evaluation.learning_curves import best_epoch, overfitting, read_curves
 from triovision.train.evaluation.split_metrics import SplitLogits, scores, split_metrics
 from triovision.train.models.forward import network_outputs
+from triovision.train.recipes.sections import COUNTRY
 
 #: Smallest number of photos with a label that calibration is fitted on.
 _MIN_CALIBRATION_PHOTOS = 20
@@ -40,7 +41,7 @@ class RunEvaluation:
 
     Attributes:
         metrics: All metrics; nothing is calibrated on these photos.
-        without_label: Number of photos by country without a label.
+        without_label: Number of photos by country, or other label, that the run does not have.
         training_photos: Number of these photos that the run was trained on, if the manifest is that of the run;
             otherwise 0.
     """
@@ -62,7 +63,7 @@ def evaluate_run(run: CountryRun, manifest: Manifest, photos: Manifest, workers:
     Raises:
         RecipeError: If a photo cannot be read.
     """
-    truth = photos.table["country"].to_numpy(dtype=str)
+    truth = photos.labels.to_numpy(dtype=str)
     outputs = SplitLogits(
         file=photos.table["file"].to_numpy(dtype=str),
         truth=truth,
@@ -73,11 +74,13 @@ def evaluate_run(run: CountryRun, manifest: Manifest, photos: Manifest, workers:
     )
     overlap, training_photos = 0, Counter[str]()
     if manifest.sha256 == run.manifest_sha256:
-        training = split(manifest, run.recipe.data).training.table
-        overlap = int(photos.table["file"].isin(training["file"]).sum())
-        training_photos.update(training["country"])
+        training = split(manifest, run.recipe.data).training
+        overlap = int(photos.table["file"].isin(training.table["file"]).sum())
+        training_photos.update(training.labels)
     return RunEvaluation(
-        metrics=split_metrics(outputs, run.labels, training_photos, None),
+        metrics=split_metrics(
+            outputs, run.labels, training_photos, None, continents=run.recipe.label_column == COUNTRY
+        ),
         without_label=dict(sorted(Counter(truth[~np.isin(truth, run.labels)].tolist()).items())),
         training_photos=overlap,
     )
@@ -130,9 +133,9 @@ def measure_run(run: CountryRun, manifest: Manifest, target_accuracy: float, wor
     half = fit_half(outputs.place)
     calibration, fitted_on = _calibration(outputs, half, target_accuracy)
     fitted = half if calibration is not None else np.zeros(len(half), dtype=bool)
-    files, truth = table["file"].to_numpy(dtype=str), table["country"].to_numpy(dtype=str)
-    training_photos = Counter(splits.training.table["country"])
-    metrics = {}
+    files, truth = table["file"].to_numpy(dtype=str), table[run.recipe.label_column].to_numpy(dtype=str)
+    training_photos = Counter(splits.training.labels)
+    metrics, continents = {}, run.recipe.label_column == COUNTRY
     for name in dict.fromkeys(outputs.split.tolist()):
         rows = outputs.split == name
         part = SplitLogits(
@@ -143,7 +146,7 @@ def measure_run(run: CountryRun, manifest: Manifest, target_accuracy: float, wor
             fitted[rows],
             None if sources is None else sources[rows],
         )
-        metrics[name] = split_metrics(part, run.labels, training_photos, calibration)
+        metrics[name] = split_metrics(part, run.labels, training_photos, calibration, continents=continents)
     sample = _training_sample(splits, run, len(outputs.target))
     training = scores(network_outputs(run.network, sample, run.recipe, workers), targets(sample, run.labels))
     return RunMetrics(
@@ -175,7 +178,7 @@ def _calibration(outputs: HeldOut, half: NDArray[np.bool_], target_accuracy: flo
 
 def _training_sample(splits: Splits, run: CountryRun, photos: int) -> Manifest:
     """A random sample of training photos with a label, as many as are held out but at most 5000."""
-    known = splits.training.where(splits.training.table["country"].isin(run.labels))
+    known = splits.training.where(splits.training.labels.isin(run.labels))
     size = min(len(known), photos, _MAX_TRAINING_PHOTOS)
     chosen = np.random.default_rng(run.recipe.seed).choice(len(known), size, replace=False)
     mask = pd.Series(np.isin(np.arange(len(known)), chosen))

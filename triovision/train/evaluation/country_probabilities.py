@@ -21,7 +21,7 @@ from triovision.train.data.dataset import ValidationPhotos, choose_labels, targe
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.positions import PositionData, Rows
 from triovision.train.data.splits import split
-from triovision.train.engine.run_folder import RUN_CONFIG, read_country_run
+from triovision.train.engine.run_folder import RUN_CONFIG, check_countries, read_country_run
 from triovision.train.models.forward import readable_outputs
 from triovision.train.models.linear_probe import country_weights, soft_logistic
 from triovision.train.recipes.position_recipe import PositionRecipe
@@ -73,11 +73,12 @@ def read_classifier(name: str) -> Classifier:
     """Read a finished country run by its folder, or an installed model by its id.
 
     Raises:
-        RecipeError: If the run is not finished.
+        RecipeError: If the run is not finished or classifies another label.
         ModelError: If there is no such model.
     """
     if (Path(name) / RUN_CONFIG).exists():
         run = read_country_run(Path(name))
+        check_countries(run)
         network = run.network.to(choose_device(None))
         title, recipe = f"run {Path(name).resolve().name}", run.recipe
         return Classifier(title, network, recipe.preprocessing, run.labels, 1.0, run.manifest_sha256, recipe.data)

@@ -119,9 +119,11 @@ def sources_of(table: pd.DataFrame) -> NDArray[np.intp] | None:
 
 
 def groups_of(table: pd.DataFrame) -> NDArray[np.intp]:
-    """Group of each photo for resampling, shape `(n,)`: its source, or its place without a column `source`."""
+    """Group of each photo for resampling, shape `(n,)`: its source, else its place, else the photo itself."""
     sources = sources_of(table)
-    return whole_groups(table, "place", _NO_DUPLICATES) if sources is None else sources
+    if sources is None:
+        return whole_groups(table, "place" if "place" in table else "random", _NO_DUPLICATES)
+    return sources
 
 
 def source_metrics(values: Mapping[str, NDArray[np.bool_]], sources: Groups | None) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class SplitLogits:
 
     Attributes:
         file: File of each photo in the manifest, shape `(n,)`.
-        truth: Country of each photo, with or without a label, shape `(n,)`.
+        truth: Country (or other label) of each photo, known to the run or not, shape `(n,)`.
         logits: Shape `(n, n_labels)`.
         target: Index of the true label, `NO_LABEL` where there is none, shape `(n,)`.
         fitted: Mask of the photos that calibration was fitted on, shape `(n,)`.
@@ -63,7 +63,12 @@ class SplitLogits:
 
 
 def split_metrics(
-    data: SplitLogits, labels: Sequence[str], training_photos: Mapping[str, int], calibration: Calibration | None
+    data: SplitLogits,
+    labels: Sequence[str],
+    training_photos: Mapping[str, int],
+    calibration: Calibration | None,
+    *,
+    continents: bool = True,
 ) -> SplitMetrics:
     """All metrics of one split.
 
@@ -72,6 +77,7 @@ def split_metrics(
         labels: Countries in the order of the logits.
         training_photos: Number of training photos by country.
         calibration: Calibration fitted on the photos `data.fitted`; None if there were too few.
+        continents: Whether the labels are countries, which have a continent.
     """
     names = np.asarray(labels)
     temperature = 1.0 if calibration is None else calibration.temperature
@@ -86,7 +92,9 @@ def split_metrics(
     return SplitMetrics(
         scores=scores(data.logits, data.target),
         by_source=source_scores(data),
-        countries=_country_scores(data.target, data.logits.argmax(axis=1), labels, training_photos),
+        countries=_country_scores(
+            data.target, data.logits.argmax(axis=1), labels, training_photos, continent_code if continents else _nowhere
+        ),
         confusion=_confusion(data, answer, probability.max(axis=1)),
         measured=int(measured.sum()),
         before=reliability(logits, target, 1.0) if len(target) else None,
@@ -153,8 +161,17 @@ def reliability(logits: NDArray[np.float32], target: NDArray[np.int64], temperat
     )
 
 
+def _nowhere(_: str) -> str:
+    """Continent of a label that is no country."""
+    return ""
+
+
 def _country_scores(
-    target: NDArray[np.int64], first: NDArray[np.int64], labels: Sequence[str], training_photos: Mapping[str, int]
+    target: NDArray[np.int64],
+    first: NDArray[np.int64],
+    labels: Sequence[str],
+    training_photos: Mapping[str, int],
+    continent_of: Callable[[str], str],
 ) -> tuple[CountryScore, ...]:
     # A photo without a label (-1) has no row, but its prediction counts against the precision.
     classes = np.arange(len(labels))
@@ -166,7 +183,7 @@ def _country_scores(
     rows = [
         CountryScore(
             country=country,
-            continent=continent_code(country),
+            continent=continent_of(country),
             training_photos=training_photos.get(country, 0),
             photos=photos[i],
             answers=answers[i],

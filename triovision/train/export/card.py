@@ -24,7 +24,7 @@ from triovision.metrics.model_studies import TrainingCurves
 from triovision.metrics.position import PositionMetrics
 from triovision.train.data.manifest import Manifest
 from triovision.train.data.splits import split
-from triovision.train.engine.run_folder import CountryRun, read_country_run
+from triovision.train.engine.run_folder import CountryRun, check_countries, read_country_run
 from triovision.train.evaluation.calibration import (
     calibrate_radii,
     fit_calibration,
@@ -141,9 +141,12 @@ def export_run(
         Folder of the model.
 
     Raises:
-        RecipeError: If a folder has no finished run, or one of another manifest.
+        RecipeError: If a folder has no finished run, or one of another manifest or label.
     """
-    exported, calibrating = build(read_country_run(run_folder)), build(read_country_run(request.calibrate_on))
+    runs = read_country_run(run_folder), read_country_run(request.calibrate_on)
+    for run in runs:
+        check_countries(run)
+    exported, calibrating = build(runs[0]), build(runs[1])
     curves = _curves(exported, calibrating, photos, request.command)
     outputs = held_out(calibrating.run, photos, workers)
     calibration = fit_calibration(outputs.where(fit_half(outputs.place)), request.accuracy)

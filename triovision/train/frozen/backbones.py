@@ -17,18 +17,17 @@ from torch import Tensor, nn
 from triovision.errors import RecipeError
 from triovision.networks import build_classifier
 from triovision.networks.concatenated import SEPARATOR
-from triovision.train.recipes.frozen_recipe import FrozenRecipe
 
-_REMEDY = "Give one file for each backbone of the recipe, in its order"
+_REMEDY = "Give one file for each backbone of the architecture, in its order"
 
 
-def frozen_network(recipe: FrozenRecipe, weights: Sequence[Path], n_labels: int) -> nn.Module:
-    """Build the network of a recipe with initial weights in its backbones.
+def frozen_network(architecture: str, weights: Sequence[Path], n_labels: int) -> nn.Module:
+    """Build a network with initial weights in its backbones.
 
     Args:
-        recipe: Its architecture may join several backbones.
+        architecture: Name of a timm architecture, or several joined by `+`.
         weights: One file for each backbone, in order; empty for the weights of timm's hub.
-        n_labels: Number of logits of the last layer, whose weights are random.
+        n_labels: Number of logits of the last layer, whose weights are random; 0 omits it.
 
     Returns:
         Network in evaluation mode, parameters frozen, channels-last.
@@ -36,10 +35,10 @@ def frozen_network(recipe: FrozenRecipe, weights: Sequence[Path], n_labels: int)
     Raises:
         RecipeError: If a file is missing, cannot be read or does not fit.
     """
-    names = recipe.architecture.split(SEPARATOR)
+    names = architecture.split(SEPARATOR)
     if weights and len(weights) != len(names):
-        raise RecipeError(recipe.name, f"has {len(names)} backbones, and {len(weights)} files were given", _REMEDY)
-    network = cast(Any, build_classifier(recipe.architecture, n_labels))
+        raise RecipeError(architecture, f"has {len(names)} backbones, and {len(weights)} files were given", _REMEDY)
+    network = cast(Any, build_classifier(architecture, n_labels))
     backbones = network.backbones if len(names) > 1 else [network]
     for number, (name, backbone) in enumerate(zip(names, backbones, strict=True)):
         _fill(backbone, _from_file(weights[number], backbone) if weights else _from_hub(name), name)

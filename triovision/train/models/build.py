@@ -9,7 +9,7 @@ from torch import nn
 
 from triovision.errors import RecipeError
 from triovision.inference.standardisation import Standardisation
-from triovision.networks import build_classifier
+from triovision.networks import build_registered_classifier
 from triovision.networks.resnetgps import ResNetGPS, build_resnetgps
 from triovision.train.losses.position import PositionLoss, position_loss
 from triovision.train.recipes.country_recipe import Recipe
@@ -20,17 +20,19 @@ def build_country_network(recipe: Recipe, n_labels: int) -> nn.Module:
     """Build the country classifier of a recipe with random weights; 0 labels leave the last layer out.
 
     Raises:
-        RecipeError: If timm cannot build it, or it only takes images of another size.
+        RecipeError: If timm cannot build it, it lacks what an option of the recipe needs, or it only takes images of
+            another size.
     """
     args = {"drop_rate": recipe.drop_rate} | recipe.architecture_args
     try:
-        network = build_classifier(recipe.architecture, n_labels, **args)
+        network = build_registered_classifier(recipe.architecture, n_labels, **args)
     except (TypeError, ValueError, AssertionError) as exc:  # timm raises all three
         reason = f"`architecture` {recipe.architecture} cannot be built ({exc})"
         raise RecipeError(recipe.name, reason, "Correct `architecture` or `architecture_args`") from exc
+    _check_methods(network, recipe)
     patches = getattr(network, "patch_embed", None)
-    if patches is not None and patches.strict_img_size:
-        side = patches.img_size[0]
+    if getattr(patches, "strict_img_size", False):
+        side = cast(Any, patches).img_size[0]
         sizes = {
             "preprocessing.input_size": recipe.preprocessing.input_size,
             "augmentation.train_size": recipe.augmentation.train_size,
@@ -41,6 +43,21 @@ def build_country_network(recipe: Recipe, n_labels: int) -> nn.Module:
                 remedy = f"Set `{field}` to {side}, or `architecture_args.img_size` to {size}"
                 raise RecipeError(recipe.name, reason, remedy)
     return network
+
+
+def _check_methods(network: nn.Module, recipe: Recipe) -> None:
+    """Raise RecipeError where an option needs a method of timm's networks that an own network lacks."""
+    head, last = ("get_classifier", "forward_features", "forward_head"), recipe.last_layer
+    needs: tuple[tuple[str, bool, tuple[str, ...]], ...] = (
+        ("freeze_blocks", recipe.freeze_blocks > 0, ("group_matcher",)),
+        ("optimisation.layer_decay", recipe.optimisation.layer_decay < 1, ("group_matcher",)),
+        ("last_layer", last.at_start or last.at_end, head),
+    )
+    for option, used, methods in needs:
+        missing = [method for method in methods if used and not hasattr(network, method)]
+        if missing:
+            reason = f"`{option}` needs the method(s) {', '.join(missing)}, which {recipe.architecture} lacks"
+            raise RecipeError(recipe.name, reason, f"Add them as timm's networks have them, or leave `{option}` out")
 
 
 def freeze_blocks(network: nn.Module, recipe: Recipe) -> None:

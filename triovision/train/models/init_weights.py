@@ -59,8 +59,8 @@ def init_from_classifier(
     """
     unknown = sorted(set(labels) - set(source_labels))
     if len(unknown) == len(labels):
-        remedy = "Fine-tune a run that shares a country, or give its weights with --weights"
-        raise RecipeError(name, "shares no country with this run", remedy)
+        remedy = "Fine-tune a run that shares a label, or give its weights with --weights"
+        raise RecipeError(name, "shares no label with this run", remedy)
     if unknown:
         log.warning("%s has no label for %s: their part of the last layer has random initial weights", name, unknown)
     head, source_head, head_name = head_of(network), head_of(source), _head_name(network)
@@ -97,7 +97,14 @@ def _from_file(weights: Path) -> dict[str, torch.Tensor]:
 
 
 def _head_name(network: nn.Module) -> str:
-    """Dotted name of the last layer, which timm's families name differently."""
+    """Dotted name of the last layer, which timm's families name differently.
+
+    Raises:
+        RecipeError: If the network does not tell it.
+    """
+    if not hasattr(network, "get_classifier"):
+        remedy = "Add the method as timm's networks have it, or set `starting_weights` to none"
+        raise RecipeError(type(network).__name__, "lacks the method get_classifier, which tells its last layer", remedy)
     head = head_of(network)
     names: list[str] = [name for name, module in network.named_modules() if module is head]
     return names[0]

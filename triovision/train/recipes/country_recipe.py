@@ -50,6 +50,11 @@ class Recipe(RunRecipe):
     optimisation: Optimisation = Optimisation()
     last_layer: LastLayer = LastLayer()
 
+    @property
+    def label_column(self) -> str:
+        """`data.label_column`."""
+        return self.data.label_column
+
     def timm_arguments(self) -> dict[str, Any]:
         """`architecture_args`."""
         return self.architecture_args
@@ -71,6 +76,19 @@ class Recipe(RunRecipe):
             case "z_score":
                 given = _IMAGENET | dict(given)
         return {**recipe, "preprocessing": given}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _train_size_of_input(cls, recipe: Any) -> Any:  # noqa: ANN401 - any value of the file
+        """Fill in the input size where `augmentation.train_size` is 0."""
+        if not isinstance(recipe, Mapping):
+            return recipe
+        augmentation, given = recipe.get("augmentation", {}), recipe.get("preprocessing", {})
+        if not isinstance(augmentation, Mapping) or augmentation.get("train_size") != 0:
+            return recipe
+        if not isinstance(given, Mapping) or "input_size" not in given:
+            return recipe
+        return {**recipe, "augmentation": {**augmentation, "train_size": given["input_size"]}}
 
 
 #: The recipes of country classifiers.

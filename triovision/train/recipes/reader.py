@@ -23,15 +23,17 @@ class RecipeReader(Generic[R]):
 
     Attributes:
         kind: Class of the recipes.
-        folder: Folder of this package with the recipes that come with it.
+        folder: Folder with the recipes that come with `package`.
+        package: Python package that holds the folder.
     """
 
     kind: type[R]
     folder: str
+    package: str = "triovision.train.recipes"
 
     @property
     def _folder(self) -> Traversable:
-        return files("triovision.train.recipes") / self.folder
+        return files(self.package) / self.folder
 
     def names(self) -> list[str]:
         """Names of the recipes that come with the package."""
@@ -40,7 +42,8 @@ class RecipeReader(Generic[R]):
     def read(self, name_or_path: str, overrides: Sequence[str] = ()) -> R:
         """Read a recipe by its name in the package or from a TOML file.
 
-        A recipe may name another recipe as its `base`, by name or path, and hold only the fields that differ.
+        A recipe may name another recipe as its `base`, by name or path (beside it, or from the working directory), and
+        hold only the fields that differ.
 
         Args:
             name_or_path: Name or file.
@@ -72,6 +75,9 @@ class RecipeReader(Generic[R]):
             return table
         if not isinstance(base, str):
             raise RecipeError(name_or_path, "`base` is not text", "Give the name or the file of a recipe")
+        beside = Path(name_or_path).parent / base
+        if base not in self.names() and beside.is_file():
+            base = str(beside)
         return _merged(self._table(base, (*derived, name_or_path)), table)
 
     def _text(self, name_or_path: str) -> str:

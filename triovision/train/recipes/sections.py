@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from triovision.inference.preprocessing import Preprocessing
 
+#: Default of `CountryDataSection.label_column`.
+COUNTRY = "country"
+
 
 class Section(BaseModel):
     """A section of a recipe: immutable; an unknown field is an error."""
@@ -19,6 +22,8 @@ class CountryDataSection(Section):
     """The training photos and how often an epoch draws each.
 
     Attributes:
+        label_column: Column of the manifest with the label that is learnt. `country` holds ISO codes; any other, such
+            as `class`, holds any text, and "country" below then reads "label".
         min_photos: Countries with fewer training photos are no label; the target of their photos is uniform.
         validation_splits: Columns of the manifest; a photo with `val` in any of them is held out.
         sampler: Photos that an epoch draws. `tempered`: with replacement and the two powers below; the square root
@@ -31,6 +36,8 @@ class CountryDataSection(Section):
         place_power: The same for the places within a country, so that no single place dominates it.
     """
 
+    # Left out of stored recipes where it is the default, so that runs of older versions resume.
+    label_column: str = Field(default=COUNTRY, min_length=1, exclude_if=lambda column: column == COUNTRY)
     min_photos: int = Field(default=20, ge=2)
     validation_splits: tuple[str, ...] = ("split_new_places", "split_known_places")
     sampler: Literal["tempered", "natural", "oversample"] = "tempered"
@@ -44,14 +51,16 @@ class Augmentation(Section):
 
     Attributes:
         policy: `source_blind`: crops, resolution, JPEG, blur, colour, grey and erasing by the fields below, against
-            learning the artefacts of a source. `standard`: the preprocessing of the model and a random horizontal
-            flip. `crop_rotate_jitter`: random crop, rotation, horizontal flip and colour jitter. `randaugment`:
-            random crop, rotation and flip, then RandAugment (Cubuk et al., 2020). `autoaugment`: the same with
-            AutoAugment's policy for ImageNet (Cubuk et al., 2019).
+            learning the artefacts of a source. `none`: the preprocessing of the model. `standard`: the same and a
+            random horizontal flip. `vertical_flip` and `rotation`: the preprocessing and that alone. `flip_rotation`:
+            the preprocessing, a random horizontal flip and a rotation. `crop_rotate_jitter`: random crop, rotation,
+            horizontal flip and colour jitter. `randaugment`: random crop, rotation and flip, then RandAugment (Cubuk
+            et al., 2020). `autoaugment`: the same with AutoAugment's policy for ImageNet (Cubuk et al., 2019).
         rare_below: Photos of countries with fewer training photos are augmented by `crop_rotate_jitter` instead of
             the policy; 0: none.
         train_size: Side of the training crops in pixels; smaller than the input at test time, because random crops
-            enlarge objects: "Fixing the train-test resolution discrepancy" (Touvron et al., 2019).
+            enlarge objects: "Fixing the train-test resolution discrepancy" (Touvron et al., 2019). 0: the input at
+            test time, `preprocessing.input_size`.
         min_area: Smallest fraction of the image area that a crop keeps.
         max_aspect: Largest aspect ratio of a crop, and the inverse of the smallest.
         min_resolution: Smallest scale to which an image is reduced before it is enlarged again.
@@ -71,7 +80,17 @@ class Augmentation(Section):
             Train Strong Classifiers with Localizable Features" (Yun et al., 2019).
     """
 
-    policy: Literal["source_blind", "standard", "crop_rotate_jitter", "randaugment", "autoaugment"] = "source_blind"
+    policy: Literal[
+        "source_blind",
+        "none",
+        "standard",
+        "vertical_flip",
+        "rotation",
+        "flip_rotation",
+        "crop_rotate_jitter",
+        "randaugment",
+        "autoaugment",
+    ] = "source_blind"
     rare_below: int = Field(default=0, ge=0)
     train_size: int = Field(default=144, ge=32)
     min_area: float = Field(default=0.3, gt=0, le=1)
@@ -145,8 +164,8 @@ class SharedOptimisation(Section):
         batch_size: Photos per batch over all devices. Batch normalisation and the mean of class weights are computed
             per device.
         accumulation: Number of batches whose gradients are accumulated per step.
-        optimiser: `adam` (Kingma and Ba, 2015), `adamw` ("Decoupled Weight Decay Regularization", Loshchilov and
-            Hutter, 2019) or `sgd` with momentum, in torch's implementations.
+        optimiser: `adam` and `adamax` (Kingma and Ba, 2015), `adamw` ("Decoupled Weight Decay Regularization",
+            Loshchilov and Hutter, 2019) or `sgd` with momentum, in torch's implementations.
         momentum: Momentum of `sgd`.
         learning_rate: Peak rate of the last layer.
         warmup_epochs: Length of the linear warm-up before the `cosine` schedule.
@@ -162,7 +181,7 @@ class SharedOptimisation(Section):
     patience: int = Field(default=4, ge=1)
     batch_size: int = Field(default=64, ge=2)
     accumulation: int = Field(default=1, ge=1)
-    optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
+    optimiser: Literal["adam", "adamax", "adamw", "sgd"] = "adamw"
     momentum: float = Field(default=0.9, ge=0, lt=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     warmup_epochs: float = Field(default=0.5, ge=0)
@@ -238,6 +257,11 @@ class RunRecipe(Section):
     preprocessing: Preprocessing
     optimisation: SharedOptimisation = SharedOptimisation()
     schedule: Schedule = Schedule()
+
+    @property
+    def label_column(self) -> str:
+        """Column of the manifest with the label of a photo."""
+        return COUNTRY
 
     def timm_arguments(self) -> dict[str, Any]:
         """Arguments of `timm.create_model` beside the architecture that the initial weights require."""

@@ -1,4 +1,4 @@
-"""Cross-validation of a country recipe: folds, one run per fold, mean and standard deviation of its metrics."""
+"""Cross-validation of a recipe: folds, one run per fold, mean and standard deviation of its metrics."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class FoldedManifest:
     Attributes:
         manifest: The photos.
         columns: Names of the split columns.
-        always_in_training: Countries that could not be divided; their photos are training photos in every fold.
-        without_training: Countries whose photos are all in one fold, so that they have no training photo there.
+        always_in_training: Labels that could not be divided; their photos are training photos in every fold.
+        without_training: Labels whose photos are all in one fold, so that they have no training photo there.
     """
 
     manifest: Manifest
@@ -65,7 +65,8 @@ def fold_manifest(manifest: Manifest, folder: Path, group: Group, folds: int, se
     manifest = without_test(manifest)
     by: By = "random" if group == "none" else group
     groups = whole_groups(manifest.table, by, np.empty((0, 2), dtype=np.intp))
-    return _written(manifest, folder, divide_into_folds(manifest.table, groups, by, folds=folds, seed=seed), folds)
+    parts = divide_into_folds(manifest.table, groups, by, folds=folds, seed=seed, label_column=manifest.label_column)
+    return _written(manifest, folder, parts, folds)
 
 
 def column_folds(manifest: Manifest, folder: Path, column: str) -> FoldedManifest:
@@ -88,9 +89,8 @@ def column_folds(manifest: Manifest, folder: Path, column: str) -> FoldedManifes
     if len(names) < 2 or names != {str(fold) for fold in range(len(names))}:
         found = ", ".join(sorted(names)[:5]) or "nothing"
         raise ManifestError(f"`{column}`", f"holds {found}", "Give a column of folds 0, 1, 2 …, `train` and `test`")
-    countries = manifest.table["country"]
-    folds = pd.Series(part).groupby(countries.to_numpy()).unique()
-    single = tuple(str(country) for country, values in folds.items() if len(values) == 1 and values[0] != "train")
+    folds = pd.Series(part).groupby(manifest.labels.to_numpy()).unique()
+    single = tuple(str(label) for label, values in folds.items() if len(values) == 1 and values[0] != "train")
     return _written(manifest, folder, Parts(part, (), single), len(names))
 
 
@@ -103,9 +103,10 @@ def _written(manifest: Manifest, folder: Path, parts: Parts, folds: int) -> Fold
         raise ManifestError("The manifest", f"leaves nothing for {', '.join(empty)}", remedy)
     table, path = manifest.table.assign(**held_out), folder / FOLDS
     if not path.exists():
-        write_manifest(table, path)
-    folded = read_manifest(path, manifest.root, ["place"])
-    compared = ["file", "country", "place", *columns]
+        write_manifest(table, path, manifest.label_column)
+    places = ["place"] if "place" in table else []
+    folded = read_manifest(path, manifest.root, places, manifest.label_column)
+    compared = ["file", manifest.label_column, *places, *columns]
     if not set(compared) <= set(folded.table) or not folded.table[compared].astype(str).equals(
         table[compared].astype(str)
     ):

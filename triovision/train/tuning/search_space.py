@@ -15,6 +15,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BaseModel, Field, FiniteFloat, JsonValue, ValidationError
+from pydantic_core import to_jsonable_python
 
 from triovision.errors import RecipeError, faults
 from triovision.train.recipes.country_recipe import RECIPES
@@ -127,7 +128,10 @@ def published_space() -> Path:
 
 def value_at(recipe: BaseModel, field: str) -> Any:  # noqa: ANN401 - any value of a recipe
     """Value of a field by its dotted name."""
-    return reduce(lambda table, key: table[key.strip()], field.split("."), recipe.model_dump(mode="json"))
+    keys = [key.strip() for key in field.split(".")]
+    # Of the recipe itself, because a dump leaves out `data.label_column` where it is the default.
+    value = reduce(lambda table, key: table[key] if isinstance(table, Mapping) else getattr(table, key), keys, recipe)
+    return to_jsonable_python(value)
 
 
 def _entry(subject: str, table: Any) -> _Range | _Choices:  # noqa: ANN401

@@ -1,0 +1,1 @@
+"""Binary image classifiers and a DCGAN."""

@@ -1,0 +1,1 @@
+"""DCGAN for the photos of one class: networks, training, evaluation."""

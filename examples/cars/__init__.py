@@ -1,0 +1,1 @@
+"""Fine-grained classification of 196 makes and models of cars."""

@@ -1,0 +1,1 @@
+"""Study: which relation holds between two things in a picture?"""
