@@ -47,6 +47,7 @@ def generate(out: Path, photos: int) -> None:
 @click.option("--positive", required=True, multiple=True, help="Value of the column for the class; may be repeated.")
 @click.option("--name", help="Name of the class.  [default: the first value]")
 @click.option("--variant", "variants", multiple=True, help="Variant to train; all by default. May be repeated.")
+@click.option("--folds", default=5, type=click.IntRange(min=2), help="Folds of the cross-validation.")
 @click.option("--random", default=8, type=click.IntRange(min=1), help="Random trials of the search.")
 @WEIGHTS
 @OVERRIDES
@@ -80,7 +81,7 @@ def run(
         raise click.UsageError(f"No variant {', '.join(sorted(unknown))}; give one of {', '.join(VARIANTS)}.")
     keep_freed_memory()
     out: Path = options.pop("out")
-    fields = {field: options.pop(field) for field in ("weights", "random", "overrides")}
+    fields = {field: options.pop(field) for field in ("weights", "folds", "random", "overrides")}
     options["cache"] = options["cache"] or out / "cache"
     photos = write_binary(data, column, positive, name or positive[0], out / MANIFEST)
     study = Study(photos=photos, out=out, options=LoadOptions(**options), log=click.echo, **fields)

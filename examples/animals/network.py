@@ -39,10 +39,6 @@ class BaselineCNN(nn.Module):
         """Return the last layer, as timm's networks do."""
         return self.classifier
 
-    def group_matcher(self, *, coarse: bool = False) -> dict[str, str]:  # noqa: ARG002 - timm's signature
-        """Return patterns of parameter names, by which timm orders layers from the input to the output."""
-        return {"stem": r"^conv", "blocks": r"^classifier"}
-
     def forward(self, batch_nchw: Tensor) -> Tensor:
         """Return logits of normalised photos, shape `(n, num_classes)`."""
         features = self.drop(self.pool(self.act(self.conv(batch_nchw))).flatten(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from examples.animals.gan.photos import read_photos
 from triovision.errors import ManifestError
+from triovision.train.data.build.photo_files import find_photos
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
-from triovision.train.data.splits import By, divide, whole_groups
+from triovision.train.data.splits import By, divide, whole_groups, without_test
 
 #: Columns of the manifest of the study, the label of all photos but those of the class, and the held-out part.
 CLASS, SPLIT = "class", "split"
@@ -23,6 +24,31 @@ MIN_PHOTOS: Final = 10
 #: With fewer sources, too few would be left on one side.
 _MIN_SOURCES: Final = 5
 _TEST_FRACTION: Final = 0.2
+
+
+def read_photos(path: Path, column: str) -> Manifest:
+    """Read a manifest, or a folder with one subfolder per class.
+
+    Photos that a manifest marks as `test` in `split_new_sources` are left out.
+
+    Args:
+        path: CSV or Parquet file, or folder.
+        column: Column of the manifest that names the class; of a folder, `class` is the name of the subfolder.
+
+    Raises:
+        ManifestError: If it cannot be read, has no such column, or the folder has no photo in a subfolder.
+    """
+    if not path.is_dir():
+        return without_test(read_manifest(path, label_column=column))
+    files = [file for file in find_photos(path)[0] if "/" in file]
+    if not files:
+        remedy = "Give a folder with a subfolder of photos for each class, or a manifest"
+        raise ManifestError(str(path), "has no photo in a subfolder", remedy)
+    if column != CLASS:
+        reason = f"is a folder, which has no column {column}"
+        raise ManifestError(str(path), reason, f"Set `data.column` to {CLASS}, or give a manifest")
+    table = pd.DataFrame({"file": files, CLASS: [file.partition("/")[0] for file in files]})
+    return Manifest(table, path, hashlib.sha256("\n".join(files).encode()).hexdigest(), CLASS)
 
 
 def write_binary(data: Path, column: str, values: Sequence[str], name: str, out: Path, seed: int = 0) -> Manifest:

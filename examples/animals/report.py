@@ -103,9 +103,9 @@ def _variants_section(variants: Sequence[Variant]) -> Section:
     table = Table(
         (*columns, "recall of the class", "recall of the rest", "parameters"),
         rows,
-        "Cross-validation: mean and standard deviation of the accuracy over five folds, in each of which the epoch was "
-        "chosen on the fold itself; the search chose on the first one. Held-out: the mean probability of the five "
-        "networks, with the interval from resampling sources, or photos where no source is known.",
+        "Cross-validation: mean and standard deviation of the accuracy over the folds, in each of which the epoch was "
+        "chosen on the fold itself; the search chose on the first one. Held-out: the mean probability of the networks "
+        "of all folds, with the interval from resampling sources, or photos where no source is known.",
     )
     return Section("Variants", tables=[table])
 

@@ -30,7 +30,6 @@ from triovision.train.tuning.study import BEST, StudyPlan, open_study, write_res
 
 #: Recipes of this example, from the baseline on; `searched` is what the search finds.
 VARIANTS: Final = ("baseline", "filters_128", "dropout", "l2", "augmented", "searched", "transfer")
-FOLDS: Final = 5
 _RECIPES: Final = Path(__file__).with_name("recipes")
 _SEARCH, _TEST = "search", "test.json"
 
@@ -87,6 +86,7 @@ class Study:
         photos: See `write_binary`.
         out: Folder of all runs.
         weights: Weights of the backbone of `transfer`; None for timm's.
+        folds: Folds of the cross-validation.
         random: Random trials of the search.
         overrides: Replaced fields of every recipe.
         options: How photos are read.
@@ -96,6 +96,7 @@ class Study:
     photos: Manifest
     out: Path
     weights: Path | None
+    folds: int
     random: int
     overrides: tuple[str, ...]
     options: LoadOptions
@@ -108,7 +109,7 @@ class Study:
             RecipeError: If a variant cannot be trained; see `train_country`.
         """
         group: Group = "place" if "place" in self.photos.table else "none"
-        folded = fold_manifest(part(self.photos, test=False), self.out, group, FOLDS, seed=0)
+        folded = fold_manifest(part(self.photos, test=False), self.out, group, self.folds, seed=0)
         return [self._variant(name, folded) for name in names]
 
     def _variant(self, name: str, folded: FoldedManifest) -> Variant:

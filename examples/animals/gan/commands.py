@@ -47,10 +47,10 @@ def run(
       python -m examples.animals.gan run dcgan --data photos --set 'data.values=["fox"]' --out runs/foxes
       python -m examples.animals.gan run towers --data data/manifest.csv --weights lite0.safetensors --out runs/towers
     """  # noqa: D301 - click reads the escape
-    from examples.animals.gan.photos import read_photos  # noqa: PLC0415 - `--help` must not wait for torch
     from examples.animals.gan.recipe import RECIPES  # noqa: PLC0415
     from examples.animals.gan.report import COLUMNS, score_rows, write_gan_report  # noqa: PLC0415
     from examples.animals.gan.run import run_gan  # noqa: PLC0415
+    from examples.animals.photos import read_photos  # noqa: PLC0415 - `--help` must not wait for torch
     from triovision.train.data.loaders import ReadOptions  # noqa: PLC0415
     from triovision.train.engine.trainer import keep_freed_memory  # noqa: PLC0415
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,40 +13,11 @@ from torchvision.transforms.v2 import functional as F
 
 from examples.animals.gan.recipe import PREPROCESSING, GanRecipe
 from triovision.errors import ManifestError
-from triovision.train.data.build.photo_files import find_photos
 from triovision.train.data.dataset import Sample, ValidationPhotos
 from triovision.train.data.image_cache import ImageCache, NetworkInput, open_cache
-from triovision.train.data.manifest import Manifest, read_manifest
+from triovision.train.data.manifest import Manifest
 from triovision.train.data.samplers import SampleKey
-from triovision.train.data.splits import without_test
 from triovision.train.data.unreadable import UnreadablePhotos
-
-_CLASS = "class"
-
-
-def read_photos(path: Path, column: str) -> Manifest:
-    """Read a manifest, or a folder with one subfolder per class.
-
-    Photos that a manifest marks as `test` in `split_new_sources` are left out.
-
-    Args:
-        path: CSV or Parquet file, or folder.
-        column: Column of the manifest that names the class; of a folder, `class` is the name of the subfolder.
-
-    Raises:
-        ManifestError: If it cannot be read, has no such column, or the folder has no photo in a subfolder.
-    """
-    if not path.is_dir():
-        return without_test(read_manifest(path, label_column=column))
-    files = [file for file in find_photos(path)[0] if "/" in file]
-    if not files:
-        remedy = "Give a folder with a subfolder of photos for each class, or a manifest"
-        raise ManifestError(str(path), "has no photo in a subfolder", remedy)
-    if column != _CLASS:
-        reason = f"is a folder, which has no column {column}"
-        raise ManifestError(str(path), reason, f"Set `data.column` to {_CLASS}, or give a manifest")
-    table = pd.DataFrame({"file": files, _CLASS: [file.partition("/")[0] for file in files]})
-    return Manifest(table, path, hashlib.sha256("\n".join(files).encode()).hexdigest(), _CLASS)
 
 
 def divide(photos: Manifest, recipe: GanRecipe) -> dict[str, Manifest]:

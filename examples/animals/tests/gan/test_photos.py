@@ -6,8 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from examples.animals.gan.photos import decode, divide, read_photos
+from examples.animals.gan.photos import decode, divide
 from examples.animals.gan.recipe import RECIPES, GanRecipe
+from examples.animals.photos import read_photos
 from triovision.errors import ManifestError, RecipeError
 from triovision.train.data.unreadable import UnreadablePhotos
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from examples.animals.gan import training
 from examples.animals.gan.networks import Generator
-from examples.animals.gan.photos import SmallPhotos, decode, divide, read_photos
+from examples.animals.gan.photos import SmallPhotos, decode, divide
 from examples.animals.gan.recipe import GanRecipe
 from examples.animals.gan.training import GanModule, make_pictures, picture_grid, train_gan
+from examples.animals.photos import read_photos
 from triovision.errors import RecipeError
 from triovision.train.data.unreadable import UnreadablePhotos
 

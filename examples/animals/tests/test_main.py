@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from examples.animals.__main__ import main
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Result]:
+    """Folders of the data and of a finished study of the miniature, and what its command printed."""
+    folder = tmp_path_factory.mktemp("animals")
+    assert call("generate", "--out", folder / "data", "--photos", 15).exit_code == 0
+    return folder / "data", folder / "out", run(folder / "data", folder / "out")
+
+
+def run(data: Path, out: Path) -> Result:
+    variants = ("--variant", "baseline", "--variant", "searched", "--random", 1, "--folds", 2)
+    options = ("--set", "optimisation.epochs=1", "--workers", 0)
+    return call("run", "--data", data, "--positive", "fox", "--out", out, *variants, *options)
+
+
+def test_one_command_goes_from_folders_to_a_report(study: tuple[Path, Path, Result]) -> None:
+    _, out, result = study
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert list(metrics) == ["baseline", "searched"]
+    assert metrics["baseline"]["held_out"]["photos"] == 6
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Is it a fox?</h1>" in page
+    assert "conv: the 32 strongest of 32 channels." in page
+    assert "t-SNE of the photos" in page
+    assert (out / "search" / "best.toml").exists()
+
+
+def test_the_same_command_reads_what_is_finished(study: tuple[Path, Path, Result]) -> None:
+    data, out, first = study
+    weights = out / "baseline" / "fold-1" / "finished.safetensors"
+    before = weights.stat().st_mtime_ns
+    again = run(data, out)
+    assert again.output.splitlines()[-3:] == first.output.splitlines()[-3:]
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_bad_input_is_one_line(tmp_path: Path, study: tuple[Path, Path, Result]) -> None:
+    data, out, _ = study
+    unknown = call("run", "--data", data, "--positive", "wolf", "--out", tmp_path / "out")
+    assert unknown.exit_code == 2
+    assert "has no photo of wolf, but of fox, other" in unknown.stderr
+    variant = call("run", "--data", data, "--positive", "fox", "--variant", "vgg", "--out", out)
+    assert variant.exit_code == 2
+    assert "No variant vgg; give one of baseline, filters_128" in variant.stderr
+
+
+def test_the_gan_is_a_command_of_the_study() -> None:
+    assert "sample" in call("gan", "--help").output
