@@ -16,6 +16,7 @@ HEAVY = {"torch", "streamlit"}
 WALLS = {
     "triovision": HEAVY | {"timm", "PIL", "httpx"},
     "triovision.results": HEAVY | {"PIL", "triovision.photo"},
+    "triovision.explanation_settings": HEAVY | {"numpy", "triovision.explain"},
     "triovision.errors": HEAVY | {"numpy"},
     "triovision.files": HEAVY | {"numpy"},
     "triovision.geo": HEAVY | {"PIL", "pandas", "triovision.photo"},
@@ -23,7 +24,8 @@ WALLS = {
     "triovision.networks": {"streamlit", "triovision.photo", "triovision.geo", "triovision.inference"},
     "triovision.inference": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui", "triovision.explain"}
     | {"transformers", "geoclip"},
-    "triovision.explain": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui"},
+    "triovision.explain": {"streamlit", "triovision.viz", "triovision.train", "triovision.ui"}
+    | {"captum", "matplotlib", "skimage"},
     "triovision.viz": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.collections": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},
     "triovision.photo_report": HEAVY | {"timm", "triovision.inference", "triovision.train", "triovision.ui"},

@@ -28,12 +28,12 @@ class CountingNetwork(torch.nn.Module):
 
 
 @pytest.mark.parametrize("method", [one for one in METHODS if one.kind != "attention"])
-@pytest.mark.parametrize("side", [10, 60])
-def test_the_number_of_passes_is_what_the_network_sees(method, side):
+@pytest.mark.parametrize("sides", [(10, 10), (60, 60), (37, 74)])
+def test_the_number_of_passes_is_what_the_network_sees(method, sides):
     network = CountingNetwork()
     model = TinyModel(network, target_layer="inner.features")
-    explain_country(model, noise_photo(side, side), "FR", method.name, settings=SETTINGS)
-    assert network.photos == number_of_passes(method, SETTINGS, channels=6)
+    explain_country(model, noise_photo(*sides), "FR", method.name, settings=SETTINGS)
+    assert network.photos == number_of_passes(method, SETTINGS, sides, channels=6)
 
 
 def test_the_estimate_is_the_number_of_passes_times_the_median_of_the_latest():
@@ -98,3 +98,10 @@ def test_a_model_that_is_gone_is_forgotten():
     del model
     gc.collect()
     assert len(estimates._MEASURED) <= before
+
+
+def test_an_occlusion_of_usual_size_has_the_windows_of_its_fractions():
+    occlusion = method_named("Occlusion")
+    for sides in ((224, 224), (224, 448), (192, 192)):
+        assert number_of_passes(occlusion, ExplanationSettings(), sides) == 1 + 9 * 9  # 0, 0.1, …, 0.8
+        assert number_of_passes(occlusion, ExplanationSettings(window=0.5, stride=0.5), sides) == 1 + 2 * 2

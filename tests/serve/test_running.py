@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.serve.colour_model import ColourModel, colours, jpeg
 from triovision import Client, load_model, read_photo
+from triovision.explain import ExplanationSettings
 from triovision.inference.registry import EMBEDDED_MODEL
 from triovision.serve import running
 
@@ -246,6 +248,9 @@ def test_the_command_serves_the_embedded_model_and_ends_by_sigterm(china):
             with Client(f"http://127.0.0.1:{port}", "k" * 24, retries=100) as client:
                 served = client.predict([("china.jpg", china)], top_k=3)
                 explanation = client.explain(china)
+                first, second = (guess.country for guess in served[0].countries[:2])
+                whole_window = ExplanationSettings(window=1, stride=1)  # two passes, and one value on the whole map
+                contrast = client.explain(china, first, "Occlusion", against=second, settings=whole_window)
         finally:
             server.send_signal(signal.SIGTERM)
         rest = [json.loads(line) for line in lines]
@@ -255,3 +260,5 @@ def test_the_command_serves_the_embedded_model_and_ends_by_sigterm(china):
     direct = model.predict([read_photo(china, "china.jpg")], 3)
     assert [replace(one, elapsed_ms=0) for one in served] == [replace(one, elapsed_ms=0) for one in direct]
     assert explanation.country == direct[0].countries[0].country
+    assert (contrast.country, contrast.against, contrast.method) == (first, second, "Occlusion")
+    assert np.unique(np.abs(contrast.heatmap_hw)).tolist() == [1]

@@ -6,7 +6,7 @@ from triovision.explain.estimates import estimate_ms
 from triovision.explain.faithfulness import Faithfulness, measure_faithfulness
 from triovision.explain.methods import METHODS, Method, method_named, methods_for
 from triovision.explain.model import AttendingModel, ExplainableModel
-from triovision.explain.settings import ExplanationSettings
+from triovision.explanation_settings import ExplanationSettings
 
 __all__ = [
     "METHODS",

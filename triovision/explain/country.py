@@ -16,8 +16,8 @@ from triovision.explain import attention, cam, estimates, gradients, perturbatio
 from triovision.explain.methods import Method, explained_member, method_named, methods_for
 from triovision.explain.model import AttendingModel, CompositeModel, ExplainableModel
 from triovision.explain.scores import Scorer, Target
-from triovision.explain.settings import ExplanationSettings
 from triovision.explain.turns import TURNS, ExplanationLimits, OnStep, taking_turns
+from triovision.explanation_settings import ExplanationSettings
 from triovision.inference.faults import check_finite, worded_faults
 from triovision.results import Explanation, Photo
 
@@ -151,7 +151,7 @@ def _heatmap(
             layer = _layer(model, method)
             heatmap_hw = cam.activation_map(network, batch_nchw, target, method.name, layer, on_step)
         else:
-            passes = estimates.number_of_passes(method, settings)
+            passes = estimates.number_of_passes(method, settings, batch_nchw.shape[2:])
             score = Scorer(network, target, passes, on_step)
             start = time.perf_counter()
             heatmap_hw = _PIXEL_MAPS[method.name](score, batch_nchw, settings)

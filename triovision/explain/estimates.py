@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
@@ -20,8 +21,8 @@ from triovision.explain.methods import Method, explained_member, method_named
 from triovision.explain.model import CompositeModel, ExplainableModel
 from triovision.explain.perturbation import occlusion_passes
 from triovision.explain.scores import BATCH
-from triovision.explain.settings import ExplanationSettings
 from triovision.explain.turns import TURNS, ExplanationLimits, taking_turns
+from triovision.explanation_settings import ExplanationSettings
 from triovision.inference.faults import worded_faults
 from triovision.results import Photo
 
@@ -80,27 +81,30 @@ def estimate_ms(
         return None
     measured = _MEASURED.setdefault(model, _Measured())
     kind = _pass_kind(chosen)
-    if kind not in measured.seconds or (chosen.name == SCORE_CAM and measured.channels is None):
-        try:
+    try:
+        if kind not in measured.seconds or (chosen.name == SCORE_CAM and measured.channels is None):
             _measure_blank(model, measured, kind)
-        except TrioVisionError:
-            return None
-    passes = number_of_passes(chosen, settings or ExplanationSettings(), measured.channels or 0)
+        with worded_faults(model.card.id):
+            sides = model.preprocess([_BLANK]).shape[2:]
+    except TrioVisionError:
+        return None
+    passes = number_of_passes(chosen, settings or ExplanationSettings(), sides, measured.channels or 0)
     return 1000 * passes * median(list(measured.seconds[kind]))
 
 
-def number_of_passes(method: Method, settings: ExplanationSettings, channels: int = 0) -> int:
+def number_of_passes(method: Method, settings: ExplanationSettings, sides: Sequence[int], channels: int = 0) -> int:
     """Return how many times the network sees a photo.
 
     Args:
         method: Method.
         settings: Settings of the explanation.
+        sides: Height and width of the network's input.
         channels: Channels of the layer that Score-CAM masks.
     """
     if method.name == SCORE_CAM:
         return channels + 2
     if method.name == "Occlusion":
-        return occlusion_passes(settings)
+        return occlusion_passes(settings, sides)
     if method.kind == "perturbation":
         return settings.samples
     return settings.steps if method.kind == "gradient" else 1

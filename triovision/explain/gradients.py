@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from triovision.explain.scores import BATCH, Scorer, captum_attr, mean_colour
-from triovision.explain.settings import ExplanationSettings
+from triovision.explanation_settings import ExplanationSettings
 
 
 def integrated_gradients(score: Scorer, batch_nchw: Tensor, settings: ExplanationSettings) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ weighted regression here. The superpixels are scikit-image's SLIC.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from triovision.errors import ExplanationError
 from triovision.explain.scores import BATCH, Scorer, captum_attr, mean_colour
-from triovision.explain.settings import ExplanationSettings
+from triovision.explanation_settings import ExplanationSettings
 
 _RIDGE_PENALTY = 1.0
 _KERNEL_WIDTH = 0.25
@@ -36,15 +36,14 @@ def occlusion(score: Scorer, batch_nchw: Tensor, settings: ExplanationSettings) 
     Returns:
         `float32` on the grid of the input: mean drop of the score over all windows that cover a pixel.
     """
-    sides = batch_nchw.shape[2:]
-    window, stride = ([max(1, round(fraction * side)) for side in sides] for fraction in _fractions(settings))
+    steps = [_occlusion_steps(settings, side) for side in batch_nchw.shape[2:]]
     drop_nchw = (
         captum_attr()
         .Occlusion(score)
         .attribute(
             batch_nchw,
-            sliding_window_shapes=(batch_nchw.shape[1], *window),
-            strides=(batch_nchw.shape[1], *stride),
+            sliding_window_shapes=(batch_nchw.shape[1], *(window for window, _, _ in steps)),
+            strides=(batch_nchw.shape[1], *(stride for _, stride, _ in steps)),
             baselines=mean_colour(batch_nchw),
             perturbations_per_eval=BATCH,
         )
@@ -52,14 +51,20 @@ def occlusion(score: Scorer, batch_nchw: Tensor, settings: ExplanationSettings) 
     return _array(drop_nchw[0, 0])
 
 
-def occlusion_passes(settings: ExplanationSettings) -> int:
-    """Return the number of photos that an occlusion scores: one for each window, and the photo itself."""
-    window, stride = _fractions(settings)
-    return 1 + (math.ceil(round((1 - window) / stride, 6)) + 1) ** 2
+def occlusion_passes(settings: ExplanationSettings, sides: Sequence[int]) -> int:
+    """Return how many photos an occlusion scores: one for each window on an input of `sides`, and the photo itself."""
+    return 1 + math.prod(count for _, _, count in (_occlusion_steps(settings, side) for side in sides))
 
 
-def _fractions(settings: ExplanationSettings) -> tuple[float, float]:
-    return settings.window, settings.stride
+def _occlusion_steps(settings: ExplanationSettings, side: int) -> tuple[int, int, int]:
+    """Window and stride in pixels, and number of windows, along one side; the last window may end outside.
+
+    The stride is rounded up where needed, so that no further window covers a few last pixels.
+    """
+    window = max(1, round(settings.window * side))
+    steps = max(1, math.ceil(round((1 - settings.window) / settings.stride, 6)))
+    stride = max(1, math.ceil((side - window) / steps))
+    return window, stride, math.ceil((side - window) / stride) + 1
 
 
 def lime(score: Scorer, batch_nchw: Tensor, settings: ExplanationSettings) -> NDArray[np.float32]:

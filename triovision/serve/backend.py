@@ -16,7 +16,8 @@ import numpy as np
 from starlette.requests import Request
 
 from triovision.errors import BusyError, ModelError, ModelFailure, ServerError, TrioVisionError
-from triovision.explain import ExplainableModel, ExplanationSettings, explain_country
+from triovision.explain import ExplainableModel, explain_country
+from triovision.explanation_settings import ExplanationSettings
 from triovision.geo import Evidence
 from triovision.inference import GeoModel
 from triovision.inference.loaded_models import LoadedModels

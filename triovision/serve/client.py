@@ -9,11 +9,12 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
 
+from triovision.explanation_settings import ExplanationSettings
 from triovision.geo import Evidence
 from triovision.results import Explanation
 from triovision.serve.exchange import (
@@ -32,9 +33,6 @@ from triovision.serve.exchange import (
     step,
     wait_after_fault,
 )
-
-if TYPE_CHECKING:
-    from triovision.explain import ExplanationSettings
 
 T = TypeVar("T")
 

@@ -10,20 +10,18 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
 
 from triovision.errors import Message, PhotoError, ServerError, TrioVisionError
+from triovision.explanation_settings import ExplanationSettings
 from triovision.geo import Evidence
 from triovision.photo.limits import PhotoLimits
 from triovision.photo.names import shown_name
 from triovision.results import Explanation, Prediction
 from triovision.serve.wire import decode_error, decode_explanation, decode_predictions, evidence_fields, garbled
-
-if TYPE_CHECKING:
-    from triovision.explain import ExplanationSettings
 
 API_KEY: Final = "TRIOVISION_API_KEY"
 AGAIN: Final = frozenset({429, 503})

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,12 @@ from PIL import Image
 from pydantic import ValidationError
 
 from triovision.errors import Message, ModelError, ServerError
+from triovision.explanation_settings import ExplanationSettings
 from triovision.inference.card import ModelCard
 from triovision.inference.model import GeoModel
 from triovision.results import Explanation, Photo, Prediction
 from triovision.serve.client import Client
 from triovision.serve.wire import garbled
-
-if TYPE_CHECKING:
-    from triovision.explain import ExplanationSettings
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, Response
 
 from triovision.errors import BusyError, ServerError
-from triovision.explain import ExplainableModel, ExplanationSettings, methods_for
-from triovision.explain.settings import BOUNDS
+from triovision.explain import ExplainableModel, methods_for
+from triovision.explanation_settings import BOUNDS, ExplanationSettings
 from triovision.geo import CONTINENTS, Evidence
 from triovision.inference import GeoModel
 from triovision.inference.card import MODEL_ID

@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from triovision.errors import ExplanationError
-from triovision.explain import explain_country, methods_for
+from triovision.explain import (
+    ExplanationSettings,
+    estimate_ms,
+    explain_country,
+    measure_faithfulness,
+    methods_for,
+    network_activations,
+)
 from triovision.explain.attention import attention_map, rollout
 from triovision.explain.scores import Target
 from triovision.inference.geoclip.engine import GeoClipEngine
@@ -49,6 +56,24 @@ def test_explaining_leaves_the_network_as_it_was(engine: GeoClipEngine, some_pho
     assert not any(parameter.requires_grad for parameter in engine.network.parameters())
     with engine.private_network() as network:
         assert network.gallery.data_ptr() == memory, "the copy must not take the gallery's 200 MB again"  # type: ignore[operator]
+
+
+def test_every_method_explains_the_worldwide_engine(
+    engine: GeoClipEngine, some_photos: list[tuple[Path, Photo]]
+) -> None:
+    photo, settings = some_photos[0][1], ExplanationSettings(window=0.5, stride=0.5, segments=4, samples=8, steps=4)
+    assert len(methods_for(engine)) == 6
+    for method in methods_for(engine):
+        explanation = explain_country(engine, photo, "FR", method, against="JP", settings=settings)
+        assert np.abs(explanation.heatmap_hw).max() == 1, method
+        assert explanation.signed
+        assert (estimate_ms(engine, method, settings) or 0) > 0
+    assert explanation.heatmap_hw.shape == (56, 56)
+    faithfulness = measure_faithfulness(engine, photo, explanation)
+    assert faithfulness.deletion[0] == pytest.approx(faithfulness.insertion[-1], abs=1e-6)
+    stages = network_activations(engine, photo)
+    assert [stage.layer for stage in stages][:2] == [f"{engine.attention_layers}.{i}" for i in range(2)]
+    assert {stage.maps_khw.shape[1:] for stage in stages} == {(4, 4)}
 
 
 def test_what_cannot_be_explained_is_refused(engine: GeoClipEngine, some_photos: list[tuple[Path, Photo]]) -> None:

@@ -1,4 +1,4 @@
-"""Settings of the methods that run a network many times."""
+"""Settings of the explanation methods that run a network many times; a client without PyTorch has them too."""
 
 from __future__ import annotations
 
