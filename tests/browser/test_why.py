@@ -39,7 +39,8 @@ def why(open_page, serve, prediction, settle):
 
 def choose(page, field, option, settle):
     page.get_by_role("combobox", name=field).click()
-    page.get_by_role("option", name=option).click()
+    page.keyboard.type(option)  # a phone shows the first options only
+    page.get_by_role("option", name=option).first.click()
     settle(page)
 
 

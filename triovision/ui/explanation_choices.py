@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
+from triovision.explanation_settings import ExplanationSettings
 from triovision.geo import country_name
 from triovision.prediction_texts import guess_text
-from triovision.ui.explanation_service import explanation_methods, explanation_settings, method_kind
+from triovision.ui.explanation_service import explanation_methods, method_kind
 from triovision.ui.explanation_texts import kind_name, method_name
 from triovision.ui.probabilities import countries_shown
 from triovision.ui.session import ExplanationKey, PhotoResult
 from triovision.ui.translation import Translator
 
 if TYPE_CHECKING:
-    from triovision.explain import ExplanationSettings
     from triovision.inference import GeoModel
 
 
@@ -98,27 +98,27 @@ def _settings(method: str | None, t: Translator) -> ExplanationSettings | None:
     if draw is None:
         return None
     with st.expander(t("Settings: {method}", method=method_name(method or "", t))):
-        return explanation_settings(**draw(t))
+        return replace(ExplanationSettings(), **draw(t))
 
 
-def _window(t: Translator) -> dict[str, float]:
+def _window(t: Translator) -> dict[str, Any]:
     window = _slider("window", t("Side of the window"), (10, 50, 20, 5), t, of_side=True)
     stride = _slider("stride", t("Step of the window"), (5, window, 10, 5), t, of_side=True)
     return {"window": window / 100, "stride": stride / 100}
 
 
-def _segments(t: Translator) -> dict[str, float]:
+def _segments(t: Translator) -> dict[str, Any]:
     segments = _slider("segments", t("Segments"), (10, 150, 50, 10), t)
     fewest = 50 * math.ceil((segments + 2) / 50)  # each segment has a coefficient
     samples = _slider("samples", t("Changed photos"), (fewest, 500, 200, 50), t)
     return {"segments": segments, "samples": samples}
 
 
-def _steps(t: Translator) -> dict[str, float]:
+def _steps(t: Translator) -> dict[str, Any]:
     return {"steps": _slider("steps", t("Steps"), (8, 128, 32, 8), t)}
 
 
-_SETTINGS: Final[Mapping[str, Callable[[Translator], dict[str, float]]]] = {
+_SETTINGS: Final[Mapping[str, Callable[[Translator], dict[str, Any]]]] = {
     "Occlusion": _window,
     "LIME": _segments,
     "KernelSHAP": _segments,

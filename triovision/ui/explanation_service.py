@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from triovision.errors import ExplanationError
+from triovision.explanation_settings import ExplanationSettings
 from triovision.results import Explanation, Photo
 from triovision.ui.service import is_remote, run_model
 
 if TYPE_CHECKING:
-    from triovision.explain import (
-        ExplainableModel,
-        ExplanationSettings,
-        Faithfulness,
-        StageActivations,
-    )
+    from triovision.explain import ExplainableModel, Faithfulness, StageActivations
     from triovision.explain.methods import Kind
     from triovision.explain.turns import OnStep
     from triovision.inference import GeoModel
@@ -47,13 +43,6 @@ def method_kind(method: str) -> Kind | None:
         return method_named(method).kind
     except ExplanationError:
         return None
-
-
-def explanation_settings(**changed: Any) -> ExplanationSettings:  # noqa: ANN401 - numbers of several kinds
-    """Settings of methods that run the network many times, with some changed."""
-    from triovision.explain import ExplanationSettings  # noqa: PLC0415 - see above
-
-    return ExplanationSettings(**changed)
 
 
 def is_slow(method: str) -> bool:
@@ -108,7 +97,7 @@ def measure_faithfulness(
 def faithfulness_estimate_ms(model: GeoModel) -> float | None:
     """Expected time of `measure_faithfulness`; None where nothing is known about it."""
     # As many passes without gradients as LIME makes with that number of samples.
-    return estimated_ms(model, "LIME", explanation_settings(samples=FAITHFULNESS_PASSES))
+    return estimated_ms(model, "LIME", ExplanationSettings(samples=FAITHFULNESS_PASSES))
 
 
 def network_activations(model: GeoModel, photo: Photo) -> tuple[StageActivations, ...]:

@@ -20,7 +20,8 @@ from triovision.ui.examples import Place
 from triovision.ui.stored_photo import StoredPhoto
 
 if TYPE_CHECKING:
-    from triovision.explain import ExplanationSettings, Faithfulness, StageActivations
+    from triovision.explain import Faithfulness, StageActivations
+    from triovision.explanation_settings import ExplanationSettings
 
 MAX_PHOTOS = 30
 MAX_PHOTO_MB: Final = 30  # of one file, in the browser; `PhotoLimits` decides

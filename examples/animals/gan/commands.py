@@ -9,7 +9,6 @@ import click
 
 from triovision.cli.commands import Commands
 from triovision.cli.train.options import FILE, FOLDER, OVERRIDES, out_option
-from triovision.cli.train.studies import resumable
 from triovision.extras import require
 
 
@@ -57,8 +56,7 @@ def run(
 
     keep_freed_memory()
     recipe = RECIPES.read(recipe_name, overrides)
-    with resumable():
-        outcome = run_gan(recipe, read_photos(data, recipe.data.column), out, weights, ReadOptions(**options))
+    outcome = run_gan(recipe, read_photos(data, recipe.data.column), out, weights, ReadOptions(**options))
     metrics = outcome.metrics
     click.echo(f"{metrics.training_photos} training photos; the classifier on held-out photos: {metrics.judge}")
     for row in (COLUMNS, *score_rows(metrics.scores), *score_rows(metrics.by_epoch)):

@@ -153,7 +153,6 @@ def train_gan(
     Raises:
         RecipeError: If there are fewer photos than a batch, a loss is not finite, the disk is full, or the run has had
             more epochs already.
-        KeyboardInterrupt: If Ctrl-C ended the run; the same call resumes it.
     """
     o = recipe.optimisation
     if len(photos) < o.batch_size:
@@ -197,10 +196,7 @@ def _fit(recipe: GanRecipe, photos: SmallPhotos, folder: Path, unreadable: Unrea
         StepCheckpoint(folder / CHECKPOINTS, save_every),
     ]
     trainer = TrainerOptions().build_plain(recipe.name, folder, o.epochs, len(loader), callbacks, precision=o.precision)
-    try:
-        trainer.fit(GanModule(recipe), loader, ckpt_path=resume_checkpoint(folder), weights_only=True)
-    except SystemExit as exc:  # Lightning's answer to Ctrl-C
-        raise KeyboardInterrupt from exc
+    trainer.fit(GanModule(recipe), loader, ckpt_path=resume_checkpoint(folder), weights_only=True)
 
 
 def make_pictures(generator: Generator, n: int, seed: int) -> Tensor:

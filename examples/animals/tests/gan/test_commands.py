@@ -12,7 +12,7 @@ from PIL import Image
 
 from examples.animals.gan.commands import gan
 from examples.animals.gan.run import HELD_OUT, MADE, NOISE, REST, read_generator
-from examples.animals.gan.training import make_pictures, picture_grid
+from examples.animals.gan.training import GanModule, make_pictures, picture_grid
 
 
 def command(*arguments: object) -> Result:
@@ -69,6 +69,19 @@ def test_another_recipe_needs_another_folder(
     result = run(folder, weights, finished[0], [*overrides, "loss.real_target=1.0"])
     assert result.exit_code == 2
     assert "holds a run of another recipe" in result.stderr
+
+
+def test_ctrl_c_while_it_trains(
+    folder: Path, weights: Path, overrides: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GanModule, "training_step", interrupted)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # Lightning would ignore Ctrl-C from then on
+    result = run(folder, weights, tmp_path, overrides)
+    assert result.exit_code == 130
+    assert "The same command goes on" in result.stderr
 
 
 def test_new_pictures(finished: tuple[Path, Result], tmp_path: Path) -> None:

@@ -121,16 +121,6 @@ def test_a_grid_reads_by_rows() -> None:
     assert [grid.getpixel((2 * column, 2))[0] for column in range(4)] == [4, 5, 0, 0]
 
 
-def test_ctrl_c_ends_a_run(
-    recipe: GanRecipe, photos: SmallPhotos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop_at(monkeypatch, 0, 1, KeyboardInterrupt())
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # Lightning ignores Ctrl-C from then on
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe, photos, tmp_path / "run")
-    assert (tmp_path / "run" / "checkpoints" / "resume.ckpt").exists()
-
-
 def test_fewer_photos_than_a_batch(recipe: GanRecipe, photos: SmallPhotos, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="The class fox: has 12 readable training photos, fewer than a batch of 13"):
         train(changed(recipe, "optimisation", batch_size=13), photos, tmp_path / "run")
