@@ -100,7 +100,16 @@ def _scores_text(part: SplitMetrics) -> str:
     scores = part.scores
     if scores.top1 is None or scores.top5 is None:
         return "no photo of a class that the run knows"
-    return f"top-1 {scores.top1:.1%} ({interval_text(part)}), top-5 {scores.top5:.1%}, {scores.photos:,} photos"
+    mean = mean_over_sources(part)
+    by_source = "" if mean is None else f", mean over sources {mean:.1%}"
+    return (
+        f"top-1 {scores.top1:.1%} ({interval_text(part)}){by_source}, top-5 {scores.top5:.1%}, {scores.photos:,} photos"
+    )
+
+
+def mean_over_sources(part: SplitMetrics) -> float | None:
+    """Mean over the sources of the top-1 accuracy on each, for photos that name their sources."""
+    return None if part.by_source is None else part.by_source.top1_by_source
 
 
 def interval_text(part: SplitMetrics) -> str:

@@ -86,6 +86,7 @@ def test_the_estimate_is_unknown_while_others_compute_or_the_model_fails():
 
 def test_the_estimate_is_unknown_for_a_method_of_other_networks():
     assert estimate_ms(TinyModel(convolutional_network(), target_layer=None), "Score-CAM") is None
+    assert estimate_ms(TinyModel(convolutional_network()), "Gradient-weighted attention") is None
     with pytest.raises(ExplanationError, match="Guess-CAM: is no method"):
         estimate_ms(TinyModel(convolutional_network()), "Guess-CAM")
 

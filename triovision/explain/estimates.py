@@ -17,7 +17,7 @@ from torch import nn
 from triovision.errors import TrioVisionError
 from triovision.explain.activations import layer_activations
 from triovision.explain.cam import SCORE_CAM
-from triovision.explain.methods import Method, explained_member, method_named
+from triovision.explain.methods import Method, explained_member, method_named, methods_for
 from triovision.explain.model import CompositeModel, ExplainableModel
 from triovision.explain.perturbation import occlusion_passes
 from triovision.explain.scores import BATCH
@@ -77,7 +77,7 @@ def estimate_ms(
         ExplanationError: If there is no method of this name.
     """
     model, chosen = explained_member(model), method_named(method)
-    if chosen.kind == "class activation" and model.target_layer is None:
+    if method not in methods_for(model):
         return None
     measured = _MEASURED.setdefault(model, _Measured())
     kind = _pass_kind(chosen)

@@ -104,7 +104,7 @@ def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Tran
         t(
             "Method {method} · layer {layer} · target {country} · {milliseconds} ms",
             method=method_name(explanation.method, t),
-            layer=plain(explanation.layer),
+            layer=t("input") if explanation.layer == "input" else plain(explanation.layer),
             country=explained,
             milliseconds=t.number(explanation.elapsed_ms),
         )

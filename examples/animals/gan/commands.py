@@ -58,8 +58,9 @@ def run(
     recipe = RECIPES.read(recipe_name, overrides)
     outcome = run_gan(recipe, read_photos(data, recipe.data.column), out, weights, ReadOptions(**options))
     metrics = outcome.metrics
-    click.echo(f"{metrics.training_photos} training photos; the classifier on held-out photos: {metrics.judge}")
-    for row in (COLUMNS, *score_rows(metrics.scores), *score_rows(metrics.by_epoch)):
+    judged = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in metrics.judge.items())
+    click.echo(f"{metrics.training_photos} training photos; the classifier on held-out photos: {judged}")
+    for row in (COLUMNS, *score_rows(metrics.scores), ("epoch", *COLUMNS[1:]), *score_rows(metrics.by_epoch)):
         click.echo(" | ".join(map(str, row)))
     click.echo(f"wrote {write_gan_report(out, recipe, outcome)}")
 

@@ -72,6 +72,7 @@ def test_places_are_classes_too_and_their_intervals_are_over_sources(travels: Pa
     assert test.scores.photos == 3
     assert test.by_source is not None
     assert test.by_source.sources == 1
+    assert f"mean over sources {test.by_source.top1_by_source:.1%}" in result.stdout
     interval = top1_interval(test)  # one source cannot be resampled: Wilson's, which never has a width of 0
     assert interval is not None
     assert interval.low < interval.high
