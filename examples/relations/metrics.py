@@ -123,14 +123,14 @@ def recall_rows(metrics: Metrics) -> list[list[str | int]]:
 
 
 def comparison_rows(recipes: Sequence[RelationRecipe], runs: Sequence[Metrics]) -> list[list[str | int]]:
-    """One row a recipe: name, description, seeds, and mean ± standard deviation of the metrics and of the epochs."""
+    """One row a recipe: name, seeds, mean ± standard deviation of the metrics, mean number of epochs, description."""
     rows: list[list[str | int]] = []
     for recipe in recipes:
         of_recipe = [run for run in runs if run["recipe"] == recipe.name]
         shares = [spread([run[name] for run in of_recipe]) for name in ("accuracy", "macro_recall", "rare_recall")]
         epochs = f"{np.mean([run['epochs'] for run in of_recipe]):.0f}"
         description = f"{recipe.description} ({of_recipe[0]['architecture']})"
-        rows.append([recipe.name, description, len(of_recipe), *shares, epochs])
+        rows.append([recipe.name, len(of_recipe), *shares, epochs, description])
     return rows
 
 

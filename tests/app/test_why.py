@@ -9,6 +9,7 @@ import pytest
 from triovision import explain
 from triovision.errors import ExplanationError
 from triovision.ui.explanation_downloads import array_file
+from triovision.ui.explanation_service import FAITHFULNESS_PASSES
 from triovision.ui.faithfulness import curves_csv
 
 LAYERCAM = "LayerCAM"
@@ -163,6 +164,8 @@ def test_faithfulness_is_measured_when_asked_for(why, calls):
     assert not why.exception
     assert "Curves (CSV)" in labels(why, "download_button")
     assert any("Area under the insertion curve" in text.value for text in why.markdown)
+    (measured,) = why.session_state["triovision"].faithfulness.values()
+    assert 4 * len(measured.fraction) == FAITHFULNESS_PASSES  # what the time is estimated for
     select(why, "country-", "IT")
     assert "Curves (CSV)" not in labels(why, "download_button")
     select(why, "country-", "PE")

@@ -23,7 +23,7 @@ def gan() -> None:
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     help="Folder with a subfolder of photos for each class, or a manifest (CSV or Parquet).",
 )
 @click.option("--weights", multiple=True, type=FILE, help="Weights of the backbone that evaluates; timm's by default.")

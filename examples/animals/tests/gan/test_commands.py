@@ -98,7 +98,11 @@ def test_pictures_of_no_run(tmp_path: Path) -> None:
 
 
 def test_no_such_data(tmp_path: Path, weights: Path, overrides: Sequence[str]) -> None:
-    result = run(tmp_path / "nothing.csv", weights, tmp_path / "run", overrides)
+    result = run(tmp_path / "nothing", weights, tmp_path / "run", overrides)
     assert result.exit_code == 2
-    assert "nothing.csv: cannot be read" in result.stderr
+    assert "does not exist" in result.stderr
+    (tmp_path / "empty.csv").touch()
+    result = run(tmp_path / "empty.csv", weights, tmp_path / "run", overrides)
+    assert result.exit_code == 2
+    assert "empty.csv: cannot be read as CSV" in result.stderr
     assert not (tmp_path / "run").exists()
