@@ -185,3 +185,13 @@ def test_a_named_normalisation_sets_what_the_network_sees(name: str, mean: float
         )
         assert (recipe.preprocessing.mean[0], recipe.preprocessing.std[0]) == (mean, std)
         assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_a_base_is_found_beside_its_recipe(tmp_path: Path) -> None:
+    (tmp_path / "first.toml").write_text('base = "own_photos"\nname = "first"\nseed = 7\n')
+    (tmp_path / "second.toml").write_text('base = "first.toml"\nname = "second"\n')
+    read = read_recipe(str(tmp_path / "second.toml"))
+    assert (read.name, read.seed, read.optimisation.epochs) == ("second", 7, 3)
+    (tmp_path / "first.toml").write_text('base = "second.toml"\n')
+    with pytest.raises(RecipeError, match="circle"):
+        read_recipe(str(tmp_path / "second.toml"))
