@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from triovision import explain
 from triovision.inference import country_classifier
-from triovision.ui import explanation
+from triovision.ui.step_progress import StepProgress
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ def test_an_explanation_that_fails_is_worded(app, china, monkeypatch):
 
 
 def test_a_slow_explanation_draws_its_progress(app, china, monkeypatch):
-    drawn, draw = [], explanation._draw_progress
+    drawn, draw = [], StepProgress.__call__
 
-    def noted(place, t, fraction):
+    def noted(progress, fraction):
         drawn.append(fraction)
-        draw(place, t, fraction)
+        draw(progress, fraction)
 
     def slow(_network, _batch, _label, _method, _layer, on_step):
         for fraction in (0.5, 1.0):
             on_step(fraction)
         return np.ones((2, 2), np.float32)
 
-    monkeypatch.setattr(explanation, "_draw_progress", noted)
+    monkeypatch.setattr(StepProgress, "__call__", noted)
     monkeypatch.setattr(explain.country.cam, "activation_map", slow)
     app.run().session_state["tab"] = "Why"
     app.file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()

@@ -41,6 +41,7 @@ def outcome(error: BaseException, context: BaseException | None = None) -> Resul
         ),
         (KeyboardInterrupt(), None, 130, "Cancelled."),
         (SystemExit(1), KeyboardInterrupt(), 130, "Cancelled. The same command goes on from the last checkpoint."),
+        (SystemExit(130), KeyboardInterrupt(), 130, ""),  # the command has said what it leaves
         (SystemExit(3), None, 3, ""),
         (SystemExit(3), ValueError(), 3, ""),
         (OSError(errno.ENOSPC, "No space left", "a.bin"), None, 2, "Error: a.bin: cannot be written (No space left)."),

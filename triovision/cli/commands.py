@@ -32,8 +32,8 @@ class Commands(click.Group):
             click.echo("Cancelled.", err=True)
             ctx.exit(CANCELLED)
         except SystemExit as exc:
-            if not isinstance(exc.__context__, KeyboardInterrupt):
-                raise
+            if exc.code == CANCELLED or not isinstance(exc.__context__, KeyboardInterrupt):
+                raise  # the command has said what it leaves, or was not interrupted
             click.echo("Cancelled. The same command goes on from the last checkpoint.", err=True)  # Lightning exits so
             ctx.exit(CANCELLED)
         except OSError as exc:
