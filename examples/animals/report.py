@@ -82,10 +82,13 @@ def _photos_section(photos: Manifest) -> Section:
     rows: list[list[Cell]] = [
         [str(label), int(row.get("train", 0)), int(row.get(TEST, 0))] for label, row in counts.iterrows()
     ]
-    text = [
-        "The held-out photos chose nothing."
-        + (" No source of theirs is in the other part." if "source" in photos.table else "")
-    ]
+    text = ["The held-out photos chose nothing."]
+    if "source" in photos.table:
+        held_out, others = (set(part(photos, test=test).table["source"]) for test in (True, False))
+        shared = "some of them" if held_out & others else "none of which is"
+        text.append(
+            f"They are of {len(held_out)} sources, {shared} in the other part. With fewer than ten, intervals are narrow."
+        )
     return Section("Photos", text, [Table(("class", "cross-validation", "held-out"), rows)])
 
 
