@@ -86,9 +86,8 @@ def _photos_section(photos: Manifest) -> Section:
     if "source" in photos.table:
         held_out, others = (set(part(photos, test=test).table["source"]) for test in (True, False))
         shared = "some of them" if held_out & others else "none of which is"
-        text.append(
-            f"They are of {len(held_out)} sources, {shared} in the other part. With fewer than ten, intervals are narrow."
-        )
+        text.append(f"They are of {len(held_out)} sources, {shared} in the other part.")
+        text.append("Intervals resample sources; with fewer than ten they are too narrow.")
     return Section("Photos", text, [Table(("class", "cross-validation", "held-out"), rows)])
 
 
