@@ -71,7 +71,7 @@ def run(
       python -m examples.animals run --data data/manifest.csv --column place --positive eiffel_tower \\
           --positive space_needle --name tower --weights lite0.safetensors --out runs/towers
     """  # noqa: D301 - click reads the escape
-    from examples.animals.photos import write_binary  # noqa: PLC0415 - `--help` must not wait for torch
+    from examples.animals.photos import LEFT_OUT, write_binary  # noqa: PLC0415 - `--help` must not wait for torch
     from examples.animals.report import accuracy_text, write_report  # noqa: PLC0415
     from examples.animals.study import VARIANTS, Study  # noqa: PLC0415
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
@@ -83,7 +83,9 @@ def run(
     out: Path = options.pop("out")
     fields = {field: options.pop(field) for field in ("weights", "folds", "random", "overrides")}
     options["cache"] = options["cache"] or out / "cache"
-    photos = write_binary(data, column, positive, name or positive[0], out / MANIFEST)
+    photos = write_binary(data, column, positive, name or positive[0], out / MANIFEST, options["workers"])
+    if (left_out := out / LEFT_OUT).exists():
+        click.echo(f"left out unreadable photos, listed in {left_out}", err=True)
     study = Study(photos=photos, out=out, options=LoadOptions(**options), log=click.echo, **fields)
     with resumable():
         measured = study.run(variants or VARIANTS)

@@ -10,15 +10,20 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from triovision.errors import ManifestError
-from triovision.train.data.build.photo_files import find_photos
-from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
+from triovision.photo.names import spreadsheet_safe
+from triovision.train.data.build.duplicates import MAX_DISTANCE, duplicate_groups
+from triovision.train.data.build.photo_files import PhotoFile, Problem, find_photos, read_photo_files
+from triovision.train.data.manifest import Manifest, read_manifest, write_manifest, write_table
 from triovision.train.data.splits import By, divide, whole_groups, without_test
 
 #: Columns of the manifest of the study, the label of all photos but those of the class, and the held-out part.
 CLASS, SPLIT = "class", "split"
 REST, TEST = "rest", "test"
+#: List of photos that cannot be read, beside the manifest.
+LEFT_OUT: Final = "left_out.csv"
 #: Smallest number of photos of the class and of the rest.
 MIN_PHOTOS: Final = 10
 #: With fewer sources, too few would be left on one side.
@@ -51,12 +56,14 @@ def read_photos(path: Path, column: str) -> Manifest:
     return Manifest(table, path, hashlib.sha256("\n".join(files).encode()).hexdigest(), CLASS)
 
 
-def write_binary(data: Path, column: str, values: Sequence[str], name: str, out: Path, seed: int = 0) -> Manifest:
-    """Write the manifest of a class against the rest.
+def write_binary(
+    data: Path, column: str, values: Sequence[str], name: str, out: Path, workers: int = 0, seed: int = 0
+) -> Manifest:
+    """Write the manifest of a class against the rest; unreadable photos are left out, and listed in `left_out.csv`.
 
     A fifth of the photos is marked `test` in the column `split`: whole sources where the photos name five or more, else
-    photos at random. Of the rest, as many photos are drawn as the class has, and from the same sources as far as they
-    go: otherwise the source alone would tell the class.
+    photos at random, near-duplicates together. As many photos of the rest are drawn as the class has, and from the same
+    sources as far as they go: otherwise the source alone would tell the class.
 
     Args:
         data: Folder with a subfolder for each class, or a manifest (CSV or Parquet).
@@ -64,6 +71,7 @@ def write_binary(data: Path, column: str, values: Sequence[str], name: str, out:
         values: The values of the column that are the class; all others are the rest.
         name: Name of the class.
         out: Manifest to write; one that exists is read instead.
+        workers: Processes that read photos; 0 reads in this one.
         seed: Seed of the draw and of the division.
 
     Returns:
@@ -82,7 +90,8 @@ def write_binary(data: Path, column: str, values: Sequence[str], name: str, out:
         table = photos.table.reset_index(drop=True)
         positive = photos.labels.isin(values).to_numpy()
         table = table.assign(**{CLASS: np.where(positive, name, REST)})
-        write_manifest(_divided(table[_kept(table, positive, seed)], data, seed), out, CLASS)
+        table, hashes = _readable(table[_kept(table, positive, seed)], root, out.with_name(LEFT_OUT), workers)
+        write_manifest(_divided(table, hashes, data, seed), out, CLASS)
     return read_manifest(out, root, [SPLIT], CLASS)
 
 
@@ -103,17 +112,32 @@ def _kept(table: pd.DataFrame, positive: NDArray[np.bool_], seed: int) -> NDArra
     return kept
 
 
-def _divided(table: pd.DataFrame, data: Path, seed: int) -> pd.DataFrame:
+def _readable(table: pd.DataFrame, root: Path, left_out: Path, workers: int) -> tuple[pd.DataFrame, NDArray[np.uint64]]:
+    """Rows of the photos that can be read, with their perceptual hashes `(n,)`; the others are written to a list."""
+    outcomes = tqdm(read_photo_files(root, table["file"].tolist(), workers), "reading photos", len(table), disable=None)
+    read = {one.file: one for one in outcomes}
+    if problems := [one for one in read.values() if isinstance(one, Problem)]:
+        listed = pd.DataFrame(problems, columns=list(Problem._fields))[["file", "reason"]]
+        write_table(listed.map(spreadsheet_safe), left_out)
+    hashes = {file: one.phash for file, one in read.items() if isinstance(one, PhotoFile)}
+    table = table[table["file"].isin(hashes.keys())].reset_index(drop=True)
+    return table, np.array([hashes[file] for file in table["file"]], dtype=np.uint64)
+
+
+def _divided(table: pd.DataFrame, hashes: NDArray[np.uint64], data: Path, seed: int) -> pd.DataFrame:
     counts = table[CLASS].value_counts()
     if len(counts) < 2:
         remedy = "Add a folder of other photos, or name fewer values with --positive"
-        raise ManifestError(str(data), "holds photos of one class only", remedy)
+        raise ManifestError(str(data), "holds readable photos of one class only", remedy)
     if counts.min() < MIN_PHOTOS:
-        reason = f"has {counts.min()} photos of {counts.idxmin()}, and {MIN_PHOTOS} are needed"
+        reason = f"has {counts.min()} readable photos of {counts.idxmin()}, and {MIN_PHOTOS} are needed"
         raise ManifestError(str(data), reason, "Add photos of this class")
+    duplicates = duplicate_groups(hashes, MAX_DISTANCE)
+    if "place" not in table:  # then near-duplicates are what cross-validation keeps together
+        table = table.assign(place=table["file"].to_numpy()[duplicates])
     known = table.groupby("source")[CLASS].nunique() if "source" in table else pd.Series(dtype=int)
     by: By = "source" if (known == 2).sum() >= _MIN_SOURCES else "random"
-    groups = whole_groups(table, by, np.empty((0, 2), dtype=np.intp))
+    groups = whole_groups(table, by, np.column_stack([np.arange(len(table)), duplicates]))
     parts = divide(table, groups, by, val_fraction=_TEST_FRACTION, test_fraction=0, seed=seed, label_column=CLASS)
     columns = [column for column in ("file", CLASS, "place", "source") if column in table]
     return table[columns].assign(**{SPLIT: np.where(parts.part == "val", TEST, "train")})

@@ -23,7 +23,7 @@ from triovision.train.engine.run_folder import read_country_run
 from triovision.train.evaluation.intervals import group_interval, groups_of
 from triovision.train.models.forward import network_outputs
 from triovision.train.recipes.country_recipe import RECIPES, Recipe, read_recipe
-from triovision.train.tuning.cross_validation import FoldedManifest, Group, cross_validate, fold_manifest, spread_table
+from triovision.train.tuning.cross_validation import FoldedManifest, cross_validate, fold_manifest, spread_table
 from triovision.train.tuning.search import search
 from triovision.train.tuning.search_space import read_space
 from triovision.train.tuning.study import BEST, StudyPlan, open_study, write_results
@@ -108,8 +108,7 @@ class Study:
         Raises:
             RecipeError: If a variant cannot be trained; see `train_country`.
         """
-        group: Group = "place" if "place" in self.photos.table else "none"
-        folded = fold_manifest(part(self.photos, test=False), self.out, group, self.folds, seed=0)
+        folded = fold_manifest(part(self.photos, test=False), self.out, "place", self.folds, seed=0)
         return [self._variant(name, folded) for name in names]
 
     def _variant(self, name: str, folded: FoldedManifest) -> Variant:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -10,11 +11,17 @@ from examples.animals.photos import part, write_binary
 from triovision.errors import ManifestError
 
 
+def noise(seed: int) -> Image.Image:
+    """Coarse noise; no two seeds give near-duplicates."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC)
+
+
 def table_of(tmp_path: Path, rows: list[tuple[str, str, str]]) -> Path:
-    """Manifest of black photos: place, source and `split_new_sources` of each."""
+    """Manifest of photos of noise: place, source and `split_new_sources` of each."""
     files = [f"{number}.png" for number in range(len(rows))]
-    for file in files:
-        Image.new("RGB", (4, 4)).save(tmp_path / file)
+    for number, file in enumerate(files):
+        noise(number).save(tmp_path / file)
     table = pd.DataFrame(rows, columns=["place", "source", "split_new_sources"]).assign(file=files)
     table.to_csv(tmp_path / "photos.csv", index=False)
     return tmp_path / "photos.csv"
@@ -24,7 +31,7 @@ def folders(tmp_path: Path, **photos: int) -> Path:
     for name, number in photos.items():
         (tmp_path / "data" / name).mkdir(parents=True)
         for i in range(number):
-            Image.new("RGB", (4, 4), (i, 0, 0)).save(tmp_path / "data" / name / f"{i}.png")
+            noise(sum(map(ord, name)) * 100 + i).save(tmp_path / "data" / name / f"{i}.png")
     return tmp_path / "data"
 
 
@@ -62,12 +69,34 @@ def test_held_out_photos_are_of_sources_of_their_own(tmp_path: Path) -> None:
     assert "never" not in set(photos.table["source"])  # marked `test` in the data
 
 
+def test_unreadable_photos_are_left_out_and_listed(tmp_path: Path) -> None:
+    data = folders(tmp_path, fox=20, owl=30)
+    (data / "fox" / "0.png").write_bytes(b"no photo")
+    photos = write_binary(data, "class", ["fox"], "fox", tmp_path / "m.csv")
+    assert (photos.labels == "fox").sum() == 19
+    listed = pd.read_csv(tmp_path / "left_out.csv")
+    assert listed["file"].tolist() == ["fox/0.png"]
+    assert listed["reason"].str.len().gt(0).all()
+
+
+def test_copies_stay_on_one_side(tmp_path: Path) -> None:
+    data = folders(tmp_path, fox=20, owl=40)
+    for i in range(20):
+        (data / "fox" / f"copy{i}.png").write_bytes((data / "fox" / f"{i}.png").read_bytes())
+    table = write_binary(data, "class", ["fox"], "fox", tmp_path / "m.csv").table
+    foxes = table[table["class"] == "fox"]
+    original = foxes["file"].str.replace("copy", "")
+    assert foxes.groupby(original)["split"].nunique().eq(1).all()
+    assert foxes.groupby(original)["place"].nunique().eq(1).all()  # which cross-validation keeps together
+    assert set(foxes["split"]) == {"train", "test"}
+
+
 @pytest.mark.parametrize(
     ("photos", "positive", "error"),
     [
-        ({"fox": 20}, "fox", "holds photos of one class only. Add a folder of other photos"),
+        ({"fox": 20}, "fox", "holds readable photos of one class only. Add a folder of other photos"),
         ({"fox": 20, "owl": 20}, "wolf", "has no photo of wolf, but of fox, owl"),
-        ({"fox": 20, "owl": 3}, "fox", "has 3 photos of rest, and 10 are needed"),
+        ({"fox": 20, "owl": 3}, "fox", "has 3 readable photos of rest, and 10 are needed"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_named(tmp_path: Path, photos: dict[str, int], positive: str, error: str) -> None:
