@@ -162,9 +162,9 @@ class _Run:
 
     def _archive_items(self, file: WorkFile) -> Iterator[_Item]:
         """Members of an archive, and its end: an archive that is killed in between is opened again."""
-        if file.seen:
-            self._notes.forgotten.append(file.path)
-            self._submit([])
+        # Also where the archive has no row yet: a kill may have left rows of some of its members.
+        self._notes.forgotten.append(file.path)
+        self._submit([])
         try:
             with text_path(file.path).open("rb") as archive:
                 about = os.fstat(archive.fileno())
