@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.collections.organiser.conftest import Organise
@@ -122,6 +123,21 @@ def test_members_of_archives_are_photos_too(
     assert run(photos).answered == 1
     members = rows(out, "SELECT member FROM files WHERE member <> ''")
     assert members == [{"member": "only.jpg"}]
+
+
+def test_an_archive_that_was_left_half_read_is_read_again_and_its_members_come_once(
+    run: Organise, photos: Path, out: Path, make_jpeg: Callable[..., bytes]
+) -> None:
+    with zipfile.ZipFile(photos / "trip.zip", "w") as file:
+        for number in range(3):
+            file.writestr(f"{number}.jpg", make_jpeg(200 + number))
+    run(photos)
+    # As a kill leaves it: members without the row of their archive.
+    with duckdb.connect(out / "triovision.duckdb") as connection:
+        connection.execute("DELETE FROM files WHERE archive")
+    assert run(photos).plan.work == 1
+    members = rows(out, "SELECT member FROM files WHERE member <> '' ORDER BY member")
+    assert members == [{"member": f"{number}.jpg"} for number in range(3)]
 
 
 def test_another_model_answers_anew_and_both_answers_stay(
