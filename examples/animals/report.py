@@ -17,7 +17,7 @@ from torch import nn
 
 from examples.animals.photos import REST, SPLIT, TEST, part
 from examples.animals.study import Study, Variant, read_variant
-from triovision.explain.activations import layer_activations
+from triovision.explain import layer_activations, strongest_channels
 from triovision.files import atomic_write
 from triovision.inference.batch import read_photo_file
 from triovision.inference.calibration import probabilities
@@ -168,9 +168,9 @@ def _activations_section(study: Study, variant: str) -> Section:
     pictures = [Picture(Image.fromarray(images[chosen]), f"The photo: {scores[chosen]:.1%} {run.labels[label]}.")]
     outputs = layer_activations(run.network, batch[chosen : chosen + 1], convolutions(run))
     for name, maps in outputs.items():
-        strongest = maps[0].float().abs().mean(dim=(1, 2)).argsort(descending=True)[:_CHANNELS]
-        mosaic = activation_mosaic(maps[0][strongest].float().numpy(), LIGHT)
-        pictures.append(Picture(mosaic, f"{name}: the {len(strongest)} strongest of {len(maps[0])} channels."))
+        shown = strongest_channels(name, maps[0], _CHANNELS)
+        caption = f"{name}: the {len(shown.channels)} strongest of {shown.total_channels} channels."
+        pictures.append(Picture(activation_mosaic(shown.maps_khw, LIGHT), caption))
     return Section(f"Inside {variant}", pictures=pictures)
 
 

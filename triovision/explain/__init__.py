@@ -1,6 +1,11 @@
 """Explanations: maps of a country or of one against another, their faithfulness, activations inside a network."""
 
-from triovision.explain.activations import StageActivations, layer_activations, network_activations
+from triovision.explain.activations import (
+    StageActivations,
+    layer_activations,
+    network_activations,
+    strongest_channels,
+)
 from triovision.explain.country import explain_country
 from triovision.explain.estimates import estimate_ms
 from triovision.explain.faithfulness import Faithfulness, measure_faithfulness
@@ -23,4 +28,5 @@ __all__ = [
     "method_named",
     "methods_for",
     "network_activations",
+    "strongest_channels",
 ]

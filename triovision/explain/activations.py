@@ -106,7 +106,7 @@ def network_activations(
         stages = _stages(model, network)
         outputs = layer_activations(network, model.preprocess([photo]), list(stages))
         step(0.5)
-        shown = tuple(_strongest(layer, _grid(outputs[layer][0], stages[layer]), channels) for layer in stages)
+        shown = tuple(strongest_channels(layer, _grid(outputs[layer][0], stages[layer]), channels) for layer in stages)
         check_finite(model.card.id, *(stage.maps_khw for stage in shown))
         step(1.0)
     return shown
@@ -142,7 +142,14 @@ def _grid(output: Tensor, channels_last: bool) -> Tensor:
     return output[len(output) - side**2 :].T.reshape(-1, side, side)
 
 
-def _strongest(layer: str, maps_chw: Tensor, channels: int) -> StageActivations:
+def strongest_channels(layer: str, maps_chw: Tensor, channels: int) -> StageActivations:
+    """Choose the channels with the largest mean absolute activation.
+
+    Args:
+        layer: Dotted name of the layer.
+        maps_chw: Its output for one photo.
+        channels: Largest number of channels.
+    """
     strength = maps_chw.float().abs().mean(dim=(1, 2))
     order = torch.sort(strength, descending=True, stable=True).indices[:channels]
     maps_khw: NDArray[np.float32] = maps_chw[order].float().cpu().numpy()

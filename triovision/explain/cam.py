@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchcam.methods import GradCAM, GradCAMpp, LayerCAM, ScoreCAM
 
+from triovision.explain.methods import SCORE_CAM
 from triovision.explain.scores import BATCH, Target
 from triovision.explain.turns import OnStep
 
@@ -91,9 +92,6 @@ def _opposite_softmax(softmax_nc: Tensor) -> Tensor:
     tiny = torch.finfo(softmax_nc.dtype).tiny
     return torch.softmax(-softmax_nc.clamp(min=tiny).log(), dim=-1)
 
-
-SCORE_CAM: Final = "Score-CAM"
-"""The method that takes many steps: it runs the network once per channel of the layer."""
 
 _EXTRACTORS: Final[Mapping[str, Extractor]] = {"LayerCAM": LayerCAM, "Grad-CAM": GradCAM, "Grad-CAM++": PaperGradCAMpp}
 

@@ -16,8 +16,7 @@ from torch import nn
 
 from triovision.errors import TrioVisionError
 from triovision.explain.activations import layer_activations
-from triovision.explain.cam import SCORE_CAM
-from triovision.explain.methods import Method, explained_member, method_named, methods_for
+from triovision.explain.methods import SCORE_CAM, Method, explained_member, method_named, methods_for
 from triovision.explain.model import CompositeModel, ExplainableModel
 from triovision.explain.perturbation import occlusion_passes
 from triovision.explain.scores import BATCH
@@ -117,8 +116,7 @@ def record(model: ExplainableModel, method: Method, seconds: float, passes: int)
 
 
 def _pass_kind(method: Method) -> _PassKind:
-    alone = method.kind in ("class activation", "attention") and method.name != SCORE_CAM
-    return _PassKind(gradient=alone or method.kind == "gradient", alone=alone)
+    return _PassKind(gradient=method.one_pass or method.kind == "gradient", alone=method.one_pass)
 
 
 def _measure_blank(model: ExplainableModel, measured: _Measured, kind: _PassKind) -> None:

@@ -11,6 +11,10 @@ from triovision.explain.model import AttendingModel, CompositeModel, Explainable
 Kind = Literal["class activation", "attention", "perturbation", "gradient"]
 
 
+SCORE_CAM: Final = "Score-CAM"
+"""The class activation map that runs the network once per channel of the layer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """A way of explaining a country.
@@ -25,12 +29,17 @@ class Method:
     kind: Kind
     signed: bool
 
+    @property
+    def one_pass(self) -> bool:
+        """Whether it runs the network once, with gradients; the other methods run it many times."""
+        return self.kind in ("class activation", "attention") and self.name != SCORE_CAM
+
 
 METHODS: Final = (
     Method("LayerCAM", "class activation", signed=False),
     Method("Grad-CAM", "class activation", signed=False),
     Method("Grad-CAM++", "class activation", signed=False),
-    Method("Score-CAM", "class activation", signed=False),
+    Method(SCORE_CAM, "class activation", signed=False),
     Method("Gradient-weighted attention", "attention", signed=False),
     Method("Occlusion", "perturbation", signed=True),
     Method("LIME", "perturbation", signed=True),

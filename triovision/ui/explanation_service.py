@@ -10,7 +10,7 @@ from triovision.results import Explanation, Photo
 from triovision.ui.service import is_remote, run_model
 
 if TYPE_CHECKING:
-    from triovision.explain import ExplainableModel, Faithfulness, StageActivations
+    from triovision.explain import ExplainableModel, Faithfulness, Method, StageActivations
     from triovision.explain.methods import Kind
     from triovision.explain.turns import OnStep
     from triovision.inference import GeoModel
@@ -37,17 +37,23 @@ def explanation_methods(model: GeoModel) -> tuple[str, ...]:
 
 def method_kind(method: str) -> Kind | None:
     """What a method reads; None for one of a server that this version does not know."""
-    from triovision.explain import method_named  # noqa: PLC0415 - see above
-
-    try:
-        return method_named(method).kind
-    except ExplanationError:
-        return None
+    known = _known_method(method)
+    return None if known is None else known.kind
 
 
 def is_slow(method: str) -> bool:
     """Whether a method runs the network many times."""
-    return method == "Score-CAM" or method_kind(method) in ("perturbation", "gradient")
+    known = _known_method(method)
+    return known is not None and not known.one_pass
+
+
+def _known_method(name: str) -> Method | None:
+    from triovision.explain import method_named  # noqa: PLC0415 - see above
+
+    try:
+        return method_named(name)
+    except ExplanationError:
+        return None
 
 
 def estimated_ms(model: GeoModel, method: str, settings: ExplanationSettings | None) -> float | None:
