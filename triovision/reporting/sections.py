@@ -20,7 +20,7 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a header; the first column is text.
+    """Rows under a header; the first column and those of words are aligned to the left.
 
     Attributes:
         columns: Names of the columns.
@@ -37,6 +37,11 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"a row has {len(row)} cells, but the table has {len(self.columns)} columns")
+
+    def has_words(self, column: int) -> bool:
+        """Whether a column holds a word, which begins with a letter as no number does."""
+        cells = (row[column] for row in self.rows)
+        return any(isinstance(cell, str) and cell[:1].isalpha() for cell in cells)
 
 
 @dataclass(frozen=True, slots=True)
