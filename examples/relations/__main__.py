@@ -61,7 +61,7 @@ def main() -> None:
 @click.option("--fewest", default=60, type=click.IntRange(min=0), help="Smallest number of pairs of a relation.")
 @click.option("--photos", type=_FOLDER, help="Folder with manifest.csv; without it, textures. [TRIOVISION_DATA]")
 @click.option("--textures", is_flag=True, help="Textures, although TRIOVISION_DATA is set.")
-@click.option("--seed", default=0)
+@click.option("--seed", default=0, type=click.IntRange(min=0))
 def generate(out: Path, pairs: int, fewest: int, photos: Path | None, textures: bool, seed: int) -> None:
     """Make a data set of scenes: objects on a background, with relations decided by geometry."""
     from examples.relations.scenes import counts_for, write_scenes  # noqa: PLC0415 - `--help` must not wait
