@@ -105,12 +105,12 @@ def parameters(head: RelationHead) -> dict[str, int]:
 def summary(metrics: Metrics) -> str:
     """The accuracy of a run in words, beside those of the two baselines."""
     interval = metrics["accuracy_95"]
-    between = f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
+    between = f" (95 % interval {percent(interval[0])} to {percent(interval[1])})" if interval else ""
     return (
-        f"Accuracy {metrics['accuracy']:.1%}{between} and macro recall {metrics['macro_recall']:.1%} on "
+        f"Accuracy {percent(metrics['accuracy'])}{between} and macro recall {percent(metrics['macro_recall'])} on "
         f"{metrics['pairs']:,} pairs of {metrics['pictures']:,} pictures ({metrics['part']}). On the same pairs, the "
-        f"most frequent relation alone is right for {metrics['majority_accuracy']:.1%}, and the geometric rules of the "
-        f"README, applied to the annotated boxes, for {metrics['rules_accuracy']:.1%}."
+        f"most frequent relation alone is right for {percent(metrics['majority_accuracy'])}, and the geometric rules "
+        f"of the README, applied to the annotated boxes, for {percent(metrics['rules_accuracy'])}."
     )
 
 
