@@ -30,7 +30,7 @@ from triovision.train.data.samplers import RepeatSampler, SampleKey, oversamplin
 from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.fit import fit, remove_checkpoints
 from triovision.train.engine.optim import build_schedule, optimiser_over
-from triovision.train.engine.run_folder import FINISHED, load_finished, read_run, write_run_config, write_weights
+from triovision.train.engine.run_folder import FINISHED, load_finished, read_run, write_weights
 from triovision.train.losses.country import balanced_weights
 
 Sample = tuple[Tensor, Tensor, int]
@@ -127,7 +127,12 @@ class RelationModule(lightning.LightningModule):
 
 
 def prepare(
-    annotations: Annotations, recipe: RelationRecipe, backbone: nn.Module, cache: Path, folder: Path
+    annotations: Annotations,
+    recipe: RelationRecipe,
+    backbone: nn.Module,
+    cache: Path,
+    folder: Path,
+    max_unreadable: str,
 ) -> dict[str, PairData]:
     """Compute the features of all pairs and divide the pairs by picture into `train`, `val` and, if marked, `test`.
 
@@ -137,14 +142,16 @@ def prepare(
         backbone: Frozen backbone.
         cache: Folder of cached features.
         folder: Folder of the run, for the list of unreadable pictures.
+        max_unreadable: Largest number or percentage of them.
 
     Raises:
         ManifestError: If a part is empty, or fewer than two relations can be trained.
-        RecipeError: If the disk is full, or more than 1 % of the pictures cannot be read.
+        RecipeError: If the disk is full, or too many pictures cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pairs = annotations.pairs
-    unreadable = UnreadablePhotos(folder / FILE, allowed_photos("1%", len({pair.image for pair in pairs})))
+    unreadable = UnreadablePhotos(folder / FILE, allowed_photos(max_unreadable, len({pair.image for pair in pairs})))
+    unreadable.forget_restored(Path())  # the list has whole paths
     features, readable = pair_features(pairs, backbone, recipe, cache, unreadable)
     width, height = (np.array([getattr(pair, side) for pair in pairs]) for side in ("width", "height"))
     spatial = spatial_vectors(*annotations.boxes, width, height).astype(np.float32)
@@ -152,9 +159,11 @@ def prepare(
         name: PairData(features, spatial, annotations.labels, rows[readable[rows]])
         for name, rows in divide(annotations, recipe.data.val_fraction).items()
     }
-    if np.count_nonzero(parts["train"].counts) < 2 or not len(parts["val"]):
-        reason = f"leave {len(parts['train'])} pairs to train and {len(parts['val'])} to validate"
-        raise ManifestError("The annotations", reason, "Give pictures of at least two relations in both parts")
+    relations = np.count_nonzero(parts["train"].counts)
+    if relations < 2 or not len(parts["val"]):
+        left = f"leave {len(parts['train'])} pairs to train and {len(parts['val'])} to validate"
+        remedy = "Give pairs of at least two relations to train, and some to validate"
+        raise ManifestError("The annotations", f"{left}; number of relations to train: {relations}", remedy)
     return parts
 
 
@@ -200,22 +209,20 @@ def class_weights(counts: NDArray[np.int64], recipe: RelationRecipe) -> Tensor:
     return torch.from_numpy(weights).float()
 
 
-def train(recipe: RelationRecipe, parts: dict[str, PairData], folder: Path, config: dict[str, str]) -> RelationHead:
+def train(recipe: RelationRecipe, parts: dict[str, PairData], folder: Path) -> RelationHead:
     """Train the head; a stopped run is resumed by the same call, a finished one is read.
 
     Args:
         recipe: Recipe of the run.
         parts: See `prepare`.
-        folder: Folder of the run.
-        config: Hashes of the annotations and of the backbone, for `run.json`.
+        folder: Folder of the run, with its config.
 
     Returns:
         The head after the epoch with the smallest validation loss, in evaluation mode.
 
     Raises:
-        RecipeError: If the folder holds another run, the loss is not finite, or the disk is full.
+        RecipeError: If the loss is not finite, or the disk is full.
     """
-    write_run_config(folder, {"recipe": recipe.model_dump(mode="json")} | config)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     training = parts["train"]
     head = RelationHead(training.features.shape[2], recipe.network)
@@ -248,9 +255,13 @@ def read_head(folder: Path) -> tuple[RelationRecipe, RelationHead, str]:
     return recipe, head.eval().requires_grad_(False), config["backbone_sha256"]
 
 
-def run_hashes(annotations: Annotations, backbone: nn.Module) -> dict[str, str]:
-    """What a run depends on beside its recipe, for `run.json`."""
-    return {"manifest_sha256": annotations.sha256, "backbone_sha256": weights_sha256(backbone)}
+def run_config(recipe: RelationRecipe, annotations: Annotations, backbone: nn.Module) -> dict[str, Any]:
+    """Config of a run: everything that its result depends on, as JSON values."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "manifest_sha256": annotations.sha256,
+        "backbone_sha256": weights_sha256(backbone),
+    }
 
 
 def predict(head: RelationHead, data: PairData) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from examples.relations.annotations import Annotations, Pair
+from examples.relations.annotations import Annotations, Pair, read_annotations
+from examples.relations.features import build_backbone
 from examples.relations.geometry import RELATIONS
 from examples.relations.recipe import RECIPES, RelationRecipe
 from examples.relations.scenes import PUBLISHED, PUBLISHED_TOTAL
 from examples.relations.study import Study
-from examples.relations.training import RelationModule, class_weights, divide, read_head
+from examples.relations.training import RelationModule, class_weights, divide, prepare, read_head
 from triovision.errors import ManifestError, RecipeError
 
 
@@ -114,8 +116,33 @@ def test_a_folder_of_another_run_is_refused(finished: Path, study: Study, recipe
         study.run(recipe.model_copy(update={"seed": 1}), finished)
 
 
+def test_the_folder_of_another_run_is_refused_before_its_features_are_computed(
+    finished: Path, study: Study, recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("examples.relations.study.prepare", None)
+    other = RECIPES.read(str(recipe_file), ["preprocessing.input_size=48"])
+    with pytest.raises(RecipeError, match="holds a run of another recipe or manifest"):
+        study.run(other, finished)
+
+
+def test_a_restored_picture_is_read_again(scenes: Path, recipe: RelationRecipe, tmp_path: Path) -> None:
+    shutil.copytree(scenes, tmp_path / "data")
+    found = read_annotations(tmp_path / "data")
+    picture = found.pairs[0].image
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[: len(whole) // 4])
+    backbone = build_backbone(recipe, None)
+    with pytest.raises(RecipeError, match="lists 1 unreadable photos, 0 are allowed"):
+        prepare(found, recipe, backbone, tmp_path / "cache", tmp_path / "run", "1%")
+    parts = prepare(found, recipe, backbone, tmp_path / "cache", tmp_path / "run", "1")
+    assert sum(map(len, parts.values())) == len(found.pairs) - 1
+    picture.write_bytes(whole)
+    parts = prepare(found, recipe, backbone, tmp_path / "cache", tmp_path / "run", "1%")
+    assert sum(map(len, parts.values())) == len(found.pairs)
+
+
 def test_one_relation_alone_cannot_be_trained(study: Study, recipe: RelationRecipe, tmp_path: Path) -> None:
     pairs = tuple(pair for pair in study.annotations.pairs if pair.relation == "on")
     alone = Study(replace(study.annotations, pairs=pairs), study.cache)
-    with pytest.raises(ManifestError, match="pictures of at least two relations"):
+    with pytest.raises(ManifestError, match="number of relations to train: 1"):
         alone.run(recipe, tmp_path / "run")
