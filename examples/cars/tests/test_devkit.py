@@ -67,6 +67,20 @@ def test_the_test_list_is_never_trained_on(miniature: Path, tmp_path: Path) -> N
     assert set(of_class.xs("train", level="split")) <= {6, 7}  # of eight, a seventh is validated
 
 
+def test_the_manifest_of_finished_runs_is_kept(miniature: Path, copy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study" / "manifest.csv"
+    cars = read_cars(miniature, skip_faulty=False, on_photo=lambda: None)
+    write_cars(cars, out)
+    (copy / "cars_test" / "00001.jpg").unlink()
+    fewer = read_cars(copy, skip_faulty=True, on_photo=lambda: None)
+    assert len(write_cars(fewer, out)[0]) == 32  # no run depends on it yet
+    (out.parent / "v1").mkdir()
+    (out.parent / "v1" / "run.json").write_text("{}")
+    with pytest.raises(ManifestError, match="lists other photos, and runs were trained on them"):
+        write_cars(cars, out)
+    assert len(write_cars(fewer, out)[0]) == 32
+
+
 @pytest.mark.parametrize("file", [META, TRAIN, TEST])
 def test_a_missing_file_is_named(copy: Path, file: str) -> None:
     (copy / "devkit" / file).unlink()
