@@ -20,6 +20,7 @@ from examples.relations.training import PairData, prepare, read_head, run_config
 from triovision.errors import ManifestError, PhotoError, RecipeError
 from triovision.photo import read_photo
 from triovision.train.data.feature_cache import weights_sha256
+from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
 from triovision.train.engine.run_folder import RUN_CONFIG, write_run_config
 
 
@@ -54,16 +55,18 @@ class Study:
         if (replacement := self.backbones.get(recipe.architecture)) is not None:
             recipe, weights = replacement.replace_in(recipe), replacement.weights
         fields = {"architecture", "architecture_args", "preprocessing", "data"}
+        pictures = len({pair.image for pair in self.annotations.pairs})
+        unreadable = UnreadablePhotos(folder / FILE, allowed_photos(self.max_unreadable, pictures))
         what = f"{weights} {recipe.model_dump_json(include=fields)}"
         if what not in self._prepared:
             backbone = build_backbone(recipe, weights)
             if (folder / RUN_CONFIG).exists():  # refuse the folder of another run before minutes of features
                 write_run_config(folder, run_config(recipe, self.annotations, backbone))
-            parts = prepare(self.annotations, recipe, backbone, self.cache, folder, self.max_unreadable)
-            self._prepared[what] = backbone, parts
+            folder.mkdir(parents=True, exist_ok=True)
+            self._prepared[what] = backbone, prepare(self.annotations, recipe, backbone, self.cache, unreadable)
         backbone, parts = self._prepared[what]
         write_run_config(folder, run_config(recipe, self.annotations, backbone))
-        head = train(recipe, parts, folder)
+        head = train(recipe, parts, folder, unreadable)
         metrics = measure(self.annotations, parts, recipe, head, folder)
         write_run_page(folder, metrics, self.annotations, recipe)
         return metrics

@@ -27,7 +27,7 @@ from triovision.errors import ManifestError
 from triovision.train.data.feature_cache import weights_sha256
 from triovision.train.data.loaders import ResumableLoader
 from triovision.train.data.samplers import RepeatSampler, SampleKey, oversampling_repeats
-from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.fit import fit, remove_checkpoints
 from triovision.train.engine.optim import build_schedule, optimiser_over
 from triovision.train.engine.run_folder import FINISHED, load_finished, read_run, write_weights
@@ -131,8 +131,7 @@ def prepare(
     recipe: RelationRecipe,
     backbone: nn.Module,
     cache: Path,
-    folder: Path,
-    max_unreadable: str,
+    unreadable: UnreadablePhotos,
 ) -> dict[str, PairData]:
     """Compute the features of all pairs and divide the pairs by picture into `train`, `val` and, if marked, `test`.
 
@@ -141,16 +140,13 @@ def prepare(
         recipe: Recipe of the run.
         backbone: Frozen backbone.
         cache: Folder of cached features.
-        folder: Folder of the run, for the list of unreadable pictures.
-        max_unreadable: Largest number or percentage of them.
+        unreadable: List of the pictures that cannot be read.
 
     Raises:
         ManifestError: If a part is empty, or fewer than two relations can be trained.
         RecipeError: If the disk is full, or too many pictures cannot be read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     pairs = annotations.pairs
-    unreadable = UnreadablePhotos(folder / FILE, allowed_photos(max_unreadable, len({pair.image for pair in pairs})))
     unreadable.forget_restored(Path())  # the list has whole paths
     features, readable = pair_features(pairs, backbone, recipe, cache, unreadable)
     width, height = (np.array([getattr(pair, side) for pair in pairs]) for side in ("width", "height"))
@@ -209,13 +205,16 @@ def class_weights(counts: NDArray[np.int64], recipe: RelationRecipe) -> Tensor:
     return torch.from_numpy(weights).float()
 
 
-def train(recipe: RelationRecipe, parts: dict[str, PairData], folder: Path) -> RelationHead:
+def train(
+    recipe: RelationRecipe, parts: dict[str, PairData], folder: Path, unreadable: UnreadablePhotos
+) -> RelationHead:
     """Train the head; a stopped run is resumed by the same call, a finished one is read.
 
     Args:
         recipe: Recipe of the run.
         parts: See `prepare`.
         folder: Folder of the run, with its config.
+        unreadable: List of the pictures that were left out.
 
     Returns:
         The head after the epoch with the smallest validation loss, in evaluation mode.
@@ -236,7 +235,7 @@ def train(recipe: RelationRecipe, parts: dict[str, PairData], folder: Path) -> R
         loader = ResumableLoader(training, sampler, recipe.optimisation.batch_size)
         validation: DataLoader[Sample] = DataLoader(parts["val"], 256)
         module = RelationModule(recipe, head, weights, len(loader))
-        head.load_state_dict(fit(module, loader, validation, recipe, folder))
+        head.load_state_dict(fit(module, loader, validation, recipe, folder, unreadable=unreadable))
         write_weights(head, folder / FINISHED)
         remove_checkpoints(folder)
     return read_head(folder)[1]

@@ -11,12 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from examples.relations.annotations import Annotations, Pair, read_annotations
-from examples.relations.features import build_backbone
 from examples.relations.geometry import RELATIONS
 from examples.relations.recipe import RECIPES, RelationRecipe
 from examples.relations.scenes import PUBLISHED, PUBLISHED_TOTAL
 from examples.relations.study import Study
-from examples.relations.training import RelationModule, class_weights, divide, prepare, read_head
+from examples.relations.training import RelationModule, class_weights, divide, read_head
 from triovision.errors import ManifestError, RecipeError
 
 
@@ -125,20 +124,24 @@ def test_the_folder_of_another_run_is_refused_before_its_features_are_computed(
         study.run(other, finished)
 
 
-def test_a_restored_picture_is_read_again(scenes: Path, recipe: RelationRecipe, tmp_path: Path) -> None:
+def test_a_damaged_picture_is_left_out_until_it_is_restored(
+    scenes: Path, recipe: RelationRecipe, tmp_path: Path
+) -> None:
     shutil.copytree(scenes, tmp_path / "data")
     found = read_annotations(tmp_path / "data")
     picture = found.pairs[0].image
     whole = picture.read_bytes()
     picture.write_bytes(whole[: len(whole) // 4])
-    backbone = build_backbone(recipe, None)
+
+    def training_pairs(folder: str, max_unreadable: str) -> int:
+        metrics = Study(found, tmp_path / "cache", max_unreadable=max_unreadable).run(recipe, tmp_path / folder)
+        return sum(of["training_pairs"] for of in metrics["relations"].values())
+
     with pytest.raises(RecipeError, match="lists 1 unreadable photos, 0 are allowed"):
-        prepare(found, recipe, backbone, tmp_path / "cache", tmp_path / "run", "1%")
-    parts = prepare(found, recipe, backbone, tmp_path / "cache", tmp_path / "run", "1")
-    assert sum(map(len, parts.values())) == len(found.pairs) - 1
+        training_pairs("strict", "1%")
+    without = training_pairs("tolerant", "1")
     picture.write_bytes(whole)
-    parts = prepare(found, recipe, backbone, tmp_path / "cache", tmp_path / "run", "1%")
-    assert sum(map(len, parts.values())) == len(found.pairs)
+    assert training_pairs("strict", "1%") == without + 1
 
 
 def test_one_relation_alone_cannot_be_trained(study: Study, recipe: RelationRecipe, tmp_path: Path) -> None:
