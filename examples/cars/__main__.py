@@ -77,10 +77,10 @@ def run(data: Path, skip_faulty: bool, **options: Any) -> None:  # noqa: ANN401 
     with tqdm(unit="photo", desc="reading headers", disable=None) as bar:
         cars = read_cars(data, skip_faulty=skip_faulty, on_photo=bar.update)
     out: Path = options["out"]
-    photos, headers = write_cars(cars, out / MANIFEST)
+    photos = write_cars(cars, out / MANIFEST)
     if len(cars.faulty):
         click.echo(f"left out {len(cars.faulty)} faulty photos, listed in {out / 'faulty.csv'}", err=True)
-    _study("Cars", photos, headers, recipes, options)
+    _study("Cars", photos, cars.headers, recipes, options)
 
 
 @main.command()

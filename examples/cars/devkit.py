@@ -72,7 +72,7 @@ def read_cars(root: Path, *, skip_faulty: bool, on_photo: Callable[[], object]) 
     return Cars(photos, headers[~wrong].reset_index(drop=True), faulty)
 
 
-def write_cars(cars: Cars, out: Path) -> tuple[Manifest, pd.DataFrame]:
+def write_cars(cars: Cars, out: Path) -> Manifest:
     """Write the manifest with the columns `file`, `class`, `bbox` and `split`, and the list of faulty photos.
 
     The test list of the devkit stays the part `test`; the training list is divided into `train` and `val`.
@@ -82,7 +82,7 @@ def write_cars(cars: Cars, out: Path) -> tuple[Manifest, pd.DataFrame]:
         out: Manifest to write; beside it, `faulty.csv`.
 
     Returns:
-        The manifest, and width and height of its photos.
+        The manifest, its photos in the same order.
 
     Raises:
         ManifestError: If there are too few photos to divide, runs of other photos are beside the manifest, or the disk
@@ -98,7 +98,7 @@ def write_cars(cars: Cars, out: Path) -> tuple[Manifest, pd.DataFrame]:
     write_manifest(marked, out, "class")
     if len(cars.faulty):
         write_table(cars.faulty, out.with_name("faulty.csv"))
-    return read_manifest(out, cars.photos.root, ["split"], "class"), cars.headers
+    return read_manifest(out, cars.photos.root, ["split"], "class")
 
 
 def _read_annotations(root: Path) -> pd.DataFrame:

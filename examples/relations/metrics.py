@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from examples.relations.annotations import Annotations
@@ -54,16 +55,7 @@ def measure(
     pictures = np.array([str(annotations.pairs[row].image) for row in data.rows])
     interval = group_interval(right, pictures)
     confusion = confusion_matrix(truth, answer, labels=range(len(RELATIONS)))
-    weights = class_weights(training.counts, recipe).tolist()
-    relations = {
-        name: {
-            "training_pairs": int(training.counts[i]),
-            "weight": weights[i],
-            "pairs": int(data.counts[i]),
-            "recall": float(confusion[i, i] / data.counts[i]) if data.counts[i] else None,
-        }
-        for i, name in enumerate(RELATIONS)
-    }
+    relations = _by_relation(confusion, training.counts, class_weights(training.counts, recipe).tolist())
     epochs = read_curves(folder)
     metrics = {
         "recipe": recipe.name,
@@ -88,6 +80,20 @@ def measure(
     }
     atomic_write(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
     return metrics
+
+
+def _by_relation(
+    confusion: NDArray[np.int64], training_pairs: NDArray[np.int64], weights: Sequence[float]
+) -> dict[str, Metrics]:
+    return {
+        name: {
+            "training_pairs": int(training_pairs[i]),
+            "weight": weights[i],
+            "pairs": int(row.sum()),
+            "recall": float(row[i] / row.sum()) if row.any() else None,
+        }
+        for i, (name, row) in enumerate(zip(RELATIONS, confusion, strict=True))
+    }
 
 
 def mean_recall(relations: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> float | None:
