@@ -44,6 +44,14 @@ def test_words_are_told_from_numbers(cells: list[str | float | None], has_words:
     assert Table(("figure",), [(cell,) for cell in cells]).has_words(0) == has_words
 
 
+def test_long_words_are_broken_and_short_ones_are_not(tmp_path: Path) -> None:
+    rows = [("fox", "a" * 40), ("rest", "a photo of anything else that was found near foxes")]
+    section = Section("Data", tables=[Table(("class", "what it is"), rows)])
+    page = write_sections_page(tmp_path / "report.html", "Foxes", "It learns.", [section]).read_text(encoding="utf-8")
+    assert '<th class="words">class</th><th class="words wide">what it is</th>' in page
+    assert not Table(("class", "what it is"), rows[:1]).has_sentences(1)
+
+
 def test_every_text_is_escaped(tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>"
     picture = Picture(Image.new("L", (1, 1)), hostile)

@@ -26,11 +26,13 @@ from triovision.train.engine.optim import MovingAverage
 from triovision.train.engine.progress import EpochLines, RunBar
 from triovision.train.recipes.sections import RunRecipe
 
-# Lightning praises a product of its own at each start, and uses what torch has deprecated: nothing to tell a user.
+# Lightning praises a product of its own at each start, uses what torch has deprecated, and takes the checkpoints of a
+# resumed run for a mistake: nothing to tell a user.
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
     lambda record: "litlogger" not in record.getMessage()
 )
 warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty", UserWarning)
 
 
 @dataclass(frozen=True, slots=True)
