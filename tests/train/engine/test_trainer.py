@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import subprocess
@@ -35,6 +36,15 @@ def test_a_plain_trainer_has_only_the_callbacks_that_it_is_given(tmp_path: Path)
     assert not kinds & {StopEarly, MovingAverage}
     assert (trainer.max_epochs, trainer.log_every_n_steps, trainer.gradient_clip_val) == (7, 5, None)
     assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)
+
+
+def test_a_run_begins_without_tips_of_lightning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    with caplog.at_level(logging.INFO):
+        TrainerOptions("cpu").build_plain("gan", tmp_path, 1, 1, [])
+    assert caplog.messages == []
+    assert logger.level == level
 
 
 def test_what_lightning_refuses_is_named(tmp_path: Path) -> None:

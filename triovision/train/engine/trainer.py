@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import platform
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +26,21 @@ from triovision.train.engine.country_module import LOG_EVERY
 from triovision.train.engine.optim import MovingAverage
 from triovision.train.engine.progress import EpochLines, RunBar
 from triovision.train.recipes.sections import RunRecipe
+
+# Of Lightning's own call of torch, which its user cannot change.
+warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+
+
+@contextmanager
+def _without_tips() -> Iterator[None]:
+    """Keep Lightning from advertising its products for each run of a study; its warnings pass."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,7 @@ class TrainerOptions:
             accumulate_grad_batches=o.accumulation,
         )
 
+    @_without_tips()
     def build_plain(
         self,
         name: str,
