@@ -18,6 +18,7 @@ from triovision.train.data.build.duplicates import MAX_DISTANCE, duplicate_group
 from triovision.train.data.build.photo_files import PhotoFile, Problem, find_photos, read_photo_files
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest, write_table
 from triovision.train.data.splits import By, divide, whole_groups, without_test
+from triovision.train.engine.run_folder import write_run_config
 
 #: Columns of the manifest of the study, the label of all photos but those of the class, and the held-out part.
 CLASS, SPLIT = "class", "split"
@@ -70,7 +71,7 @@ def write_binary(
         column: Column of the manifest that names the class; `class` for folders.
         values: The values of the column that are the class; all others are the rest.
         name: Name of the class.
-        out: Manifest to write; one that exists is read instead.
+        out: Manifest to write; one that exists is read instead. Its folder keeps what it was drawn from.
         workers: Processes that read photos; 0 reads in this one.
         seed: Seed of the draw and of the division.
 
@@ -79,10 +80,14 @@ def write_binary(
 
     Raises:
         ManifestError: If the photos cannot be read, a value is missing, there are no other photos, or too few.
+        RecipeError: If the folder holds a manifest of other photos or of another class.
     """
     root = data if data.is_dir() else data.parent
+    photos = read_photos(data, column)
+    if name == REST:
+        raise ManifestError(name, "is the name of all other photos", "Give the class another one with --name")
+    drawn_from = {"photos": photos.sha256, "column": column, "values": sorted(values), "name": name}
     if not out.exists():
-        photos = read_photos(data, column)
         if missing := sorted(set(values) - set(photos.labels)):
             present = ", ".join(sorted(set(photos.labels))[:8])
             reason = f"has no photo of {', '.join(missing)}, but of {present}"
@@ -92,6 +97,7 @@ def write_binary(
         table = table.assign(**{CLASS: np.where(positive, name, REST)})
         table, hashes = _readable(table[_kept(table, positive, seed)], root, out.with_name(LEFT_OUT), workers)
         write_manifest(_divided(table, hashes, data, seed), out, CLASS)
+    write_run_config(out.parent, drawn_from)
     return read_manifest(out, root, [SPLIT], CLASS)
 
 

@@ -96,6 +96,7 @@ def test_copies_stay_on_one_side(tmp_path: Path) -> None:
     [
         ({"fox": 20}, "fox", "holds readable photos of one class only. Add a folder of other photos"),
         ({"fox": 20, "owl": 20}, "wolf", "has no photo of wolf, but of fox, owl"),
+        ({"rest": 20, "owl": 20}, "rest", "rest: is the name of all other photos. Give the class another one"),
         ({"fox": 20, "owl": 3}, "fox", "has 3 readable photos of rest, and 10 are needed"),
     ],
 )
