@@ -168,9 +168,9 @@ def _tsne_section(study: Study, *, features: bool) -> Section:
         draw = partial(_scatter, tsne_layout(points, seed=0), sample.labels.to_numpy()[read])
         plots.append(Plot(draw, f"{caption.format(recipe.architecture)}: a point is a photo, its colour the class."))
     text = (
-        f"t-SNE lays {len(sample)} photos out in a plane so that photos with similar numbers are neighbours. Read who is "
-        "near whom: the axes have no unit, and the distance between two groups has no meaning. Where the colours mix, "
-        "these numbers alone do not tell the classes apart."
+        f"t-SNE lays {len(sample)} photos out in a plane so that photos with similar numbers are neighbours. Read who "
+        "is near whom: the axes have no unit, and the distance between two groups has no meaning. Where the colours "
+        "mix, these numbers alone do not tell the classes apart."
     )
     return Section("t-SNE of the photos", [text], plots=plots)
 
@@ -204,9 +204,9 @@ def _activations_section(study: Study, variant: str) -> Section:
         caption = f"{name}: the {len(shown.channels)} strongest of {shown.total_channels} channels."
         pictures.append(Picture(activation_mosaic(shown.maps_khw, LIGHT), caption))
     text = (
-        "The held-out photo that this network is surest of, and what the convolutions make of it. A picture of a grid is "
-        "the output of one channel, from its least value (black) to its greatest (light yellow); the channels with the "
-        "largest outputs come first. Bright places are where the channel found its pattern."
+        "The held-out photo of the class that this network is surest of, and what the convolutions make of it. A "
+        "picture of a grid is the output of one channel, from its least value (black) to its greatest (light yellow); "
+        "the channels with the largest outputs come first. A channel is bright where it found its pattern."
     )
     return Section(f"Inside {variant}", [text], pictures=pictures)
 
