@@ -30,6 +30,7 @@ MIN_PHOTOS: Final = 10
 #: With fewer sources, too few would be left on one side.
 _MIN_SOURCES: Final = 5
 _TEST_FRACTION: Final = 0.2
+_SHOWN_VALUES: Final = 8
 
 
 def read_photos(path: Path, column: str) -> Manifest:
@@ -52,7 +53,7 @@ def read_photos(path: Path, column: str) -> Manifest:
         raise ManifestError(str(path), "has no photo in a subfolder", remedy)
     if column != CLASS:
         reason = f"is a folder, which has no column {column}"
-        raise ManifestError(str(path), reason, f"Set `data.column` to {CLASS}, or give a manifest")
+        raise ManifestError(str(path), reason, f"Name the column {CLASS}, or give a manifest")
     table = pd.DataFrame({"file": files, CLASS: [file.partition("/")[0] for file in files]})
     return Manifest(table, path, hashlib.sha256("\n".join(files).encode()).hexdigest(), CLASS)
 
@@ -88,10 +89,7 @@ def write_binary(
         raise ManifestError(name, "is the name of all other photos", "Give the class another one with --name")
     drawn_from = {"photos": photos.sha256, "column": column, "values": sorted(values), "name": name}
     if not out.exists():
-        if missing := sorted(set(values) - set(photos.labels)):
-            present = ", ".join(sorted(set(photos.labels))[:8])
-            reason = f"has no photo of {', '.join(missing)}, but of {present}"
-            raise ManifestError(str(data), reason, "Give --positive a value that is there")
+        check_values(photos, values, str(data), "Give --positive a value that is there")
         table = photos.table.reset_index(drop=True)
         positive = photos.labels.isin(values).to_numpy()
         table = table.assign(**{CLASS: np.where(positive, name, REST)})
@@ -99,6 +97,27 @@ def write_binary(
         write_manifest(_divided(table, hashes, data, seed), out, CLASS)
     write_run_config(out.parent, drawn_from)
     return read_manifest(out, root, [SPLIT], CLASS)
+
+
+def check_values(photos: Manifest, values: Sequence[str], data: str, remedy: str) -> None:
+    """Check that photos of each value exist.
+
+    Args:
+        photos: The photos.
+        values: Values of their label.
+        data: Name of the data, for the message.
+        remedy: What to do, for the message.
+
+    Raises:
+        ManifestError: If there is none; it names values that there are.
+    """
+    labels = photos.labels.value_counts()
+    if missing := sorted(set(values) - set(labels.index)):
+        more = ", …" if len(labels) > _SHOWN_VALUES else ""
+        reason = (
+            f"has no photo of {', '.join(missing)}, but of {', '.join(map(str, labels.index[:_SHOWN_VALUES]))}{more}"
+        )
+        raise ManifestError(data, reason, remedy)
 
 
 def part(photos: Manifest, *, test: bool) -> Manifest:
