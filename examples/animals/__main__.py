@@ -86,7 +86,7 @@ def run(
     check_variants(variants or VARIANTS, fields["overrides"], fields["weights"])
     photos = write_binary(data, column, positive, name or positive[0], out / MANIFEST, options["workers"])
     if (left_out := out / LEFT_OUT).exists():
-        click.echo(f"left out unreadable photos, listed in {left_out}", err=True)
+        click.echo(f"left out photos that are listed in {left_out}", err=True)
     study = Study(photos=photos, out=out, options=LoadOptions(**options), log=click.echo, **fields)
     with resumable():
         measured = study.run(variants or VARIANTS)

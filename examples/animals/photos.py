@@ -23,7 +23,7 @@ from triovision.train.engine.run_folder import write_run_config
 #: Columns of the manifest of the study, the label of all photos but those of the class, and the held-out part.
 CLASS, SPLIT = "class", "split"
 REST, TEST = "rest", "test"
-#: List of photos that cannot be read, beside the manifest.
+#: List of photos that cannot be read or are of both classes, beside the manifest.
 LEFT_OUT: Final = "left_out.csv"
 #: Smallest number of photos of the class and of the rest.
 MIN_PHOTOS: Final = 10
@@ -61,7 +61,9 @@ def read_photos(path: Path, column: str) -> Manifest:
 def write_binary(
     data: Path, column: str, values: Sequence[str], name: str, out: Path, workers: int = 0, seed: int = 0
 ) -> Manifest:
-    """Write the manifest of a class against the rest; unreadable photos are left out, and listed in `left_out.csv`.
+    """Write the manifest of a class against the rest; what cannot be read is left out.
+
+    So is a photo that is of both; `left_out.csv` lists them.
 
     A fifth of the photos is marked `test` in the column `split`: whole sources where the photos name five or more, else
     photos at random, near-duplicates together. As many photos of the rest are drawn as the class has, and from the same
@@ -114,9 +116,7 @@ def check_values(photos: Manifest, values: Sequence[str], data: str, remedy: str
     labels = photos.labels.value_counts()
     if missing := sorted(set(values) - set(labels.index)):
         more = ", …" if len(labels) > _SHOWN_VALUES else ""
-        reason = (
-            f"has no photo of {', '.join(missing)}, but of {', '.join(map(str, labels.index[:_SHOWN_VALUES]))}{more}"
-        )
+        reason = f"has no photo of {', '.join(missing)}, but of {', '.join(labels.index[:_SHOWN_VALUES])}{more}"
         raise ManifestError(data, reason, remedy)
 
 
@@ -138,15 +138,19 @@ def _kept(table: pd.DataFrame, positive: NDArray[np.bool_], seed: int) -> NDArra
 
 
 def _readable(table: pd.DataFrame, root: Path, left_out: Path, workers: int) -> tuple[pd.DataFrame, NDArray[np.uint64]]:
-    """Rows of the photos that can be read, with their perceptual hashes `(n,)`; the others are written to a list."""
+    """Rows of the photos that can be read and are of one class, with perceptual hashes `(n,)`; others are listed."""
     outcomes = tqdm(read_photo_files(root, table["file"].tolist(), workers), "reading photos", len(table), disable=None)
     read = {one.file: one for one in outcomes}
-    if problems := [one for one in read.values() if isinstance(one, Problem)]:
-        listed = pd.DataFrame(problems, columns=list(Problem._fields))[["file", "reason"]]
-        write_table(listed.map(spreadsheet_safe), left_out)
-    hashes = {file: one.phash for file, one in read.items() if isinstance(one, PhotoFile)}
-    table = table[table["file"].isin(hashes.keys())].reset_index(drop=True)
-    return table, np.array([hashes[file] for file in table["file"]], dtype=np.uint64)
+    photos = {file: one for file, one in read.items() if isinstance(one, PhotoFile)}
+    problems = [(one.file, one.reason) for one in read.values() if isinstance(one, Problem)]
+    table = table[table["file"].isin(photos.keys())]
+    content = table["file"].map({file: one.sha256 for file, one in photos.items()})
+    both = table.groupby(content)[CLASS].transform("nunique") > 1
+    problems += [(file, "is a photo of the class and of the rest") for file in table.loc[both, "file"]]
+    if problems:
+        write_table(pd.DataFrame(problems, columns=["file", "reason"]).map(spreadsheet_safe), left_out)
+    table = table[~both].reset_index(drop=True)
+    return table, np.array([photos[file].phash for file in table["file"]], dtype=np.uint64)
 
 
 def _divided(table: pd.DataFrame, hashes: NDArray[np.uint64], data: Path, seed: int) -> pd.DataFrame:
