@@ -19,6 +19,14 @@ def test_a_matrix_of_another_shape_is_refused() -> None:
         confusion_heatmap(np.ones((2, 2), dtype=np.int64), ("a", "b", "c"), LIGHT)
 
 
+def test_long_names_that_begin_alike_are_rows_and_bars_of_their_own() -> None:
+    labels = [f"Chevrolet Silverado 1500 Hybrid Extended Cab {year}" for year in (2007, 2012)]
+    shown = [f"Chevrolet Silverado 1500 Hybrid Extende\u2026 {number}" for number in (1, 2)]
+    heatmap = confusion_heatmap(np.eye(2, dtype=np.int64), labels, LIGHT).data[0]
+    assert (list(heatmap.x), list(heatmap.y)) == (shown, shown)
+    assert list(bars(dict.fromkeys(labels, 0.5), LIGHT, "recall").data[0].y) == shown
+
+
 def test_numbers_stand_in_the_cells_of_a_small_matrix_only() -> None:
     small = confusion_heatmap(np.eye(20, dtype=np.int64), [str(i) for i in range(20)], DARK)
     large = confusion_heatmap(np.eye(21, dtype=np.int64), [str(i) for i in range(21)], DARK)

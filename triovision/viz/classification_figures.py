@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from triovision.viz.palette import Palette
-from triovision.viz.run_style import apply_style, mix, safe_name
+from triovision.viz.run_style import apply_style, mix, safe_names
 
 _ROW_PX = 22
 
@@ -28,7 +28,7 @@ def confusion_heatmap(matrix: NDArray[np.int64], labels: Sequence[str], palette:
     if matrix.shape != (len(labels), len(labels)):
         raise ValueError(f"`matrix` must have shape ({len(labels)}, {len(labels)}), got {matrix.shape}")
     fractions = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    names = [safe_name(label) for label in labels]
+    names = safe_names(labels)
     few = len(labels) <= 20  # numbers in more cells than these could not be read
     figure = go.Figure(
         go.Heatmap(
@@ -66,7 +66,7 @@ def bars(values: Mapping[str, float], palette: Palette, title: str, tickformat: 
     figure = go.Figure(
         go.Bar(
             x=list(values.values()),
-            y=[safe_name(name) for name in values],
+            y=safe_names(values),
             orientation="h",
             marker={"color": palette.accent},
             texttemplate=f"%{{x:{tickformat}}}",

@@ -13,7 +13,7 @@ from triovision.geo import country_flag
 from triovision.metrics.country import CountryScore, Epoch
 from triovision.viz.palette import Palette
 from triovision.viz.run_figures import label_name
-from triovision.viz.run_style import apply_style, colours, curves, fraction_axis, lines, safe_name
+from triovision.viz.run_style import apply_style, colours, curves, fraction_axis, lines, safe_name, safe_names
 
 
 def overlaid_accuracy(runs: Mapping[str, Sequence[Epoch]], split: str, palette: Palette) -> go.Figure:
@@ -39,7 +39,7 @@ def seed_bars(
         title: Title of the axis.
         number_format: d3 format of a value in the hover label.
     """
-    names = [safe_name(name) for name in groups]
+    names = safe_names(groups)
     spread = [float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in groups.values()]
     figure = go.Figure(
         go.Bar(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import plotly.graph_objects as go
@@ -27,6 +28,18 @@ def colours(palette: Palette) -> tuple[str, ...]:
 def safe_name(name: str) -> str:
     """An untrusted name, escaped and shortened: Plotly interprets some HTML in its texts."""
     return escape(name if len(name) <= 40 else name[:39] + "…")
+
+
+def safe_names(names: Iterable[str]) -> list[str]:
+    """Names as of `safe_name`, those that it makes equal numbered: on an axis of Plotly, equal names are one."""
+    safe = [safe_name(name) for name in names]
+    number_of = Counter(safe)
+    seen = Counter[str]()
+    distinct = []
+    for name in safe:
+        seen[name] += 1
+        distinct.append(f"{name} {seen[name]}" if number_of[name] > 1 else name)
+    return distinct
 
 
 def lines(epochs: Sequence[Epoch], metric: str) -> dict[str, Line]:
