@@ -88,7 +88,7 @@ def run(data: Path, skip_faulty: bool, **options: Any) -> None:  # noqa: ANN401 
 @click.option("--fold", default="2", help="Fold of split_new_sources whose sources are not seen in training.")
 @_study_options("places")
 def places(data: Path | None, fold: str, **options: Any) -> None:  # noqa: ANN401 - options of the study
-    """Train the second version on places in place of cars, and write report.html.
+    """Train the second version on places, and write report.html.
 
     Stop it at any time; the same command continues.
     """

@@ -66,7 +66,7 @@ def main() -> None:
 @click.option("--textures", is_flag=True, help="Textures, although TRIOVISION_DATA is set.")
 @click.option("--seed", default=0, type=click.IntRange(min=0))
 def generate(out: Path, pairs: int, fewest: int, photos: Path | None, textures: bool, seed: int) -> None:
-    """Make a data set of scenes: objects on a background, with relations decided by geometry."""
+    """Make scenes of two objects, their relation decided by geometry."""
     from examples.relations.scenes import counts_for, write_scenes  # noqa: PLC0415 - `--help` must not wait
 
     if photos is None and not textures and os.environ.get("TRIOVISION_DATA"):
@@ -165,7 +165,10 @@ def compare(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
 def predict(
     picture: Path, subject: tuple[float, ...], object_: tuple[float, ...], folder: Path, weights: Path | None
 ) -> None:
-    """Print the probability of each relation of SUBJECT to OBJECT: boxes as left, top, right, bottom in pixels."""
+    """Print the ten probabilities for two things in PICTURE.
+
+    SUBJECT and OBJECT are their boxes: left, top, right and bottom in pixels.
+    """
     from examples.relations.study import answer  # noqa: PLC0415
 
     probabilities = answer(folder, picture, subject, object_, weights)

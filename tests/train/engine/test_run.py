@@ -185,6 +185,12 @@ def test_the_run_of_another_study_is_said_in_one_line(finished: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_one_country_alone_cannot_be_trained(photos: Manifest, recipe: Recipe, tmp_path: Path) -> None:
+    alone = photos.where(photos.labels == "FR")
+    with pytest.raises(RecipeError, match="1 countries with enough training photos, and two are needed"):
+        train_country(recipe, alone, tmp_path / "run", None, LoadOptions(workers=0))
+
+
 def test_a_split_that_the_manifest_lacks_is_refused(photos: Manifest, recipe: Recipe) -> None:
     other = recipe.data.model_copy(update={"validation_splits": ("split_nowhere",)})
     with pytest.raises(RecipeError, match="names split_nowhere, which the manifest was not read with"):

@@ -213,9 +213,11 @@ def _check_country(recipe: Recipe, splits: Splits, options: LoadOptions) -> tupl
     if options.augmented_copies:
         options.feature_cache_folder(recipe)
     if len(splits.labels) < 2:
-        remedy = "Add photos or lower `data.min_photos`"
+        remedy = "Add photos of another label, or lower `data.min_photos` if there are some"
         named = "countries" if recipe.label_column == COUNTRY else f"labels of `{recipe.label_column}`"
-        raise RecipeError(recipe.name, f"{len(splits.labels)} {named} have enough training photos", remedy)
+        raise RecipeError(
+            recipe.name, f"{len(splits.labels)} {named} with enough training photos, and two are needed", remedy
+        )
     names = tuple(name for name, part in splits.validation.items() if len(part))
     if not names:
         columns = ", ".join(recipe.data.validation_splits)
