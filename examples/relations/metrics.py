@@ -17,8 +17,9 @@ from examples.relations.network import RelationHead
 from examples.relations.recipe import RelationRecipe
 from examples.relations.training import PairData, class_weights, predict
 from triovision.files import atomic_write
-from triovision.train.evaluation.intervals import group_interval
+from triovision.train.evaluation.intervals import Interval, group_interval
 from triovision.train.evaluation.learning_curves import best_epoch, read_curves
+from triovision.train.evaluation.model_studies import proportion_interval
 
 METRICS: Final = "metrics.json"
 #: A relation with fewer training pairs than this is called rare; oversampling draws it three times.
@@ -53,7 +54,7 @@ def measure(
     truth, answer = data.labels[data.rows], predict(head, data).argmax(axis=1)
     right = truth == answer
     pictures = np.array([str(annotations.pairs[row].image) for row in data.rows])
-    interval = group_interval(right, pictures)
+    interval = accuracy_interval(right, pictures)
     confusion = confusion_matrix(truth, answer, labels=range(len(RELATIONS)))
     relations = _by_relation(confusion, training.counts, class_weights(training.counts, recipe).tolist())
     epochs = read_curves(folder)
@@ -80,6 +81,18 @@ def measure(
     }
     atomic_write(folder / METRICS, json.dumps(metrics, indent=2) + "\n")
     return metrics
+
+
+def accuracy_interval(right: NDArray[np.bool_], pictures: NDArray[np.str_]) -> Interval | None:
+    """95 % interval of the accuracy, from resampling pictures; Wilson's where all answers are right or all wrong.
+
+    Args:
+        right: Whether the answer is right, `(n,)`.
+        pictures: Picture of each pair, `(n,)`.
+    """
+    if right.all() or not right.any():  # every resample has the same accuracy
+        return proportion_interval(float(right.mean()), len(np.unique(pictures)))
+    return group_interval(right, pictures)
 
 
 def _by_relation(

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from examples.relations.annotations import Annotations, Pair
 from examples.relations.geometry import RELATIONS, SPATIAL_SIZE
-from examples.relations.metrics import comparison_rows, mean_recall, measure, percent, recall_rows, spread
+from examples.relations.metrics import (
+    accuracy_interval,
+    comparison_rows,
+    mean_recall,
+    measure,
+    percent,
+    recall_rows,
+    spread,
+)
 from examples.relations.recipe import RECIPES
 from examples.relations.training import PairData
 
@@ -48,6 +56,14 @@ def metrics(tmp_path: Path) -> dict[str, object]:
     measured = measure(annotations, parts, RECIPES.read("study"), Says(), tmp_path)
     assert json.loads((tmp_path / "metrics.json").read_text()) == measured
     return measured
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_few_answers_that_are_all_alike_are_no_certainty(right: bool) -> None:
+    interval = accuracy_interval(np.full(4, right), np.array(["a", "b", "c", "c"]))
+    assert interval is not None
+    bound = 3 / (3 + 1.959964**2)  # Wilson's, of three pictures that are all right
+    assert (interval.low, interval.high) == pytest.approx((bound, 1) if right else (0, 1 - bound), abs=1e-6)
 
 
 def test_metrics_worked_out_by_hand(metrics: dict) -> None:
