@@ -26,11 +26,11 @@ from triovision.inference.faults import worded_faults
 from triovision.results import Photo
 
 _LATEST: Final = 9
-_BLANK: Final = Photo(
+_BLANK: Final = Photo(  # 4:3, as most photos: a network that sees all of a photo takes longer for a wider one
     name="blank",
-    image_hwc=np.full((224, 224, 3), 127, np.uint8),
-    original_width_px=224,
-    original_height_px=224,
+    image_hwc=np.full((240, 320, 3), 127, np.uint8),
+    original_width_px=320,
+    original_height_px=240,
     format="PNG",
 )
 
