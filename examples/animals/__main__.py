@@ -73,7 +73,7 @@ def run(
     """  # noqa: D301 - click reads the escape
     from examples.animals.photos import LEFT_OUT, write_binary  # noqa: PLC0415 - `--help` must not wait for torch
     from examples.animals.report import accuracy_text, write_report  # noqa: PLC0415
-    from examples.animals.study import VARIANTS, Study  # noqa: PLC0415
+    from examples.animals.study import VARIANTS, Study, check_variants  # noqa: PLC0415
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.engine.trainer import keep_freed_memory  # noqa: PLC0415
 
@@ -83,9 +83,10 @@ def run(
     out: Path = options.pop("out")
     fields = {field: options.pop(field) for field in ("weights", "folds", "random", "overrides")}
     options["cache"] = options["cache"] or out / "cache"
+    check_variants(variants or VARIANTS, fields["overrides"], fields["weights"])
     photos = write_binary(data, column, positive, name or positive[0], out / MANIFEST, options["workers"])
     if (left_out := out / LEFT_OUT).exists():
-        click.echo(f"left out unreadable photos, listed in {left_out}", err=True)
+        click.echo(f"left out photos that are listed in {left_out}", err=True)
     study = Study(photos=photos, out=out, options=LoadOptions(**options), log=click.echo, **fields)
     with resumable():
         measured = study.run(variants or VARIANTS)

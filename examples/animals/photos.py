@@ -18,17 +18,19 @@ from triovision.train.data.build.duplicates import MAX_DISTANCE, duplicate_group
 from triovision.train.data.build.photo_files import PhotoFile, Problem, find_photos, read_photo_files
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest, write_table
 from triovision.train.data.splits import By, divide, whole_groups, without_test
+from triovision.train.engine.run_folder import write_run_config
 
 #: Columns of the manifest of the study, the label of all photos but those of the class, and the held-out part.
 CLASS, SPLIT = "class", "split"
 REST, TEST = "rest", "test"
-#: List of photos that cannot be read, beside the manifest.
+#: List of photos that cannot be read or are of both classes, beside the manifest.
 LEFT_OUT: Final = "left_out.csv"
 #: Smallest number of photos of the class and of the rest.
 MIN_PHOTOS: Final = 10
 #: With fewer sources, too few would be left on one side.
 _MIN_SOURCES: Final = 5
 _TEST_FRACTION: Final = 0.2
+_SHOWN_VALUES: Final = 8
 
 
 def read_photos(path: Path, column: str) -> Manifest:
@@ -51,7 +53,7 @@ def read_photos(path: Path, column: str) -> Manifest:
         raise ManifestError(str(path), "has no photo in a subfolder", remedy)
     if column != CLASS:
         reason = f"is a folder, which has no column {column}"
-        raise ManifestError(str(path), reason, f"Set `data.column` to {CLASS}, or give a manifest")
+        raise ManifestError(str(path), reason, f"Name the column {CLASS}, or give a manifest")
     table = pd.DataFrame({"file": files, CLASS: [file.partition("/")[0] for file in files]})
     return Manifest(table, path, hashlib.sha256("\n".join(files).encode()).hexdigest(), CLASS)
 
@@ -59,7 +61,9 @@ def read_photos(path: Path, column: str) -> Manifest:
 def write_binary(
     data: Path, column: str, values: Sequence[str], name: str, out: Path, workers: int = 0, seed: int = 0
 ) -> Manifest:
-    """Write the manifest of a class against the rest; unreadable photos are left out, and listed in `left_out.csv`.
+    """Write the manifest of a class against the rest; what cannot be read is left out.
+
+    So is a photo that is of both; `left_out.csv` lists them.
 
     A fifth of the photos is marked `test` in the column `split`: whole sources where the photos name five or more, else
     photos at random, near-duplicates together. As many photos of the rest are drawn as the class has, and from the same
@@ -70,7 +74,7 @@ def write_binary(
         column: Column of the manifest that names the class; `class` for folders.
         values: The values of the column that are the class; all others are the rest.
         name: Name of the class.
-        out: Manifest to write; one that exists is read instead.
+        out: Manifest to write; one that exists is read instead. Its folder keeps what it was drawn from.
         workers: Processes that read photos; 0 reads in this one.
         seed: Seed of the draw and of the division.
 
@@ -79,20 +83,41 @@ def write_binary(
 
     Raises:
         ManifestError: If the photos cannot be read, a value is missing, there are no other photos, or too few.
+        RecipeError: If the folder holds a manifest of other photos or of another class.
     """
     root = data if data.is_dir() else data.parent
+    photos = read_photos(data, column)
+    if name == REST:
+        raise ManifestError(name, "is the name of all other photos", "Give the class another one with --name")
+    drawn_from = {"photos": photos.sha256, "column": column, "values": sorted(values), "name": name}
     if not out.exists():
-        photos = read_photos(data, column)
-        if missing := sorted(set(values) - set(photos.labels)):
-            present = ", ".join(sorted(set(photos.labels))[:8])
-            reason = f"has no photo of {', '.join(missing)}, but of {present}"
-            raise ManifestError(str(data), reason, "Give --positive a value that is there")
+        check_values(photos, values, str(data), "Give --positive a value that is there")
         table = photos.table.reset_index(drop=True)
         positive = photos.labels.isin(values).to_numpy()
         table = table.assign(**{CLASS: np.where(positive, name, REST)})
         table, hashes = _readable(table[_kept(table, positive, seed)], root, out.with_name(LEFT_OUT), workers)
         write_manifest(_divided(table, hashes, data, seed), out, CLASS)
+    write_run_config(out.parent, drawn_from)
     return read_manifest(out, root, [SPLIT], CLASS)
+
+
+def check_values(photos: Manifest, values: Sequence[str], data: str, remedy: str) -> None:
+    """Check that photos of each value exist.
+
+    Args:
+        photos: The photos.
+        values: Values of their label.
+        data: Name of the data, for the message.
+        remedy: What to do, for the message.
+
+    Raises:
+        ManifestError: If there is none; it names values that there are.
+    """
+    labels = photos.labels.value_counts()
+    if missing := sorted(set(values) - set(labels.index)):
+        more = ", …" if len(labels) > _SHOWN_VALUES else ""
+        reason = f"has no photo of {', '.join(missing)}, but of {', '.join(labels.index[:_SHOWN_VALUES])}{more}"
+        raise ManifestError(data, reason, remedy)
 
 
 def part(photos: Manifest, *, test: bool) -> Manifest:
@@ -113,15 +138,19 @@ def _kept(table: pd.DataFrame, positive: NDArray[np.bool_], seed: int) -> NDArra
 
 
 def _readable(table: pd.DataFrame, root: Path, left_out: Path, workers: int) -> tuple[pd.DataFrame, NDArray[np.uint64]]:
-    """Rows of the photos that can be read, with their perceptual hashes `(n,)`; the others are written to a list."""
+    """Rows of the photos that can be read and are of one class, with perceptual hashes `(n,)`; others are listed."""
     outcomes = tqdm(read_photo_files(root, table["file"].tolist(), workers), "reading photos", len(table), disable=None)
     read = {one.file: one for one in outcomes}
-    if problems := [one for one in read.values() if isinstance(one, Problem)]:
-        listed = pd.DataFrame(problems, columns=list(Problem._fields))[["file", "reason"]]
-        write_table(listed.map(spreadsheet_safe), left_out)
-    hashes = {file: one.phash for file, one in read.items() if isinstance(one, PhotoFile)}
-    table = table[table["file"].isin(hashes.keys())].reset_index(drop=True)
-    return table, np.array([hashes[file] for file in table["file"]], dtype=np.uint64)
+    photos = {file: one for file, one in read.items() if isinstance(one, PhotoFile)}
+    problems = [(one.file, one.reason) for one in read.values() if isinstance(one, Problem)]
+    table = table[table["file"].isin(photos.keys())]
+    content = table["file"].map({file: one.sha256 for file, one in photos.items()})
+    both = table.groupby(content)[CLASS].transform("nunique") > 1
+    problems += [(file, "is a photo of the class and of the rest") for file in table.loc[both, "file"]]
+    if problems:
+        write_table(pd.DataFrame(problems, columns=["file", "reason"]).map(spreadsheet_safe), left_out)
+    table = table[~both].reset_index(drop=True)
+    return table, np.array([photos[file].phash for file in table["file"]], dtype=np.uint64)
 
 
 def _divided(table: pd.DataFrame, hashes: NDArray[np.uint64], data: Path, seed: int) -> pd.DataFrame:

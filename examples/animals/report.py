@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 from examples.animals.photos import REST, SPLIT, TEST, part
-from examples.animals.study import Study, Variant, read_variant
+from examples.animals.study import SEARCH, Study, Variant, read_variant
 from triovision.explain import layer_activations, strongest_channels
 from triovision.files import atomic_write
 from triovision.inference.batch import read_photo_file
@@ -25,6 +25,7 @@ from triovision.reporting.sections import Cell, Picture, Plot, Section, Table, w
 from triovision.train.data.manifest import Manifest
 from triovision.train.engine.run_folder import CountryRun, read_country_run
 from triovision.train.evaluation.embedding import initial_network, sample_features, tsne_layout
+from triovision.train.tuning.study import TRIALS
 from triovision.viz.activation_mosaic import activation_mosaic
 from triovision.viz.classification_figures import confusion_heatmap
 from triovision.viz.palette import LIGHT, Palette
@@ -34,6 +35,7 @@ from triovision.viz.run_style import apply_style, colours, safe_name
 REPORT, SUMMARY = "report.html", "metrics.json"
 _CHANNELS: Final = 36
 _TSNE_PHOTOS: Final = 1000
+_TRIALS: Final = 10
 
 
 def write_report(study: Study, variants: Sequence[Variant]) -> Path:
@@ -54,6 +56,7 @@ def write_report(study: Study, variants: Sequence[Variant]) -> Path:
     sections = [
         _photos_section(study.photos),
         _variants_section(variants),
+        *([_search_section(study.out / SEARCH)] if "searched" in summary else []),
         _best_section(best, name),
         _tsne_section(study, features="transfer" in summary),
         *(_activations_section(study, one.name) for one in variants if one.name in ("baseline", "transfer")),
@@ -82,7 +85,7 @@ def _photos_section(photos: Manifest) -> Section:
     rows: list[list[Cell]] = [
         [str(label), int(row.get("train", 0)), int(row.get(TEST, 0))] for label, row in counts.iterrows()
     ]
-    text = ["The held-out photos chose nothing."]
+    text = ["No epoch, setting or variant was chosen on the held-out photos."]
     if "source" in photos.table:
         held_out, others = (set(part(photos, test=test).table["source"]) for test in (True, False))
         shared = "some of them" if held_out & others else "none of which is"
@@ -97,19 +100,43 @@ def _variants_section(variants: Sequence[Variant]) -> Section:
         mean, sd = one.spread("top1")
         (hit, missed), (false, rejected) = one.test.confusion
         low_high = "–" if one.test.low is None else f"{one.test.low:.1%} to {one.test.high:.1%}"  # noqa: RUF001
-        row = (one.name, one.description, f"{mean:.1%} ± {sd:.1%}", f"{one.test.accuracy:.1%}", low_high)
+        row = (one.name, f"{mean:.1%} ± {sd:.1%}", f"{one.test.accuracy:.1%}", low_high)
         recalls = f"{hit / (hit + missed):.1%}", f"{rejected / (false + rejected):.1%}"
         parameters = next(iter(one.folds.values())).cost.parameters
-        rows.append([*row, f"{one.test.roc_auc:.3f}", *recalls, f"{parameters:,}"])
-    columns = ("variant", "change", "cross-validation", "held-out", "95 % interval", "ROC AUC")
+        rows.append([*row, f"{one.test.roc_auc:.3f}", *recalls, f"{parameters:,}", one.description])
+    columns = ("variant", "cross-validation", "held-out", "95 % interval", "ROC AUC")
     table = Table(
-        (*columns, "recall of the class", "recall of the rest", "parameters"),
+        (*columns, "recall of the class", "recall of the rest", "parameters", "change"),
         rows,
         "Cross-validation: mean and standard deviation of the accuracy over the folds, in each of which the epoch was "
         "chosen on the fold itself; the search chose on the first one. Held-out: the mean probability of the networks "
         "of all folds, with the interval from resampling sources, or photos where no source is known.",
     )
     return Section("Variants", tables=[table])
+
+
+def _search_section(folder: Path) -> Section:
+    """The best trials, random or of the grid."""
+    all_trials = pd.read_csv(folder / TRIALS)
+    trials = all_trials[all_trials["state"] == "COMPLETE"].sort_values("value", ascending=False, kind="stable")
+    settings = [column for column in trials if column.startswith("params_")]
+    grid = trials.get("user_attrs_phase", pd.Series(index=trials.index, dtype=str)) == "grid"
+    rows: list[list[Cell]] = [
+        [
+            int(trial["number"]),
+            "grid" if of_grid else "random",
+            *(f"{value:.2g}" if isinstance(value, float) else value for value in trial[settings]),
+            f"{trial['value']:.1%}",
+        ]
+        for (_, trial), of_grid in zip(trials.iterrows(), grid, strict=True)
+    ]
+    columns = ("trial", "phase", *(name.rpartition(".")[2] for name in settings), "accuracy")
+    caption = (
+        f"The best {min(len(rows), _TRIALS)} of {len(all_trials)} trials, by the accuracy on the first fold; "
+        f"{len(all_trials) - len(rows)} were stopped early."
+    )
+    text = "The settings were drawn at random; then the neighbours of the best trial's numbers were tried, the grid."
+    return Section("The search", [text], [Table(columns, rows[:_TRIALS], caption)])
 
 
 def _best_section(best: Variant, name: str) -> Section:
@@ -140,7 +167,12 @@ def _tsne_section(study: Study, *, features: bool) -> Section:
             points, read = sample_features(*initial_network(recipe, study.weights), sample.paths, lambda _: None)
         draw = partial(_scatter, tsne_layout(points, seed=0), sample.labels.to_numpy()[read])
         plots.append(Plot(draw, f"{caption.format(recipe.architecture)}: a point is a photo, its colour the class."))
-    return Section("t-SNE of the photos", [f"{len(sample)} photos. Only small distances have a meaning."], plots=plots)
+    text = (
+        f"t-SNE lays {len(sample)} photos out in a plane so that photos with similar numbers are neighbours. Read who "
+        "is near whom: the axes have no unit, and the distance between two groups has no meaning. Where the colours "
+        "mix, these numbers alone do not tell the classes apart."
+    )
+    return Section("t-SNE of the photos", [text], plots=plots)
 
 
 def _scatter(layout: NDArray[np.float32], labels: NDArray[np.str_], palette: Palette) -> go.Figure:
@@ -171,7 +203,12 @@ def _activations_section(study: Study, variant: str) -> Section:
         shown = strongest_channels(name, maps[0], _CHANNELS)
         caption = f"{name}: the {len(shown.channels)} strongest of {shown.total_channels} channels."
         pictures.append(Picture(activation_mosaic(shown.maps_khw, LIGHT), caption))
-    return Section(f"Inside {variant}", pictures=pictures)
+    text = (
+        "The held-out photo of the class that this network is surest of, and what the convolutions make of it. A "
+        "picture of a grid is the output of one channel, from its least value (black) to its greatest (light yellow); "
+        "the channels with the largest outputs come first. A channel is bright where it found its pattern."
+    )
+    return Section(f"Inside {variant}", [text], pictures=pictures)
 
 
 def convolutions(run: CountryRun) -> list[str]:

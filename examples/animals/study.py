@@ -19,7 +19,8 @@ from triovision.inference.calibration import probabilities
 from triovision.metrics.country import RunMetrics
 from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest
-from triovision.train.engine.run_folder import read_country_run
+from triovision.train.engine.run_folder import read_country_run, write_run_config
+from triovision.train.evaluation.embedding import initial_network
 from triovision.train.evaluation.intervals import group_interval, groups_of
 from triovision.train.models.forward import network_outputs
 from triovision.train.recipes.country_recipe import RECIPES, Recipe, read_recipe
@@ -31,7 +32,9 @@ from triovision.train.tuning.study import BEST, StudyPlan, open_study, write_res
 #: Recipes of this example, from the baseline on; `searched` is what the search finds.
 VARIANTS: Final = ("baseline", "filters_128", "dropout", "l2", "augmented", "searched", "transfer")
 _RECIPES: Final = Path(__file__).with_name("recipes")
-_SEARCH, _TEST = "search", "test.json"
+#: Folder of the trials of the search.
+SEARCH: Final = "search"
+_TEST: Final = "test.json"
 
 
 class TestMetrics(BaseModel):
@@ -114,7 +117,7 @@ class Study:
     def _variant(self, name: str, folded: FoldedManifest) -> Variant:
         recipe = read_recipe(str(self._search(folded))) if name == "searched" else read_variant(name, self.overrides)
         self.log(f"{name}: {recipe.description}")
-        weights = None if recipe.starting_weights == "none" else self.weights
+        weights = _weights_for(recipe, self.weights)
         folds = cross_validate(recipe, folded, self.out / name, weights, self.options, self.log)
         return Variant(name, recipe.description, folds, self._test(self.out / name, list(folds)))
 
@@ -128,17 +131,17 @@ class Study:
             overrides=(*self.overrides, *named, f'data.validation_splits=["{first}"]'),
             space=read_space(_RECIPES / "space.toml", base),
             manifest=folded.manifest,
-            folder=self.out / _SEARCH,
+            folder=self.out / SEARCH,
             metric=f"{first.removeprefix('split_')}/top1",
             direction="maximize",
             epochs=None,
             weights=None,
             options=self.options,
         )
-        if not (plan.folder / BEST).exists():
-            with open_study(plan) as study:
-                search(plan, study, self.random, True, 1, self.log)
-                self.log(write_results(plan, study))
+        write_run_config(plan.folder, {"random_trials": self.random})
+        with open_study(plan) as study:
+            search(plan, study, self.random, True, 1, self.log)
+            self.log(write_results(plan, study))
         return plan.folder / BEST
 
     def _test(self, folder: Path, runs: Sequence[str]) -> TestMetrics:
@@ -164,6 +167,21 @@ def read_variant(name: str, overrides: Sequence[str]) -> Recipe:
         RecipeError: If a field is unknown or out of its range.
     """
     return read_recipe(str(_RECIPES / f"{name}.toml"), overrides)
+
+
+def check_variants(names: Sequence[str], overrides: Sequence[str], weights: Path | None) -> None:
+    """Build the network of each variant: what cannot be trained is found before hours of others are.
+
+    Raises:
+        RecipeError: If a field or an architecture is unknown, or weights are missing or do not fit.
+    """
+    for name in names:
+        recipe = read_variant("baseline" if name == "searched" else name, overrides)
+        initial_network(recipe, _weights_for(recipe, weights))
+
+
+def _weights_for(recipe: Recipe, weights: Path | None) -> Path | None:
+    return None if recipe.starting_weights == "none" else weights
 
 
 def score_metrics(scores: NDArray[np.float64], positive: NDArray[np.bool_], groups: NDArray[np.intp]) -> TestMetrics:

@@ -60,7 +60,8 @@ def run(
     metrics = outcome.metrics
     judged = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in metrics.judge.items())
     click.echo(f"{metrics.training_photos} training photos; the classifier on held-out photos: {judged}")
-    for row in (COLUMNS, *score_rows(metrics.scores), ("epoch", *COLUMNS[1:]), *score_rows(metrics.by_epoch)):
+    by_epoch = {f"… after epoch {epoch}": scores for epoch, scores in metrics.by_epoch.items()}
+    for row in (COLUMNS, *score_rows(metrics.scores | by_epoch)):
         click.echo(" | ".join(map(str, row)))
     click.echo(f"wrote {write_gan_report(out, recipe, outcome)}")
 

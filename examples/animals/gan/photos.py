@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as F
 
 from examples.animals.gan.recipe import PREPROCESSING, GanRecipe
+from examples.animals.photos import check_values
 from triovision.errors import ManifestError
 from triovision.train.data.dataset import Sample, ValidationPhotos
 from triovision.train.data.image_cache import ImageCache, NetworkInput, open_cache
@@ -35,9 +36,7 @@ def divide(photos: Manifest, recipe: GanRecipe) -> dict[str, Manifest]:
         ManifestError: If a value of the class is missing, or class or rest have too few photos for two parts.
     """
     section = recipe.data
-    if unknown := sorted(set(section.values) - set(photos.labels)):
-        reason = f"the column {section.column} never holds {', '.join(unknown)}"
-        raise ManifestError(str(photos.root), reason, "Correct `data.values` or `data.column`")
+    check_values(photos, section.values, str(photos.root), "Correct `data.values` or `data.column`")
     positive = photos.labels.isin(section.values)
     random = np.random.default_rng(recipe.seed)
     parts: dict[str, Manifest] = {}

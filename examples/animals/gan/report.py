@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import torch
 from PIL import Image
@@ -39,14 +40,16 @@ def write_gan_report(folder: Path, recipe: GanRecipe, outcome: Outcome) -> Path:
     Returns:
         Path of the page.
     """
+    named = ", ".join(recipe.data.values)
     made, real = outcome.metrics.scores[MADE], outcome.metrics.scores[HELD_OUT]
     summary = (
-        f"{recipe.description}. {made.taken_for_class:.0%} of the made pictures are taken for the class, "
+        f"{recipe.description}. It learned from {outcome.metrics.training_photos} photos of {named}. "
+        f"{made.taken_for_class:.0%} of the made pictures are taken for the class, "
         f"{real.taken_for_class:.0%} of held-out photos. 1000 KID is {1000 * made.kid:.1f}, and "
         f"{1000 * real.kid:.1f} between photos of the class."
     )
     sections = [_samples(folder, outcome), _figures(recipe, outcome.metrics), _training(outcome.metrics)]
-    sections += [_copies(outcome), Section("Recipe", [json.dumps(recipe.model_dump(mode="json"))])]
+    sections += [_copies(outcome), Section("Recipe", tables=[_recipe(recipe)])]
     return write_sections_page(folder / REPORT, f"DCGAN: {recipe.name}", summary, sections)
 
 
@@ -101,10 +104,9 @@ def _figures(recipe: GanRecipe, metrics: GanMetrics) -> Section:
         named = {name: scores.taken_for_class for name, scores in metrics.scores.items()}
         return bars(named, palette, "taken for the class")
 
-    tables = [
-        Table(COLUMNS, score_rows(metrics.scores)),
-        Table(("epoch", *COLUMNS[1:]), score_rows(metrics.by_epoch), "Made pictures by epoch."),
-    ]
+    tables = [Table(COLUMNS, score_rows(metrics.scores))]
+    if metrics.by_epoch:
+        tables.append(Table(("epoch", *COLUMNS[1:]), score_rows(metrics.by_epoch), "Made pictures by epoch."))
     return Section("Figures", text, tables, [Plot(shares, "Fraction of each set that is taken for the class.")])
 
 
@@ -139,3 +141,9 @@ def _copies(outcome: Outcome) -> Section:
     caption = "Made pictures, not selected; below each the training photo with the most similar features."
     text = ["A generator that copies its training photos has a perfect FID. Compare the two rows."]
     return Section("Are they copies?", text, pictures=[Picture(picture_grid(both, _IN_A_ROW), caption)])
+
+
+def _recipe(recipe: GanRecipe) -> Table:
+    (fields,) = pd.json_normalize(recipe.model_dump(mode="json")).to_dict("records")
+    rows = [(str(field), value if isinstance(value, str) else json.dumps(value)) for field, value in fields.items()]
+    return Table(("field", "value"), rows)

@@ -15,7 +15,7 @@ from examples.animals.gan.evaluation import Comparison, FeatureNetwork, Judge, S
 from examples.animals.gan.networks import SIDE, Generator
 from examples.animals.gan.photos import SmallPhotos, decode, divide
 from examples.animals.gan.recipe import GanRecipe
-from examples.animals.gan.training import SNAPSHOTS, make_pictures, train_gan
+from examples.animals.gan.training import SNAPSHOTS, check_batch, make_pictures, train_gan
 from triovision.files import atomic_write
 from triovision.metrics.country import Epoch
 from triovision.train.data.loaders import ReadOptions
@@ -83,6 +83,7 @@ def run_gan(
         RecipeError: If the folder holds another run, the weights do not fit, or the training fails.
     """
     parts = divide(photos, recipe)
+    check_batch(recipe, len(parts["training"]))  # before the folder is that of this recipe
     # A run may be trained for longer and measured in other ways.
     config = recipe.model_dump(mode="json", exclude={"evaluation": True, "optimisation": {"epochs"}})
     write_run_config(folder, {"recipe": config, "manifest_sha256": photos.sha256})

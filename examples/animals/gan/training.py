@@ -154,11 +154,8 @@ def train_gan(
         RecipeError: If there are fewer photos than a batch, a loss is not finite, the disk is full, or the run has had
             more epochs already.
     """
+    check_batch(recipe, len(photos))
     o = recipe.optimisation
-    if len(photos) < o.batch_size:
-        reason = f"has {len(photos)} readable training photos, fewer than a batch of {o.batch_size}"
-        remedy = "Add photos or lower `optimisation.batch_size`"
-        raise RecipeError(f"The class {', '.join(recipe.data.values)}", reason, remedy)
     done = trained_epochs(folder)
     if done > o.epochs:
         raise RecipeError(str(folder), f"has had {done} epochs", f"Set `optimisation.epochs` to {done} or more")
@@ -172,6 +169,19 @@ def train_gan(
     write_weights(generator, folder / FINISHED)
     (folder / CHECKPOINTS / "resume.ckpt").unlink(missing_ok=True)
     return folder / FINISHED
+
+
+def check_batch(recipe: GanRecipe, photos: int) -> None:
+    """Check that there are enough training photos for a batch.
+
+    Raises:
+        RecipeError: If there are not.
+    """
+    size = recipe.optimisation.batch_size
+    if photos < size:
+        reason = f"has {photos} readable training photos, fewer than a batch of {size}"
+        remedy = f"Add photos, or give --set optimisation.batch_size={max(2, photos // 4)}"
+        raise RecipeError(f"The class {', '.join(recipe.data.values)}", reason, remedy)
 
 
 def trained_epochs(folder: Path) -> int:
@@ -216,8 +226,9 @@ def make_pictures(generator: Generator, n: int, seed: int) -> Tensor:
 
 
 def picture_grid(pictures_nchw: Tensor, columns: int = _GRID_ROWS) -> Image.Image:
-    """Arrange pictures in rows of so many columns."""
+    """Arrange pictures in rows of at most so many columns."""
     n, _, height, width = pictures_nchw.shape
+    columns = min(columns, n)
     grid = Image.new("RGB", (columns * width, -(-n // columns) * height))
     for number, picture in enumerate(pictures_nchw):
         row, column = divmod(number, columns)

@@ -79,6 +79,15 @@ def test_unreadable_photos_are_left_out_and_listed(tmp_path: Path) -> None:
     assert listed["reason"].str.len().gt(0).all()
 
 
+def test_a_photo_of_both_classes_is_left_out_and_listed(tmp_path: Path) -> None:
+    data = folders(tmp_path, fox=20, owl=20)
+    (data / "owl" / "0.png").write_bytes((data / "fox" / "3.png").read_bytes())
+    photos = write_binary(data, "class", ["fox"], "fox", tmp_path / "m.csv")
+    assert photos.labels.value_counts().to_dict() == {"fox": 19, "rest": 19}
+    listed = pd.read_csv(tmp_path / "left_out.csv").set_index("file")["reason"].to_dict()
+    assert listed == dict.fromkeys(["fox/3.png", "owl/0.png"], "is a photo of the class and of the rest")
+
+
 def test_copies_stay_on_one_side(tmp_path: Path) -> None:
     data = folders(tmp_path, fox=20, owl=40)
     for i in range(20):
@@ -96,6 +105,7 @@ def test_copies_stay_on_one_side(tmp_path: Path) -> None:
     [
         ({"fox": 20}, "fox", "holds readable photos of one class only. Add a folder of other photos"),
         ({"fox": 20, "owl": 20}, "wolf", "has no photo of wolf, but of fox, owl"),
+        ({"rest": 20, "owl": 20}, "rest", "rest: is the name of all other photos. Give the class another one"),
         ({"fox": 20, "owl": 3}, "fox", "has 3 readable photos of rest, and 10 are needed"),
     ],
 )

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+
+from triovision.train.data.workers import map_in_processes
 
 ROOT = Path(__file__).resolve().parents[3]
 PARENT = """
@@ -39,3 +42,15 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     for handle in handles:
         assert select.select([handle], [], [], 120)[0]
         os.close(handle)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signal masks")
+def test_workers_leave_ctrl_c_to_their_parent() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    blocked = list(map_in_processes(blocked_signals, [0], workers=1, chunk_size=1, on_crash=blocked_signals))
+    assert signal.SIGINT in blocked[0][0]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def blocked_signals(_: int) -> set[int]:
+    return signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -176,6 +178,32 @@ def test_a_trial_below_the_median_is_ended_early(plan: StudyPlan, runs: FakeRuns
         tune(plan, study, 7, 1, str)
     assert states(study) == ["COMPLETE"] * 5 + ["PRUNED", "COMPLETE"]
     assert runs.epochs_run == [3] * 5 + [2, 3]
+
+
+def test_the_workers_of_a_trial_end_before_the_next_one(plan: StudyPlan, runs: FakeRuns) -> None:
+    class Loader:
+        """Part of a reference cycle, as Lightning's loaders are when a trial is pruned."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+    loaders: list[weakref.ref[Loader]] = []
+    alive: list[int] = []
+
+    def value(_: Recipe) -> float:
+        if len(loaders) < len(runs.rates):  # the first epoch
+            alive.append(sum(loader() is not None for loader in loaders))
+            loaders.append(weakref.ref(Loader()))
+        return 0.5
+
+    runs.value = value  # type: ignore[method-assign]
+    gc.disable()
+    try:
+        with open_study(plan) as study:
+            tune(plan, study, 3, 1, str)
+    finally:
+        gc.enable()
+    assert alive == [0, 0, 0]
 
 
 def test_a_small_loss_is_the_best(plan: StudyPlan, runs: FakeRuns) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for_handles
 from typing import TypeVar
@@ -82,7 +84,8 @@ def _run_until_crash(
     try:
         while (chunks or running) and not unfinished:
             while chunks and len(running) < 2 * workers + 1:
-                future = pool.submit(_run_chunk, function, chunks[0])
+                with _deaf_to_ctrl_c():
+                    future = pool.submit(_run_chunk, function, chunks[0])
                 running[future] = chunks.popleft()
             done = wait(running, return_when=FIRST_COMPLETED).done
             for future in [future for future in running if future in done]:  # in the order of submission
@@ -98,6 +101,19 @@ def _run_until_crash(
     finally:
         pool.shutdown(cancel_futures=True)
     return [*unfinished, *running.values()]
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that start meanwhile never see Ctrl-C: their parent ends them, and they would print tracebacks."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run_chunk(function: Callable[[Task], Result], chunk: Sequence[Task]) -> list[Result]:

@@ -97,7 +97,7 @@ def train_country(
             finite, too many photos cannot be read, the disk is full or a device is missing. Checkpoints are kept.
     """
     trainer_options = trainer_options or TrainerOptions()
-    lightning.seed_everything(recipe.seed, workers=True)
+    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     splits, optimisation = split(manifest, recipe.data), recipe.optimisation
     labels, split_names = splits.labels, _check_country(recipe, splits, options)
     sampler = build_sampler(splits.training, labels, recipe.data, recipe.seed)
@@ -155,7 +155,7 @@ def train_position(
         ManifestError: If no photo has a position.
         RecipeError: As `train_country`, or if the backbone differs.
     """
-    lightning.seed_everything(recipe.seed, workers=True)
+    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     task = build_position_data(manifest, recipe)
     criterion = build_position_loss(recipe, task.target_scaling)
     whole = build_position_network(recipe, len(CITY_METADATA), criterion.n_outputs)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import platform
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +25,14 @@ from triovision.train.engine.country_module import LOG_EVERY
 from triovision.train.engine.optim import MovingAverage
 from triovision.train.engine.progress import EpochLines, RunBar
 from triovision.train.recipes.sections import RunRecipe
+
+# Lightning praises a product of its own at each start, uses what torch has deprecated, and takes the checkpoints of a
+# resumed run for a mistake: nothing to tell a user.
+logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+    lambda record: "litlogger" not in record.getMessage()
+)
+warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty", UserWarning)
 
 
 @dataclass(frozen=True, slots=True)

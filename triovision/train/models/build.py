@@ -26,7 +26,7 @@ def build_country_network(recipe: Recipe, n_labels: int) -> nn.Module:
     args = {"drop_rate": recipe.drop_rate} | recipe.architecture_args
     try:
         network = build_registered_classifier(recipe.architecture, n_labels, **args)
-    except (TypeError, ValueError, AssertionError) as exc:  # timm raises all three
+    except (TypeError, ValueError, AssertionError, KeyError) as exc:  # timm raises all four
         reason = f"`architecture` {recipe.architecture} cannot be built ({exc})"
         raise RecipeError(recipe.name, reason, "Correct `architecture` or `architecture_args`") from exc
     _check_methods(network, recipe)

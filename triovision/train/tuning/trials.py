@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import shutil
@@ -126,6 +127,7 @@ def _run_trial(plan: StudyPlan, sampler: BaseSampler) -> int:
         study.tell(trial, state=TrialState.FAIL)
     else:
         study.tell(trial, report.best)
+    gc.collect()  # ends the workers of this trial's loaders; those of the next one would inherit and complain of them
     return trial.number
 
 

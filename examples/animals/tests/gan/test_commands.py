@@ -50,7 +50,10 @@ def test_from_photos_to_report(finished: tuple[Path, Result]) -> None:
         "The same eight latent vectors after the epochs 1, 2",
     ):
         assert text in page
+    assert "It learned from 12 photos of fox." in page
+    assert "networks.channels</td>" in page
     assert f"{metrics['scores'][NOISE]['fid']:.1f}" in result.output
+    assert "… after epoch 2 | 3 |" in result.output
 
 
 def test_a_finished_run_is_only_evaluated(
@@ -69,6 +72,25 @@ def test_another_recipe_needs_another_folder(
     result = run(folder, weights, finished[0], [*overrides, "loss.real_target=1.0"])
     assert result.exit_code == 2
     assert "holds a run of another recipe" in result.stderr
+
+
+def test_too_few_photos_for_a_batch_leave_no_run_behind(
+    folder: Path, weights: Path, overrides: Sequence[str], tmp_path: Path
+) -> None:
+    result = run(folder, weights, tmp_path / "run", [*overrides, "optimisation.batch_size=13"])
+    assert result.exit_code == 2
+    assert "The class fox: has 12 readable training photos, fewer than a batch of 13" in result.stderr
+    assert "--set optimisation.batch_size=3" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_without_snapshots_has_no_table_of_epochs(
+    folder: Path, weights: Path, overrides: Sequence[str], tmp_path: Path
+) -> None:
+    result = run(folder, weights, tmp_path, [*overrides, "optimisation.epochs=1", "optimisation.snapshot_epochs=5"])
+    assert result.exit_code == 0, result.output
+    assert "after epoch" not in result.output
+    assert "Made pictures by epoch" not in (tmp_path / "report.html").read_text()
 
 
 def test_ctrl_c_while_it_trains(

@@ -51,7 +51,7 @@ def test_test_photos_of_a_manifest_are_left_out(tmp_path: Path, recipe: GanRecip
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"values": ["fox", "wolf"]}, "the column class never holds wolf"),
+        ({"values": ["fox", "wolf"]}, "has no photo of wolf, but of fox, other. Correct `data.values`"),
         ({"values": ["fox", "other"]}, "The rest: has 0 photos"),
     ],
 )
