@@ -114,7 +114,8 @@ def test_no_widget_of_a_tab_runs_the_model_again(app, china, calls):
         app.selectbox(key="method"),
         next(box for box in app.selectbox if str(box.key).startswith("country-")),
     )
-    assert len(country.options) == 15
+    (result,) = app.session_state["triovision"].results.values()
+    assert len(country.options) == len(result.prediction.countries) > 15  # whatever the charts show
     country.select_index(2).run()
     assert calls["explain"] == 2
     method.select("Grad-CAM").run()

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from triovision import explain
 from triovision.errors import ExplanationError
 from triovision.ui.explanation_downloads import array_file
-from triovision.ui.explanation_service import FAITHFULNESS_PASSES
 from triovision.ui.faithfulness import curves_csv
 
 LAYERCAM = "LayerCAM"
@@ -37,14 +37,14 @@ def calls(monkeypatch):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Every method in many steps is expected to take twelve seconds."""
-    monkeypatch.setattr(explain, "estimate_ms", lambda *_: 12_300.0)
+    """Every method in many steps, and faithfulness, is expected to take twelve seconds."""
+    for name in ("estimate_ms", "estimate_faithfulness_ms"):
+        monkeypatch.setattr(explain, name, lambda *_: 12_300.0)
 
 
 @pytest.fixture
 def why(app, china, calls):
-    """The page with the tab open and its first explanation drawn; all countries of the model can be chosen."""
-    app.session_state["k"] = 15
+    """The page with the tab open and its first explanation drawn."""
     app.run()
     app.file_uploader[0].set_value([("china.jpg", china, "image/jpeg")]).run()
     app.session_state["tab"] = "Why"
@@ -122,6 +122,71 @@ def test_a_slow_method_says_its_time_and_waits_for_a_button(why, calls):
     assert "why-compute" not in {button.key for button in why.button}
 
 
+def test_an_explanation_that_would_exceed_the_longest_time_says_so_before(why, monkeypatch):
+    monkeypatch.setattr(explain, "estimate_ms", lambda *_: 179_000.0)
+    select(why, "method", "Score-CAM")
+    assert not why.warning
+    monkeypatch.setattr(explain, "estimate_ms", lambda *_: 181_000.0)
+    why.run()
+    assert "one explanation may take 3 minutes at most" in why.warning[0].value
+    assert why.button(key="why-compute").label == "Compute (about 3 minutes)"
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_slow_explanation_that_fails_leaves_no_progress(why, monkeypatch):
+    def fail(*_, on_step, **__):
+        on_step(0.5)
+        raise ExplanationError("tiny", "takes longer than 180 s", "Try again")
+
+    select(why, "method", "Score-CAM")
+    monkeypatch.setattr(explain, "explain_country", fail)
+    why.button(key="why-compute").click().run()
+    assert "takes longer" in why.error[0].value
+    assert "why-stop" not in {button.key for button in why.button}
+    why.button(key="why-again").click().run()
+    assert not why.error
+    assert why.button(key="why-compute")
+
+
+def test_a_measurement_that_fails_leaves_no_progress(why, monkeypatch):
+    def fail(*_, on_step, **__):
+        on_step(0.5)
+        raise ExplanationError("tiny", "waits for others", "Try again")
+
+    monkeypatch.setattr(explain, "measure_faithfulness", fail)
+    why.session_state["why-faithfulness"] = True
+    why.run()
+    why.button(key="why-measure").click().run()
+    assert "waits for others" in why.error[0].value
+    assert "why-measure-stop" not in {button.key for button in why.button}
+    why.button(key="why-measure-again").click().run()
+    assert why.button(key="why-measure")
+
+
+def test_an_empty_map_is_called_empty_and_not_measured(why, monkeypatch):
+    original = explain.explain_country
+    monkeypatch.setattr(
+        explain,
+        "explain_country",
+        lambda *args, **options: (one := original(*args, **options)) and replace(one, heatmap_hw=0 * one.heatmap_hw),
+    )
+    select(why, "method", "Grad-CAM")
+    assert "The map is empty" in why.info[0].value
+    assert "Bright areas" not in captions(why)
+    assert "Is this map faithful to the model?" not in {one.label for one in why.expander}
+    select(why, "method", LAYERCAM)
+    assert "Is this map faithful to the model?" in {one.label for one in why.expander}
+
+
+def test_a_long_time_is_given_in_seconds(why, monkeypatch):
+    original = explain.explain_country
+    monkeypatch.setattr(
+        explain, "explain_country", lambda *args, **options: replace(original(*args, **options), elapsed_ms=89_079.0)
+    )
+    select(why, "method", "Grad-CAM")
+    assert "· 89 s" in captions(why)
+
+
 def test_a_method_that_is_fast_here_starts_by_itself(why, calls, monkeypatch):
     monkeypatch.setattr(explain, "estimate_ms", lambda *_: 1500.0)
     select(why, "method", "Integrated gradients")
@@ -164,8 +229,6 @@ def test_faithfulness_is_measured_when_asked_for(why, calls):
     assert not why.exception
     assert "Curves (CSV)" in labels(why, "download_button")
     assert any("Area under the insertion curve" in text.value for text in why.markdown)
-    (measured,) = why.session_state["triovision"].faithfulness.values()
-    assert 4 * len(measured.fraction) == FAITHFULNESS_PASSES  # what the time is estimated for
     select(why, "country-", "IT")
     assert "Curves (CSV)" not in labels(why, "download_button")
     select(why, "country-", "PE")
@@ -190,9 +253,13 @@ def test_an_explanation_that_fails_leaves_the_rest_of_the_tab(why, monkeypatch):
     def fail(*_, **__):
         raise ExplanationError("tiny", "waits for others", "Try again")
 
-    monkeypatch.setattr(explain, "explain_country", fail)
-    select(why, "method", "Grad-CAM")
-    assert "waits for others" in why.error[0].value
+    with monkeypatch.context() as patched:
+        patched.setattr(explain, "explain_country", fail)
+        select(why, "method", "Grad-CAM")
+        assert "waits for others" in why.error[0].value
+    why.button(key="why-again").click().run()
+    assert not why.error
+    assert "Heat map for Peru" in alts(why)
     assert "Inside the network" in {one.label for one in why.expander}
 
 
@@ -212,7 +279,7 @@ def test_every_file_of_an_explanation_is_offered(why):
 def test_curves_are_a_table_with_a_row_per_fraction():
     curve = np.array([1.0, 0.5, 0.25])
     measured = explain.Faithfulness(
-        fraction=np.array([0.0, 0.5, 1.0]),
+        fraction=np.array([0.0, 0.15000000000000002, 1.0]),
         deletion=curve,
         insertion=curve[::-1],
         random_deletion=curve / 2,
@@ -220,9 +287,9 @@ def test_curves_are_a_table_with_a_row_per_fraction():
     )
     assert curves_csv(measured).decode().splitlines() == [
         "fraction,deletion,insertion,random_deletion,random_insertion",
-        "0.0,1.0,0.25,0.5,0.25",
-        "0.5,0.5,0.5,0.25,0.125",
-        "1.0,0.25,1.0,0.125,0.0625",
+        "0,1,0.25,0.5,0.25",
+        "0.15,0.5,0.5,0.25,0.125",
+        "1,0.25,1,0.125,0.0625",
     ]
 
 

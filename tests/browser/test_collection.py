@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from triovision.bundle import NODE_MODULES
+from triovision.ui.examples import EXAMPLE
 from triovision.viz.collection_map import MapPhoto, collection_map
 from triovision.viz.leaflet import LeafletSource, missing_files
 from triovision.viz.map_style import MapOptions
@@ -102,3 +103,21 @@ def test_stopping_keeps_what_is_done(page, holiday):
     kept = page.get_by_text(re.compile(r"^\d+ of \d+ photos$"))
     expect(kept).to_be_visible()
     assert 8 <= int(kept.inner_text().split()[0]) < 60
+
+
+def test_filter_and_form_survive_another_language(page, settle):
+    page.locator("input[type=file]").first.set_input_files(EXAMPLE)
+    expect(page.get_by_text("1 of 1 photo")).to_be_visible()
+    page.get_by_role("combobox", name="Answers").click()
+    page.get_by_role("option", name="Not sure").click()
+    settle(page)
+    page.get_by_text("Write positions next to the photos").click()
+    page.get_by_text("Sidecars named photo.xmp (Lightroom)").click()
+    settle(page)
+    page.get_by_role("radio", name="Français").click()
+    settle(page)
+    page.get_by_role("slider", name="Probabilité minimale").press("ArrowRight")
+    settle(page)
+    expect(page.get_by_role("combobox", name="Réponses")).to_have_value("Pas sûr")
+    page.get_by_text("Écrire les positions à côté des photos").click()
+    expect(page.get_by_role("radio", name="Lightroom")).to_be_checked()

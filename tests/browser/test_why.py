@@ -44,6 +44,27 @@ def choose(page, field, option, settle):
     settle(page)
 
 
+def shown(page):
+    """What the choices of country, contrast and method show."""
+    return [page.get_by_role("combobox").nth(number).input_value() for number in range(3)]
+
+
+def test_the_choices_survive_another_language(why, prediction, settle):
+    first, second = (country_name(guess.country, "fr") for guess in prediction.countries[:2])
+    choose(why, "Country", country_name(prediction.countries[1].country), settle)
+    choose(why, "And not", country_name(prediction.countries[0].country), settle)
+    choose(why, "Method", "Grad-CAM++", settle)
+    why.get_by_role("radio", name="Français").click()
+    settle(why)
+    assert shown(why)[0].startswith(f"{second} (")
+    assert shown(why)[1:] == [first, "Grad-CAM++ · dernière couche"]
+    why.get_by_role("slider", name="Opacité de la carte").press("ArrowRight")
+    settle(why)
+    assert shown(why)[0].startswith(f"{second} (")
+    assert shown(why)[1:] == [first, "Grad-CAM++ · dernière couche"]
+    expect(why.get_by_alt_text(f"{second} et non {first}")).to_be_visible()
+
+
 def test_a_slow_method_waits_is_stopped_and_the_tab_goes_on(why, prediction, settle, download):
     choose(why, "Method", "LIME", settle)
     compute = why.get_by_role("button", name="Compute (")

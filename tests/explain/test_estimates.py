@@ -68,6 +68,13 @@ def test_a_blank_photo_is_timed_where_nothing_was_measured(method):
     assert network.photos == seen
 
 
+def test_the_blank_photo_has_the_shape_of_most_photos():
+    network = RecordingNetwork(lambda batch_nchw: batch_nchw.mean(dim=(2, 3)))
+    estimate_ms(TinyModel(network, target_layer=None), "LIME", SETTINGS)
+    height, width = network.seen[0].shape[2:]
+    assert width / height == pytest.approx(4 / 3)
+
+
 def test_the_estimate_is_unknown_while_others_compute_or_the_model_fails():
     model = TinyModel(convolutional_network())
     assert TURNS.acquire(1)

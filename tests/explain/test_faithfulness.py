@@ -15,7 +15,13 @@ from tests.explain.tiny_models import (
     state_of,
 )
 from triovision.errors import ExplanationError
-from triovision.explain import explain_country, measure_faithfulness
+from triovision.explain import (
+    ExplanationSettings,
+    estimate_faithfulness_ms,
+    estimate_ms,
+    explain_country,
+    measure_faithfulness,
+)
 from triovision.explain.turns import TURNS, ExplanationLimits
 from triovision.results import Explanation
 
@@ -123,6 +129,25 @@ def test_it_ends_at_its_deadline_or_by_what_a_step_raises():
     with pytest.raises(ExplanationError, match=r"takes longer than 0 s"):
         measure_faithfulness(model, photo, explanation, limits=ExplanationLimits(total_s=0))
     assert not TURNS.taken
+
+
+def test_its_time_is_estimated_for_each_photo_that_the_network_sees():
+    network = patch_network()
+    model = TinyModel(network, target_layer=None)
+    of_50 = estimate_ms(model, "LIME", ExplanationSettings(samples=50, segments=10))
+    network.seen.clear()
+    measure_faithfulness(model, patch_photo(), explanation_of(patch_map()))
+    assert estimate_faithfulness_ms(model) == pytest.approx(of_50 / 50 * sum(map(len, network.seen)))
+
+
+def test_its_time_is_unknown_while_others_compute():
+    model = TinyModel(patch_network(), target_layer=None)
+    assert TURNS.acquire(1)
+    try:
+        assert estimate_faithfulness_ms(model) is None
+    finally:
+        TURNS.release()
+    assert estimate_faithfulness_ms(model) > 0
 
 
 def test_an_explanation_of_another_model_is_refused():

@@ -34,4 +34,8 @@ def test_the_curves_are_beside_those_of_a_random_order_in_grey(palette):
 def test_the_curves_speak_french():
     figure = faithfulness_figure(MEASURED, LIGHT, get_translator("fr"))
     assert figure.layout.xaxis.ticktext == ("0\u202f%", "25\u202f%", "50\u202f%", "75\u202f%", "100\u202f%")
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == (
+        "part de la photo cachée ou montrée",
+        "probabilité",
+    )
     assert figure.data[2].text[1] == "50\u202f% · 20\u202f%"

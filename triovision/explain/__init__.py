@@ -8,7 +8,7 @@ from triovision.explain.activations import (
 )
 from triovision.explain.country import explain_country
 from triovision.explain.estimates import estimate_ms
-from triovision.explain.faithfulness import Faithfulness, measure_faithfulness
+from triovision.explain.faithfulness import Faithfulness, estimate_faithfulness_ms, measure_faithfulness
 from triovision.explain.methods import METHODS, Method, method_named, methods_for
 from triovision.explain.model import AttendingModel, ExplainableModel
 from triovision.explanation_settings import ExplanationSettings
@@ -21,6 +21,7 @@ __all__ = [
     "Faithfulness",
     "Method",
     "StageActivations",
+    "estimate_faithfulness_ms",
     "estimate_ms",
     "explain_country",
     "layer_activations",

@@ -26,11 +26,11 @@ from triovision.inference.faults import worded_faults
 from triovision.results import Photo
 
 _LATEST: Final = 9
-_BLANK: Final = Photo(
+_BLANK: Final = Photo(  # 4:3, as most photos: a network that sees all of a photo takes longer for a wider one
     name="blank",
-    image_hwc=np.full((224, 224, 3), 127, np.uint8),
-    original_width_px=224,
-    original_height_px=224,
+    image_hwc=np.full((240, 320, 3), 127, np.uint8),
+    original_width_px=320,
+    original_height_px=240,
     format="PNG",
 )
 
@@ -78,17 +78,29 @@ def estimate_ms(
     model, chosen = explained_member(model), method_named(method)
     if method not in methods_for(model):
         return None
-    measured = _MEASURED.setdefault(model, _Measured())
-    kind = _pass_kind(chosen)
     try:
-        if kind not in measured.seconds or (chosen.name == SCORE_CAM and measured.channels is None):
-            _measure_blank(model, measured, kind)
+        pass_ms = _median_pass_ms(model, _pass_kind(chosen), channels=chosen.name == SCORE_CAM)
         with worded_faults(model.card.id):
             sides = model.preprocess([_BLANK]).shape[2:]
     except TrioVisionError:
         return None
-    passes = number_of_passes(chosen, settings or ExplanationSettings(), sides, measured.channels or 0)
-    return 1000 * passes * median(list(measured.seconds[kind]))
+    return pass_ms * number_of_passes(chosen, settings or ExplanationSettings(), sides, _MEASURED[model].channels or 0)
+
+
+def estimate_passes_ms(model: ExplainableModel | CompositeModel, passes: int) -> float | None:
+    """Estimate the time of passes without gradients in batches, in milliseconds.
+
+    Args:
+        model: Model to explain.
+        passes: How many times the network sees a photo.
+
+    Returns:
+        Milliseconds; None if nothing was measured yet and others have the turn now, or the model fails.
+    """
+    try:
+        return passes * _median_pass_ms(explained_member(model), _PassKind(gradient=False, alone=False))
+    except TrioVisionError:
+        return None
 
 
 def number_of_passes(method: Method, settings: ExplanationSettings, sides: Sequence[int], channels: int = 0) -> int:
@@ -117,6 +129,14 @@ def record(model: ExplainableModel, method: Method, seconds: float, passes: int)
 
 def _pass_kind(method: Method) -> _PassKind:
     return _PassKind(gradient=method.one_pass or method.kind == "gradient", alone=method.one_pass)
+
+
+def _median_pass_ms(model: ExplainableModel, kind: _PassKind, *, channels: bool = False) -> float:
+    """Median time of the latest passes; a blank photo is timed if there were none, or the channels are not known."""
+    measured = _MEASURED.setdefault(model, _Measured())
+    if kind not in measured.seconds or (channels and measured.channels is None):
+        _measure_blank(model, measured, kind)
+    return 1000 * median(list(measured.seconds[kind]))
 
 
 def _measure_blank(model: ExplainableModel, measured: _Measured, kind: _PassKind) -> None:

@@ -14,6 +14,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from triovision.errors import ExplanationError
 from triovision.explain.country import target_of
+from triovision.explain.estimates import estimate_passes_ms
 from triovision.explain.methods import explained_member
 from triovision.explain.model import CompositeModel, ExplainableModel
 from triovision.explain.scores import BATCH, Target, mean_colour
@@ -23,6 +24,7 @@ from triovision.results import Explanation, Photo
 
 Floats = NDArray[np.float64]
 
+_CURVES: Final = 4
 _POINTS: Final = 21
 _SEED: Final = 0
 
@@ -122,6 +124,15 @@ def measure_faithfulness(
         random_deletion=random_deletion,
         random_insertion=random_insertion,
     )
+
+
+def estimate_faithfulness_ms(model: ExplainableModel | CompositeModel) -> float | None:
+    """Estimate the time of `measure_faithfulness` before it starts.
+
+    Returns:
+        Milliseconds; None if nothing was measured yet and others have the turn now, or the model fails.
+    """
+    return estimate_passes_ms(model, _CURVES * _POINTS)
 
 
 def deletion_and_insertion(

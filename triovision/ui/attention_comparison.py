@@ -14,7 +14,7 @@ from triovision.ui.explanation_service import explain
 from triovision.ui.messages import report
 from triovision.ui.service import shared_model
 from triovision.ui.session import ExplanationKey, PhotoResult, current
-from triovision.ui.translation import Translator, plain
+from triovision.ui.translation import Translator, plain, relabel
 from triovision.viz.agreement_figures import attention_difference
 from triovision.viz.overlays import jpeg_bytes, overlay
 
@@ -26,12 +26,14 @@ _DEFAULT_METHOD = "default"  # each model has its own; see `methods_for`
 
 def render_attention(result: PhotoResult, predictions: Sequence[Prediction], t: Translator) -> None:
     """Draw the choice of a country and, once asked for, what each model looks at for it."""
+    country_key = f"compare-country-{result.key}"
+    relabel(country_key, t)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         country = st.selectbox(
             t("Country"),
             top_countries(predictions, _COUNTRIES),
             format_func=lambda code: country_name(code, t.language),
-            key=f"compare-country-{result.key}",
+            key=country_key,
             width=300,
         )
         asked = st.button(t("Compare the attention"), key="compare-attention")

@@ -18,7 +18,7 @@ from triovision.errors import CollectionError
 from triovision.photo.names import clean_text
 from triovision.ui.collection_state import collection
 from triovision.ui.messages import translate
-from triovision.ui.translation import Translator
+from triovision.ui.translation import Translator, relabel
 
 ReadFile = Callable[[CollectionEntry], bytes]
 
@@ -68,6 +68,7 @@ def _render_positions(entries: Sequence[CollectionEntry], read_file: ReadFile, t
         "lightroom": t("Sidecars named photo.xmp (Lightroom)"),
         "copy": t("Copies with the position in their EXIF data (JPEG only)"),
     }
+    relabel("collection-style", t)
     style: WriteStyle = st.radio(t("Form"), list(styles), format_func=styles.__getitem__, key="collection-style")
     label = t("Write only above this probability")
     least = st.slider(label, 50, 100, 90, 5, format=t.percent_format, key="collection-write-min")

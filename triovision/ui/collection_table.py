@@ -15,7 +15,7 @@ from triovision.collections.tables import certainty, country_of, is_unsure
 from triovision.geo import country_name
 from triovision.photo.names import clean_text
 from triovision.prediction_texts import area_title
-from triovision.ui.translation import Translator
+from triovision.ui.translation import Translator, relabel
 from triovision.verification import VerdictKind, verify_place
 
 _ROW_PX: Final = 56
@@ -30,6 +30,8 @@ def render_filters(entries: Sequence[CollectionEntry], t: Translator) -> list[Co
     """
     codes = {code for entry in entries if (code := country_of(entry)) is not None}
     dates = [entry.camera.taken_at.date() for entry in entries if entry.camera.taken_at is not None]
+    for key in ("collection-countries", "collection-kind"):
+        relabel(key, t)
     with st.container(horizontal=True, vertical_alignment="bottom", key="collection-filters"):
         countries = st.multiselect(
             t("Countries"),

@@ -13,11 +13,11 @@ from triovision.prediction_texts import explained_text, legend_text
 from triovision.results import Explanation
 from triovision.ui.explanation_choices import render_choices
 from triovision.ui.explanation_downloads import render_downloads
-from triovision.ui.explanation_service import estimated_ms, explain, is_slow
-from triovision.ui.explanation_texts import about_time, method_name, reading
+from triovision.ui.explanation_service import estimated_ms, explain, is_slow, longest_ms
+from triovision.ui.explanation_texts import about_time, elapsed_time, method_name, reading
 from triovision.ui.faithfulness import render_faithfulness
 from triovision.ui.inside_network import render_inside_network
-from triovision.ui.messages import report
+from triovision.ui.messages import render_fault
 from triovision.ui.service import is_remote
 from triovision.ui.session import ExplanationKey, PhotoResult, current
 from triovision.ui.step_progress import StepProgress
@@ -36,14 +36,14 @@ def render_explanation(result: PhotoResult, model: GeoModel, t: Translator) -> N
     try:
         explanation = _explanation(result, model, choice.key, t)
     except TrioVisionError as error:
-        st.error(report(error, t))
+        render_fault(error, "why-again", t)
         explanation = None
     if explanation is not None:
         _draw(result, explanation, choice.opacity, t)
     if is_remote():
         st.caption(t("The models run on a server, which measures no faithfulness and gives no activations."))
         return
-    if explanation is not None:
+    if explanation is not None and explanation.heatmap_hw.any():
         render_faithfulness(result, model, choice.key, explanation, t)
     render_inside_network(result, model, t)
 
@@ -64,16 +64,20 @@ def _explanation(result: PhotoResult, model: GeoModel, key: ExplanationKey, t: T
     in_steps = slow and not is_remote()  # a server tells nothing of its steps
     if in_steps:
         progress(0.0)
-    with nullcontext() if in_steps else st.spinner(t("Computing the explanation…")):
-        explanation = explain(
-            model,
-            result.photo,
-            key.country,
-            key.method or None,
-            against=key.against,
-            settings=key.settings,
-            on_step=progress,
-        )
+    try:
+        with nullcontext() if in_steps else st.spinner(t("Computing the explanation…")):
+            explanation = explain(
+                model,
+                result.photo,
+                key.country,
+                key.method or None,
+                against=key.against,
+                settings=key.settings,
+                on_step=progress,
+            )
+    except TrioVisionError:
+        place.empty()
+        raise
     place.empty()
     current().keep(key, explanation)
     return explanation
@@ -86,7 +90,16 @@ def _started(place: DeltaGenerator, model: GeoModel, key: ExplanationKey, t: Tra
     if estimate_ms is not None and estimate_ms <= _AT_ONCE_MS:
         return True
     label = t("Compute") if estimate_ms is None else t("Compute ({time})", time=about_time(estimate_ms, t))
-    return place.button(label, type="primary", key="why-compute")
+    with place.container():
+        if too_long := estimate_ms is not None and estimate_ms > longest_ms():
+            st.warning(
+                t(
+                    "This would probably end without a map: one explanation may take {duration} at most. Choose a "
+                    "faster method, or settings with fewer steps.",
+                    duration=t.duration(longest_ms() / 1000),
+                )
+            )
+        return st.button(label, type="secondary" if too_long else "primary", key="why-compute")
 
 
 def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Translator) -> None:
@@ -99,14 +112,17 @@ def _draw(result: PhotoResult, explanation: Explanation, opacity: float, t: Tran
     }
     for column, (caption, image) in zip(st.columns(3), images.items(), strict=True):
         column.image(jpeg_bytes(image), caption, output_format="JPEG", width="stretch", alt=caption)
-    st.caption(legend_text(explanation, t))
+    if explanation.heatmap_hw.any():
+        st.caption(legend_text(explanation, t))
+    else:
+        st.info(t("The map is empty: this method finds no part of the photo that changes the score."))
     st.caption(
         t(
-            "Method {method} · layer {layer} · target {country} · {milliseconds} ms",
+            "Method {method} · layer {layer} · target {country} · {time}",
             method=method_name(explanation.method, t),
             layer=t("input") if explanation.layer == "input" else plain(explanation.layer),
             country=explained,
-            milliseconds=t.number(explanation.elapsed_ms),
+            time=elapsed_time(explanation.elapsed_ms, t),
         )
     )
     if explanation.model != result.prediction.model:

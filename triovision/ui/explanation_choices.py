@@ -14,9 +14,8 @@ from triovision.geo import country_name
 from triovision.prediction_texts import guess_text
 from triovision.ui.explanation_service import explanation_methods, method_kind
 from triovision.ui.explanation_texts import kind_name, method_name
-from triovision.ui.probabilities import countries_shown
 from triovision.ui.session import ExplanationKey, PhotoResult
-from triovision.ui.translation import Translator
+from triovision.ui.translation import Translator, relabel
 
 if TYPE_CHECKING:
     from triovision.inference import GeoModel
@@ -38,13 +37,16 @@ class Choice:
 def render_choices(result: PhotoResult, model: GeoModel, t: Translator) -> Choice:
     """Draw the widgets and return what they say."""
     guesses = {guess.country: guess for guess in result.prediction.countries}
-    countries = list(guesses)[: countries_shown(len(guesses))]
+    countries = list(guesses)
+    country_key = f"country-{result.id}"
+    for key in (country_key, "method"):
+        relabel(key, t)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         country = st.selectbox(
             t("Country"),
             countries,
             format_func=lambda code: guess_text(guesses[code], result.prediction.calibrated, t),
-            key=f"country-{result.id}",
+            key=country_key,
             persist_state="session",
             width=240,
         )
@@ -53,6 +55,10 @@ def render_choices(result: PhotoResult, model: GeoModel, t: Translator) -> Choic
             t("Method"),
             explanation_methods(model),
             format_func=lambda name: _method_label(name, t),
+            help=t(
+                "Each method finds in its own way which parts of the photo raise the score of the country: the number "
+                "that the network gives it, before it becomes a probability."
+            ),
             key="method",
             persist_state="session",
             width=280,
@@ -77,8 +83,9 @@ def _method_label(name: str, t: Translator) -> str:
 def _against(result: PhotoResult, countries: list[str], t: Translator) -> str | None:
     """The country that the chosen one is contrasted with."""
     key = f"against-{result.id}"
-    if st.session_state.get(key) not in countries:  # just chosen as the country, or no longer among the first
+    if st.session_state.get(key) not in countries:  # just chosen as the country
         st.session_state[key] = None
+    relabel(key, t)
     return st.selectbox(
         t("And not"),
         countries,
@@ -131,9 +138,8 @@ def _slider(name: str, label: str, bounds: tuple[int, int, int, int], t: Transla
     """Slider of a setting, with its bounds as least, greatest, default and step; of a side in per cent."""
     least, greatest, usual, step = bounds
     key = f"why-{name}"
-    if key in st.session_state:  # another slider has moved its bounds
-        st.session_state[key] = min(greatest, max(least, st.session_state[key]))
+    chosen = st.session_state.setdefault(key, usual)
+    if not least <= chosen <= greatest:  # another slider has moved its bounds
+        st.session_state[key] = min(greatest, max(least, chosen))
     shown = t.percent_format if of_side else None
-    return st.slider(
-        label, least, greatest, max(least, usual), step, format=shown, key=key, persist_state="session", width=320
-    )
+    return st.slider(label, least, greatest, step=step, format=shown, key=key, persist_state="session", width=320)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from triovision.errors import ExplanationError
 from triovision.explanation_settings import ExplanationSettings
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from triovision.explain.turns import OnStep
     from triovision.inference import GeoModel
     from triovision.serve.remote_model import RemoteModel
-
-#: Photos that the network sees for four curves of 21 points.
-FAITHFULNESS_PASSES: Final = 84
 
 # Each function imports `explain` itself: it imports PyTorch, and the page appears before.
 
@@ -68,6 +65,13 @@ def estimated_ms(model: GeoModel, method: str, settings: ExplanationSettings | N
     return estimate_ms(cast("ExplainableModel", model), method, settings)
 
 
+def longest_ms() -> float:
+    """Longest time of an explanation by a model of this process, after which it ends without a map."""
+    from triovision.explain.turns import ExplanationLimits  # noqa: PLC0415 - see above
+
+    return ExplanationLimits().total_s * 1000
+
+
 def explain(
     model: GeoModel,
     photo: Photo,
@@ -102,8 +106,9 @@ def measure_faithfulness(
 
 def faithfulness_estimate_ms(model: GeoModel) -> float | None:
     """Expected time of `measure_faithfulness`; None where nothing is known about it."""
-    # As many passes without gradients as LIME makes with that number of samples.
-    return estimated_ms(model, "LIME", ExplanationSettings(samples=FAITHFULNESS_PASSES))
+    from triovision.explain import estimate_faithfulness_ms  # noqa: PLC0415 - see above
+
+    return estimate_faithfulness_ms(cast("ExplainableModel", model))
 
 
 def network_activations(model: GeoModel, photo: Photo) -> tuple[StageActivations, ...]:

@@ -32,33 +32,35 @@ def reading(method: str, t: Translator) -> str:
     """How to read the map of a method; empty for one that this page does not know."""
     return {
         "LayerCAM": t(
-            "Each cell of the last layer counts as much as it raises the score: bright cells hold what the network "
-            "found for the country."
+            "Each cell of the last layer counts as much as it raises the score: the strongest cells hold what the "
+            "network found most telling."
         ),
         "Grad-CAM": t(
-            "Each channel of the last layer counts as much as it raises the score on average: read regions, not edges."
+            "Each channel of the last layer, a detector of one kind of pattern, counts as much as it raises the score "
+            "on average: read regions, not edges."
         ),
         "Grad-CAM++": t(
-            "Like Grad-CAM, but a thing that appears several times counts each time: all its places are bright."
+            "Like Grad-CAM, but a thing that appears several times counts each time: the map shows all its places."
         ),
         "Score-CAM": t(
-            "Each channel of the last layer is tried as a mask, and counts as much as the score that the photo behind "
-            "it gets: bright regions are enough on their own."
+            "Each channel of the last layer, a detector of one kind of pattern, is tried as a mask, and counts as much "
+            "as the score that the photo behind it gets: the strongest regions are enough on their own."
         ),
         "Gradient-weighted attention": t(
-            "Bright patches are those that the network attends to and that raise the country against all others."
+            "The strongest patches are those that the network attends to and that raise the score."
         ),
         "Occlusion": t(
             "A window of the photo's mean colour covers one part after the other: the stronger the colour, the more "
             "the score changes when this part is covered. Things smaller than the window are smeared."
         ),
         "LIME": t(
-            "Random sets of segments are covered, and a linear model learns the scores: the colour of a segment is its "
-            "weight in that model. Compare whole segments."
+            "The photo is cut into segments of similar colour. Random sets of them are covered, and a linear model "
+            "learns the scores: the colour of a segment is its weight in that model. Compare whole segments."
         ),
         "KernelSHAP": t(
-            "The score is shared out among the segments as a prize among players (Shapley values): the colour of a "
-            "segment is its share, and all shares make up the whole gain. Compare whole segments."
+            "The photo is cut into segments of similar colour. The score is shared out among them as a prize among "
+            "players (Shapley values): the colour of a segment is its share, and all shares make up the whole gain. "
+            "Compare whole segments."
         ),
         "GradientSHAP": t(
             "Gradients are averaged at random points between plain pictures and the photo: read groups of pixels, one "
@@ -69,6 +71,13 @@ def reading(method: str, t: Translator) -> str:
             "pixels together make up the gain of the score."
         ),
     }.get(method, "")
+
+
+def elapsed_time(elapsed_ms: float, t: Translator) -> str:
+    """A measured time in milliseconds, in seconds from one of them."""
+    if elapsed_ms < 1000:
+        return f"{t.number(elapsed_ms)} ms"
+    return f"{t.number(elapsed_ms / 1000, 1 if elapsed_ms < 10_000 else 0)} s"
 
 
 def about_time(estimate_ms: float, t: Translator) -> str:

@@ -11,13 +11,9 @@ from triovision.errors import TrioVisionError
 from triovision.geo import country_name
 from triovision.results import Explanation
 from triovision.ui.explanation_downloads import explanation_stem
-from triovision.ui.explanation_service import (
-    FAITHFULNESS_PASSES,
-    faithfulness_estimate_ms,
-    measure_faithfulness,
-)
+from triovision.ui.explanation_service import faithfulness_estimate_ms, measure_faithfulness
 from triovision.ui.explanation_texts import about_time
-from triovision.ui.messages import report
+from triovision.ui.messages import render_fault
 from triovision.ui.session import ExplanationKey, PhotoResult, current
 from triovision.ui.step_progress import StepProgress
 from triovision.ui.theme import palette
@@ -47,7 +43,7 @@ def render_faithfulness(
         try:
             measured = _measured(result, model, key, explanation, t)
         except TrioVisionError as error:
-            st.error(report(error, t))
+            render_fault(error, "why-measure-again", t)
             return
         if measured is not None:
             _draw(result, explanation, measured, t)
@@ -66,10 +62,13 @@ def _measured(
     label = t("Measure") if estimate_ms is None else t("Measure ({time})", time=about_time(estimate_ms, t))
     if not place.button(label, key="why-measure"):
         return None
-    text = t("The model looks at {count} changed photos…", count=FAITHFULNESS_PASSES)
-    progress = StepProgress(place, text, "why-measure-stop", t)
+    progress = StepProgress(place, t("The model looks at changed photos…"), "why-measure-stop", t)
     progress(0.0)
-    measured = measure_faithfulness(model, result.photo, explanation, progress)
+    try:
+        measured = measure_faithfulness(model, result.photo, explanation, progress)
+    except TrioVisionError:
+        place.empty()
+        raise
     place.empty()
     session.faithfulness[key] = measured
     return measured
@@ -125,5 +124,5 @@ def curves_csv(measured: Faithfulness) -> bytes:
         name: getattr(measured, name)
         for name in ("fraction", "deletion", "insertion", "random_deletion", "random_insertion")
     }
-    table: str = pd.DataFrame(curves).to_csv(index=False)
+    table: str = pd.DataFrame(curves).to_csv(index=False, float_format="%.6g")
     return table.encode()

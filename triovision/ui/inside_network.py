@@ -9,10 +9,10 @@ import streamlit as st
 from triovision.errors import TrioVisionError
 from triovision.photo.names import file_stem
 from triovision.ui.explanation_service import network_activations
-from triovision.ui.messages import report
+from triovision.ui.messages import render_fault
 from triovision.ui.session import PhotoResult, current
 from triovision.ui.theme import palette
-from triovision.ui.translation import Translator, plain
+from triovision.ui.translation import Translator, plain, relabel
 from triovision.viz.activation_mosaic import activation_mosaic
 from triovision.viz.overlays import jpeg_bytes, png_bytes
 
@@ -29,7 +29,7 @@ def render_inside_network(result: PhotoResult, model: GeoModel, t: Translator) -
         try:
             stages = _activations(result, model, t)
         except TrioVisionError as error:
-            st.error(report(error, t))
+            render_fault(error, "inside-again", t)
             return
         _draw(result, stages, t)
 
@@ -47,11 +47,13 @@ def _draw(result: PhotoResult, stages: tuple[StageActivations, ...], t: Translat
         t(
             "Each picture is the output of one channel for this photo, the strongest channels first. Black is the "
             "least value of a picture and light yellow the greatest, so compare patterns, not pictures. Early stages "
-            "respond to edges and colours, late ones to parts and things, on ever coarser grids."
+            "respond to edges and colours, late ones to parts and things, on ever coarser grids. In a model of several "
+            "networks, the stages of one network follow those of another."
         )
     )
     if st.session_state.get("inside-stage", 0) >= len(stages):  # chosen with another model
         st.session_state["inside-stage"] = 0
+    relabel("inside-stage", t)
     number = st.selectbox(
         t("Stage"),
         range(len(stages)),

@@ -12,7 +12,7 @@ from triovision.languages import translate
 from triovision.ui.owner import without_folders
 from triovision.ui.translation import Translator, plain
 
-__all__ = ["photo_or_error", "report", "translate"]
+__all__ = ["photo_or_error", "render_fault", "report", "translate"]
 
 
 def report(error: TrioVisionError, t: Translator) -> str:
@@ -20,6 +20,18 @@ def report(error: TrioVisionError, t: Translator) -> str:
     reason, remedy = (plain(without_folders(translate(text, t)), 400) for text in (error.reason, error.remedy))
     subject = plain(without_folders(error.subject), 200)
     return t("**{subject}**: {reason}. {remedy}.", subject=subject, reason=reason, remedy=remedy)
+
+
+def render_fault(error: TrioVisionError, key: str, t: Translator) -> None:
+    """Draw the error of a computation, with a button whose only effect is another run.
+
+    Args:
+        error: The error.
+        key: Key of the button.
+        t: Language of the reader.
+    """
+    st.error(report(error, t))
+    st.button(t("Start again"), key=key)
 
 
 @contextmanager

@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from triovision.inference import GeoModel
 
 
-def countries_shown(labels: int) -> int:
-    """Number of countries to show: the choice of the reader, at most the number of labels."""
-    return min(int(st.session_state.get("k", MIN_COUNTRIES)), labels)
-
-
 def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) -> None:
     """Draw strip, bars, radar, similarity and gauges of the most probable countries."""
     prediction = result.prediction
@@ -46,7 +41,7 @@ def render_probabilities(result: PhotoResult, model: GeoModel, t: Translator) ->
         if "k" in st.session_state:  # chosen with another model, or by a link
             st.session_state["k"] = min(most, st.session_state["k"])
         st.slider(t("Number of countries"), MIN_COUNTRIES, most, key="k", persist_state="session", width=320)
-    k = countries_shown(known)
+    k = min(int(st.session_state.get("k", MIN_COUNTRIES)), known)
     try:
         figures = _figures(prediction, k, model, t)
     except ModelError as error:

@@ -17,6 +17,7 @@ __all__ = [
     "current_translator",
     "get_translator",
     "plain",
+    "relabel",
     "render_language_switch",
 ]
 
@@ -52,6 +53,17 @@ def render_language_switch(t: Translator) -> DeltaGenerator:
             persist_state="session",
         )
     return bar
+
+
+def relabel(key: str, t: Translator) -> None:
+    """Send the choice of a widget to the browser again after a change of the language. Call it before the widget.
+
+    The browser knows an option by its label only: it would send the old one, and the choice would be lost.
+    """
+    drawn_in = f"{key}-language"
+    if st.session_state.get(drawn_in, t.language) != t.language and key in st.session_state:
+        st.session_state[key] = st.session_state[key]
+    st.session_state[drawn_in] = t.language
 
 
 def plain(text: str, max_length: int = 80) -> str:

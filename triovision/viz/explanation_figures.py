@@ -44,7 +44,7 @@ def faithfulness_figure(measured: Faithfulness, palette: Palette, t: Translator)
     apply_style(figure, palette, 380)
     ticks = {"range": [0, 1.01], "tickvals": _QUARTERS, "ticktext": [t.percent(value) for value in _QUARTERS]}
     figure.update_xaxes(title=t("part of the photo hidden or shown"), **ticks)
-    figure.update_yaxes(**ticks)
+    figure.update_yaxes(title=t("probability"), **ticks)
     figure.update_layout(legend_traceorder="reversed")
     return figure
 
