@@ -44,7 +44,7 @@ def run(
 
     \b
     Examples:
-      python -m examples.animals gan run dcgan --data photos --set 'data.values=["fox"]' --out runs/foxes
+      python -m examples.animals gan run dcgan --data photos --set data.values=fox --out runs/foxes
       python -m examples.animals gan run towers --data data/manifest.csv --weights lite0.safetensors --out runs/towers
     """  # noqa: D301 - click reads the escape
     from examples.animals.gan.recipe import RECIPES  # noqa: PLC0415
