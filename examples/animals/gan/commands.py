@@ -40,7 +40,7 @@ def run(
     out: Path,
     **options: Any,  # noqa: ANN401 - the other options, for `ReadOptions`
 ) -> None:
-    """Train RECIPE, a name or a TOML file, and evaluate it. Stop it at any time; the same command resumes it.
+    """Train RECIPE (dcgan, towers or a TOML file) and evaluate it. Stop it at any time; the same command resumes it.
 
     \b
     Examples:
