@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from triovision.train.data.manifest import Manifest
+    from triovision.train.recipes.country_recipe import Recipe
 
 RECIPES: Final = Path(__file__).with_name("recipes")
+OWN_RECIPES: Final = ("v1", "v2", "places")
 MANIFEST: Final = "manifest.csv"
 _FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -71,13 +73,14 @@ def run(data: Path, skip_faulty: bool, **options: Any) -> None:  # noqa: ANN401 
     """
     from examples.cars.devkit import read_cars, write_cars  # noqa: PLC0415 - `--help` must not wait for pandas
 
+    recipes = _read_recipes(options, "v1", "v2")
     with tqdm(unit="photo", desc="reading headers", disable=None) as bar:
         cars = read_cars(data, skip_faulty=skip_faulty, on_photo=bar.update)
     out: Path = options["out"]
-    photos, headers = write_cars(cars, out / MANIFEST)
+    photos = write_cars(cars, out / MANIFEST)
     if len(cars.faulty):
         click.echo(f"left out {len(cars.faulty)} faulty photos, listed in {out / 'faulty.csv'}", err=True)
-    _study("Cars", photos, headers, ("v1", "v2"), options)
+    _study("Cars", photos, cars.headers, recipes, options)
 
 
 @main.command()
@@ -95,40 +98,50 @@ def places(data: Path | None, fold: str, **options: Any) -> None:  # noqa: ANN40
     folder = data or os.environ.get("TRIOVISION_DATA")
     if folder is None:
         raise click.UsageError("Give --data, or set TRIOVISION_DATA.")
+    recipes = _read_recipes(options, "places")
     with resumable(), tqdm(unit="photo", desc="looking for near-duplicates", disable=None) as bar:
         photos = write_places(Path(folder), options["out"] / MANIFEST, fold, options["workers"], bar.update)
     with tqdm(unit="photo", desc="reading headers", total=len(photos), disable=None) as bar:
         headers = read_headers(photos, bar.update)
-    _study("Places as classes", photos, headers, ("places",), options)
+    _study("Places as classes", photos, headers, recipes, options)
 
 
 def _study(
     title: str,
     photos: Manifest,
     headers: pd.DataFrame,
-    default: Sequence[str],
+    recipes: Sequence[Recipe],
     options: dict[str, Any],
 ) -> None:
-    """Train, measure and report; the options are those of `_study_options`."""
+    """Train, measure and report; the options are the others of `_study_options`."""
     from examples.cars.report import write_report  # noqa: PLC0415 - `--help` must not wait for torch
     from examples.cars.study import run_study  # noqa: PLC0415
     from triovision.train.data.loaders import LoadOptions  # noqa: PLC0415
     from triovision.train.engine.trainer import keep_freed_memory  # noqa: PLC0415
-    from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415
 
-    out, weights, overrides = options.pop("out"), options.pop("weights"), options.pop("overrides")
-    names = options.pop("recipes") or default
-    recipes = [read_recipe(str(_recipe_path(name)), overrides) for name in names]
+    out, weights = options.pop("out"), options.pop("weights")
     keep_freed_memory()
     with resumable():
         measured = run_study(recipes, photos, out, weights, LoadOptions(**options), click.echo)
     click.echo(f"wrote {write_report(out, title, measured, photos, headers)}")
 
 
-def _recipe_path(name_or_path: str) -> Path | str:
+def _read_recipes(options: dict[str, Any], *default: str) -> list[Recipe]:
+    """Read the chosen recipes, before anything that takes time; they leave the options of `_study_options`."""
+    from triovision.train.recipes.country_recipe import read_recipe  # noqa: PLC0415 - `--help` must not wait for torch
+
+    overrides = options.pop("overrides")
+    return [read_recipe(_recipe_path(name), overrides) for name in options.pop("recipes") or default]
+
+
+def _recipe_path(name_or_path: str) -> str:
     """Path of a recipe of this example by its name, else what was given."""
-    own = RECIPES / f"{name_or_path}.toml"
-    return own if own.exists() else name_or_path
+    if name_or_path in OWN_RECIPES:
+        return str(RECIPES / f"{name_or_path}.toml")
+    if not Path(name_or_path).is_file():
+        listed = f"{', '.join(OWN_RECIPES[:-1])} and {OWN_RECIPES[-1]}"
+        raise click.BadParameter(f"{name_or_path!r} is no file, and none of {listed}", param_hint="--recipe")
+    return name_or_path
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from triovision.errors import ManifestError
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest, write_table
 from triovision.train.data.splits import TEST_COLUMN
 from triovision.train.data.statistics import read_headers
+from triovision.train.engine.run_folder import RUN_CONFIG
 
 ALL, META = "cars_annos.mat", "cars_meta.mat"
 TRAIN, TEST = "cars_train_annos.mat", "cars_test_annos_withlabels.mat"
@@ -29,9 +30,7 @@ COLUMNS: Final = ("file", "class", "bbox", "tested")
 _BOX: Final = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 _MAX_BYTES: Final = 64 * 2**20  # the real files have less than 1 MB
 _MAX_ROWS: Final = 1_000_000
-_REMEDY: Final = (
-    "Download the devkit of Stanford Cars again, or make a miniature with `python -m examples.cars generate`"
-)
+_REMEDY: Final = "Download Stanford Cars again, or make a miniature with `python -m examples.cars generate`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def read_cars(root: Path, *, skip_faulty: bool, on_photo: Callable[[], object]) 
     return Cars(photos, headers[~wrong].reset_index(drop=True), faulty)
 
 
-def write_cars(cars: Cars, out: Path) -> tuple[Manifest, pd.DataFrame]:
+def write_cars(cars: Cars, out: Path) -> Manifest:
     """Write the manifest with the columns `file`, `class`, `bbox` and `split`, and the list of faulty photos.
 
     The test list of the devkit stays the part `test`; the training list is divided into `train` and `val`.
@@ -83,19 +82,23 @@ def write_cars(cars: Cars, out: Path) -> tuple[Manifest, pd.DataFrame]:
         out: Manifest to write; beside it, `faulty.csv`.
 
     Returns:
-        The manifest, and width and height of its photos.
+        The manifest, its photos in the same order.
 
     Raises:
-        ManifestError: If there are too few photos to divide, or the disk is full.
+        ManifestError: If there are too few photos to divide, runs of other photos are beside the manifest, or the disk
+            is full.
     """
     tested = cars.photos.table["tested"].to_numpy(dtype=bool)
     photos = hold_out(cars.photos, tested, np.arange(len(tested)))
     # Commands that would train on all photos, such as `train cv`, leave those out that this column marks.
     marked = photos.table.drop(columns="tested").assign(**{TEST_COLUMN: np.where(tested, "test", "train")})
+    kept = out.exists() and any(out.parent.glob(f"*/{RUN_CONFIG}"))
+    if kept and out.read_text(encoding="utf-8") != marked.to_csv(index=False, lineterminator="\n"):
+        raise ManifestError(str(out), "lists other photos, and runs were trained on them", "Give another --out folder")
     write_manifest(marked, out, "class")
     if len(cars.faulty):
         write_table(cars.faulty, out.with_name("faulty.csv"))
-    return read_manifest(out, cars.photos.root, ["split"], "class"), cars.headers
+    return read_manifest(out, cars.photos.root, ["split"], "class")
 
 
 def _read_annotations(root: Path) -> pd.DataFrame:
@@ -105,6 +108,8 @@ def _read_annotations(root: Path) -> pd.DataFrame:
         rows = list(_rows(whole, variables["annotations"], "relative_im_path", _names(variables["class_names"])))
     else:
         devkit = root / "devkit" if (root / "devkit").is_dir() else root
+        if devkit == root and not (root / META).exists():
+            raise ManifestError(str(root), f"holds neither {ALL} nor a folder `devkit`", _REMEDY)
         names = _names(_load(devkit / META, ("class_names",))["class_names"])
         tests = next((folder / TEST for folder in (devkit, root) if (folder / TEST).exists()), devkit / TEST)
         rows = []
@@ -156,7 +161,7 @@ def _rows(path: Path, annotations: Any, file_field: str, names: list[str]) -> It
             file = str(np.ravel(record[file_field])[0])
             tested = bool(np.ravel(record["test"])[0]) if tests else False
         except (IndexError, TypeError, ValueError) as exc:
-            raise ManifestError(f"{path}, annotation {number}", f"is incomplete ({exc})", _REMEDY) from exc
+            raise ManifestError(f"{path}, annotation {number}", f"is incomplete or damaged ({exc})", _REMEDY) from exc
         named = names[label - 1] if 1 <= label <= len(names) else ""
         yield {"file": file, "class": named, "bbox": " ".join(map(str, box)), "tested": tested}
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from examples.cars.parts import hold_out
+from examples.cars.parts import TEST, hold_out
 from triovision.errors import ManifestError
 from triovision.train.data.build.duplicates import MAX_DISTANCE, duplicate_groups
 from triovision.train.data.manifest import Manifest, read_manifest, write_manifest
@@ -29,7 +29,7 @@ def write_places(data: Path, out: Path, fold: str, workers: int, on_photo: Calla
 
     Args:
         data: Folder of `manifest.csv`, with the columns `place`, `source` and `split_new_sources`.
-        out: Manifest to write; one that exists is read instead.
+        out: Manifest to write; one that exists, of the same fold, is read instead.
         fold: Fold of `split_new_sources` whose sources training never sees.
         workers: Processes that read photos.
         on_photo: Called after each photo that is hashed, for a progress bar.
@@ -38,12 +38,17 @@ def write_places(data: Path, out: Path, fold: str, workers: int, on_photo: Calla
         The manifest, with the label `place`.
 
     Raises:
-        ManifestError: If the table cannot be read, lacks a column, or has no such fold or no place with enough photos.
+        ManifestError: If the table cannot be read, lacks a column, or has no such fold or no place with enough photos,
+            or `out` tests another fold.
     """
     if not out.exists():
         photos = read_manifest(data / "manifest.csv", None, ["source", TEST_COLUMN], "place")
         write_manifest(_divided(photos, fold, workers, on_photo).table, out, "place")
-    return read_manifest(out, data, ["source", "split"], "place")
+    written = read_manifest(out, data, ["source", "split", TEST_COLUMN], "place")
+    tested = set(written.table.loc[written.table["split"] == TEST, TEST_COLUMN]) - {fold}
+    if tested:
+        raise ManifestError(str(out), f"tests fold {', '.join(sorted(tested))}", "Give another --out folder")
+    return written
 
 
 def _divided(photos: Manifest, fold: str, workers: int, on_photo: Callable[[], object]) -> Manifest:

@@ -99,12 +99,15 @@ def _run_section(one: Measured) -> Section:
     pairs: list[list[Cell]] = [[cell.truth, cell.answer, cell.photos] for cell in part.most_confused]
     counts = confusion_counts(part, run.labels)
     plots = [
-        Plot(lambda palette: loss_curves(run.epochs, palette), "Loss by epoch."),
+        Plot(
+            lambda palette: loss_curves(run.epochs, palette),
+            "Loss by epoch on the training and on the validation photos, which are those of the column `split`.",
+        ),
         Plot(lambda palette: accuracy_curves(run.epochs, palette), "Top-1 accuracy by epoch."),
         Plot(
             lambda palette: confusion_heatmap(counts, run.labels, palette),
-            f"Confusion on {int(counts.sum()):,} {'test' if one.test else 'validation'} photos: the truth in rows, the "
-            "prediction in columns.",
+            f"Number of {'test' if one.test else 'validation'} photos, {int(counts.sum()):,} in all, by truth and "
+            "prediction; the colour is its share of the row.",
         ),
     ]
     table = Table(("truth", "prediction", "photos"), pairs, "The pairs that were confused most often.")

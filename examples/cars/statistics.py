@@ -89,7 +89,8 @@ def _sizes(headers: pd.DataFrame) -> Section:
         [str(row[0]), *(f"{value:.4g}" for value in row[1:])] for row in sizes.to_numpy().tolist()
     ]
     plot = Plot(lambda palette: size_scatter(headers, palette), "Width and height of the photos.")
-    return Section("Image sizes", tables=[Table([str(column) for column in sizes], rows, "In pixels.")], plots=[plot])
+    caption = "In pixels; the aspect ratio is width over height."
+    return Section("Image sizes", tables=[Table([str(column) for column in sizes], rows, caption)], plots=[plot])
 
 
 def _boxes(shares: NDArray[np.float64]) -> Section:

@@ -13,6 +13,8 @@ import click
 
 from triovision.cli.commands import Commands
 from triovision.cli.terminal import one_line
+from triovision.cli.train.options import OVERRIDES
+from triovision.cli.train.studies import resumable
 from triovision.extras import require
 from triovision.files import atomic_write
 
@@ -42,7 +44,8 @@ def _data_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators
         click.option(
             "--cache", type=click.Path(file_okay=False, path_type=Path), help="Features. [default: OUT/cache]"
         ),
-        click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Field of the recipe."),
+        OVERRIDES,
+        click.option("--max-unreadable", default="1%", help="Largest number or percentage of unreadable pictures."),
     )
     for option in reversed(options):
         command = option(command)
@@ -61,7 +64,7 @@ def main() -> None:
 @click.option("--fewest", default=60, type=click.IntRange(min=0), help="Smallest number of pairs of a relation.")
 @click.option("--photos", type=_FOLDER, help="Folder with manifest.csv; without it, textures. [TRIOVISION_DATA]")
 @click.option("--textures", is_flag=True, help="Textures, although TRIOVISION_DATA is set.")
-@click.option("--seed", default=0)
+@click.option("--seed", default=0, type=click.IntRange(min=0))
 def generate(out: Path, pairs: int, fewest: int, photos: Path | None, textures: bool, seed: int) -> None:
     """Make a data set of scenes: objects on a background, with relations decided by geometry."""
     from examples.relations.scenes import counts_for, write_scenes  # noqa: PLC0415 - `--help` must not wait
@@ -77,16 +80,21 @@ def generate(out: Path, pairs: int, fewest: int, photos: Path | None, textures: 
 @_data_options
 @click.option("--recipe", default="study", help="Name of a recipe of this study, or a TOML file.")
 @_WEIGHTS
-def run(
+def run(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     data: Path,
     images: Path | None,
     out: Path,
     cache: Path | None,
     overrides: tuple[str, ...],
+    max_unreadable: str,
     recipe: str,
     weights: Path | None,
 ) -> None:
-    """Train one recipe and write metrics.json and report.html. Stop it at any time; the same command resumes it."""
+    """Train one recipe and write metrics.json and report.html.
+
+    Stop it at any time; the same command resumes it.
+    """
+    from examples.relations.annotations import read_annotations  # noqa: PLC0415
     from examples.relations.metrics import recall_rows, summary  # noqa: PLC0415 - `--help` must not wait for torch
     from examples.relations.recipe import RECIPES  # noqa: PLC0415
     from examples.relations.report import OTHER_DATA, RECALL_COLUMNS  # noqa: PLC0415
@@ -94,9 +102,11 @@ def run(
     from triovision.train.engine.trainer import keep_freed_memory  # noqa: PLC0415
 
     keep_freed_memory()
-    study = Study.read(data, images, cache or out / "cache")
+    chosen = RECIPES.read(recipe, overrides)
+    study = Study(read_annotations(data, images), cache or out / "cache", max_unreadable=max_unreadable)
     _print_annotations(study.annotations, out)
-    metrics = study.run(RECIPES.read(recipe, overrides), out, weights)
+    with resumable():
+        metrics = study.run(chosen, out, weights)
     _print_table(RECALL_COLUMNS, recall_rows(metrics))
     click.echo(f"{summary(metrics)} {OTHER_DATA}\nreport: {out / 'report.html'}")
 
@@ -114,27 +124,34 @@ def compare(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     out: Path,
     cache: Path | None,
     overrides: tuple[str, ...],
+    max_unreadable: str,
     recipes: tuple[str, ...],
     seeds: tuple[int, ...],
     backbones: Path | None,
 ) -> None:
-    """Train every recipe with several seeds and write the table of runs. Resumes like `run`."""
-    from examples.relations.metrics import comparison_rows  # noqa: PLC0415
+    """Train every recipe with several seeds and write the table.
+
+    Stop it at any time; the same command resumes it.
+    """
+    from examples.relations.annotations import read_annotations  # noqa: PLC0415
+    from examples.relations.metrics import comparison_rows, percent  # noqa: PLC0415
     from examples.relations.recipe import RECIPES, read_backbones  # noqa: PLC0415
     from examples.relations.report import COMPARISON_COLUMNS, OTHER_DATA, write_comparison_page  # noqa: PLC0415
     from examples.relations.study import Study  # noqa: PLC0415
     from triovision.train.engine.trainer import keep_freed_memory  # noqa: PLC0415
 
     keep_freed_memory()
-    study = Study.read(data, images, cache or out / "cache", read_backbones(backbones) if backbones else {})
-    _print_annotations(study.annotations, out)
     read = [RECIPES.read(name, overrides) for name in recipes]
+    others = read_backbones(backbones) if backbones else {}
+    study = Study(read_annotations(data, images), cache or out / "cache", others, max_unreadable)
+    _print_annotations(study.annotations, out)
     runs = []
-    for seed in seeds:  # each recipe once, then each again: the table of one seed comes early
-        for recipe in read:
-            runs.append(study.run(recipe.model_copy(update={"seed": seed}), out / f"{recipe.name}-{seed}"))
-            click.echo(f"{recipe.name}, seed {seed}: accuracy {runs[-1]['accuracy']:.1%}")
-        page = write_comparison_page(out, read, runs)
+    with resumable():
+        for seed in seeds:  # each recipe once, then each again: the table of one seed comes early
+            for recipe in read:
+                runs.append(study.run(recipe.model_copy(update={"seed": seed}), out / f"{recipe.name}-{seed}"))
+                click.echo(f"{recipe.name}, seed {seed}: accuracy {percent(runs[-1]['accuracy'])}")
+            page = write_comparison_page(out, read, runs)
     _print_table(COMPARISON_COLUMNS, comparison_rows(read, runs))
     click.echo(f"{OTHER_DATA}\nreport: {page}")
 

@@ -160,12 +160,15 @@ def _find(path: Path) -> tuple[Layout, Path]:
 
 
 def _load(file: Path, digest: Any) -> Any:  # noqa: ANN401 - a hash of hashlib, and any JSON
+    remedy = "Restore the file of the data set"
     try:
         data = file.read_bytes()
         digest.update(data)
         return json.loads(data)
+    except FileNotFoundError as exc:
+        raise ManifestError(str(file), "is missing", remedy) from exc
     except (OSError, ValueError, RecursionError) as exc:
-        raise ManifestError(str(file), f"is not readable JSON ({exc})", "Restore the file of the data set") from exc
+        raise ManifestError(str(file), f"is not readable JSON ({exc})", remedy) from exc
 
 
 def _plain(content: Any, file: Path) -> Iterator[_Entry]:  # noqa: ANN401 - any JSON
@@ -240,8 +243,9 @@ def _checked(entries: list[_Entry], file: Path, images: Path, false: int, sha256
         else:
             problems.append((entry.where, found))
     if not pairs:
-        reasons = Counter(reason for _, reason in problems).most_common(3)
-        listed = "; ".join(f"{reason} ({n} times)" for reason, n in reasons) or f"{sum(left_out.values())} left out"
+        reasons = Counter(reason for _, reason in problems)
+        reasons += Counter({f"{name!r} is none of the ten relations": n for name, n in left_out.items()})
+        listed = "; ".join(f"{reason} ({n} times)" for reason, n in reasons.most_common(3)) or "it is empty"
         remedy = "Check the file and --images; the README shows the three layouts"
         raise ManifestError(str(file), f"has no usable pair of {len(entries)}: {listed}", remedy)
     return Annotations(tuple(pairs), tuple(problems), dict(left_out.most_common()), false, sha256)
@@ -281,10 +285,12 @@ def check_box(value: Any, width: int, height: int) -> Box | str:  # noqa: ANN401
 
 def _picture(images: Path, name: str) -> tuple[Path, int, int] | str:
     """Path, width and height of a picture, from its header alone; or what is wrong with it."""
+    if not name:
+        return "no picture is named"
     try:
-        inside = bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
-        paths = (images / folder / name for folder in _IMAGE_FOLDERS if inside)
-        path = next((path for path in paths if path.is_file()), None)
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            return f"its picture {shown_name(name)} is outside of the folder"
+        path = next((path for folder in _IMAGE_FOLDERS if (path := images / folder / name).is_file()), None)
         if path is None:
             return f"its picture {shown_name(name)} is missing"
         with Image.open(path) as image:

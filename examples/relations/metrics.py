@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from examples.relations.annotations import Annotations
@@ -54,16 +55,7 @@ def measure(
     pictures = np.array([str(annotations.pairs[row].image) for row in data.rows])
     interval = group_interval(right, pictures)
     confusion = confusion_matrix(truth, answer, labels=range(len(RELATIONS)))
-    weights = class_weights(training.counts, recipe).tolist()
-    relations = {
-        name: {
-            "training_pairs": int(training.counts[i]),
-            "weight": weights[i],
-            "pairs": int(data.counts[i]),
-            "recall": float(confusion[i, i] / data.counts[i]) if data.counts[i] else None,
-        }
-        for i, name in enumerate(RELATIONS)
-    }
+    relations = _by_relation(confusion, training.counts, class_weights(training.counts, recipe).tolist())
     epochs = read_curves(folder)
     metrics = {
         "recipe": recipe.name,
@@ -90,6 +82,20 @@ def measure(
     return metrics
 
 
+def _by_relation(
+    confusion: NDArray[np.int64], training_pairs: NDArray[np.int64], weights: Sequence[float]
+) -> dict[str, Metrics]:
+    return {
+        name: {
+            "training_pairs": int(training_pairs[i]),
+            "weight": weights[i],
+            "pairs": int(row.sum()),
+            "recall": float(row[i] / row.sum()) if row.any() else None,
+        }
+        for i, (name, row) in enumerate(zip(RELATIONS, confusion, strict=True))
+    }
+
+
 def mean_recall(relations: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> float | None:
     """Mean of the recalls of some relations; None where none of them occurs."""
     recalls = [relations[name]["recall"] for name in names if relations[name]["recall"] is not None]
@@ -105,12 +111,12 @@ def parameters(head: RelationHead) -> dict[str, int]:
 def summary(metrics: Metrics) -> str:
     """The accuracy of a run in words, beside those of the two baselines."""
     interval = metrics["accuracy_95"]
-    between = f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
+    between = f" (95 % interval {percent(interval[0])} to {percent(interval[1])})" if interval else ""
     return (
-        f"Accuracy {metrics['accuracy']:.1%}{between} and macro recall {metrics['macro_recall']:.1%} on "
+        f"Accuracy {percent(metrics['accuracy'])}{between} and macro recall {percent(metrics['macro_recall'])} on "
         f"{metrics['pairs']:,} pairs of {metrics['pictures']:,} pictures ({metrics['part']}). On the same pairs, the "
-        f"most frequent relation alone is right for {metrics['majority_accuracy']:.1%}, and the geometric rules of the "
-        f"README, applied to the annotated boxes, for {metrics['rules_accuracy']:.1%}."
+        f"most frequent relation alone is right for {percent(metrics['majority_accuracy'])}, and the geometric rules "
+        f"of the README, applied to the annotated boxes, for {percent(metrics['rules_accuracy'])}."
     )
 
 

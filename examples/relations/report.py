@@ -49,14 +49,21 @@ def write_run_page(folder: Path, metrics: Metrics, annotations: Annotations, rec
         *_answers(metrics),
         Section(
             "Learning curves",
-            [f"The weights are those of epoch {metrics['best_epoch']} of {metrics['epochs']}, with the smallest loss."],
+            [
+                f"The weights are those of epoch {metrics['best_epoch']} of {metrics['epochs']}, with the smallest "
+                "validation loss."
+            ],
             plots=[
                 Plot(partial(loss_curves, epochs), "Loss; that of training is weighted and has dropout."),
                 Plot(partial(accuracy_curves, epochs), "Accuracy; that of training is of the oversampled pairs."),
             ],
         ),
         _annotations(annotations),
-        Section("Network", [recipe.description], tables=[Table(("layers", "trained parameters"), counts)]),
+        Section(
+            "Network",
+            [f"Recipe {recipe.name}: {recipe.description}. The backbone is {recipe.architecture}, frozen."],
+            tables=[Table(("layers", "trained parameters"), counts)],
+        ),
     ]
     title = f"Relations: {recipe.name}, seed {recipe.seed}"
     return write_sections_page(folder / PAGE, title, f"{summary(metrics)} {OTHER_DATA}", sections)
@@ -79,7 +86,10 @@ def write_comparison_page(folder: Path, recipes: Sequence[RelationRecipe], runs:
         "A difference smaller than the spread over the seeds, or than the interval of the accuracy, tells nothing.",
     ]
     plots = [
-        Plot(partial(_seed_bars, recipes, runs, metric, title), f"{title} of each recipe; a tick is a seed.")
+        Plot(
+            partial(_seed_bars, recipes, runs, metric, title),
+            f"Mean {title} of each recipe; a tick is a seed, the line the standard deviation.",
+        )
         for metric, title in (("accuracy", "accuracy"), ("macro_recall", "macro recall"))
     ]
     study = next(run for run in runs if run["recipe"] == recipes[0].name)
@@ -99,7 +109,10 @@ def _answers(metrics: Metrics) -> list[Section]:
     confusion = partial(confusion_heatmap, np.array(metrics["confusion"]), RELATIONS)
     return [
         Section("Recall by relation", tables=[table], plots=[Plot(partial(_bars, recall), "Recall by relation.")]),
-        Section("Confusion", plots=[Plot(confusion, "Rows are the truth, columns the answer.")]),
+        Section(
+            "Confusion",
+            plots=[Plot(confusion, "Number of pairs by truth and prediction; the colour is its share of the row.")],
+        ),
     ]
 
 

@@ -20,7 +20,7 @@ from examples.relations.geometry import RELATIONS, Boxes, relations_of
 from triovision.errors import ManifestError, PhotoError
 from triovision.files import atomic_write
 from triovision.photo import read_photo
-from triovision.train.data.manifest import read_manifest
+from triovision.train.data.manifest import Manifest, read_manifest
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ PUBLISHED_TOTAL: Final = 30_860
 FOLD_COLUMN: Final = "split_new_sources"
 PART_OF_FOLD: Final[Mapping[str, str]] = {"0": "train", "1": "train", "2": "train", "3": "val", "4": "test"}
 SHARES: Final[Mapping[str, float]] = {"train": 0.6, "val": 0.2, "test": 0.2}
+
+#: What the scenes of a folder were made from, so that scenes of two kinds are never mixed.
+SETTINGS: Final = "generated.json"
 
 _SIZE: Final = (256, 192)
 _SMALLEST, _LARGEST = 0.12, 0.55
@@ -88,10 +91,10 @@ def write_scenes(out: Path, counts: Mapping[str, int], photos: Path | None, seed
     """Write scenes of one pair each, with their annotations in the plain layout.
 
     The smaller object lies over the larger one. The three pictures of a scene are photos of its part, cut out at
-    random; textures without photos.
+    random; textures without photos. The same call goes on where a stopped one was.
 
     Args:
-        out: Folder of `scenes/` and `relations.json`.
+        out: Folder of `scenes/`, `relations.json` and `generated.json`.
         counts: Number of pairs by relation.
         photos: Folder with `manifest.csv`, whose column `split_new_sources` has folds of whole sources; None for
             textures.
@@ -101,11 +104,14 @@ def write_scenes(out: Path, counts: Mapping[str, int], photos: Path | None, seed
         Path of the annotations.
 
     Raises:
-        ManifestError: If the manifest cannot be read or lacks photos of a part.
+        ManifestError: If the manifest cannot be read or lacks photos of a part, or the folder holds other scenes or
+            annotations.
     """
+    manifest = None if photos is None else read_manifest(photos / "manifest.csv", columns=[FOLD_COLUMN])
+    pools = {part: None if manifest is None else _photos(manifest, part) for part in SHARES}
+    _claim(out, {"counts": dict(counts), "seed": seed, "photos_sha256": manifest and manifest.sha256})
     subject, object_, labels = draw_boxes(counts, seed)
     parts = _parts(labels)
-    pools = {part: None if photos is None else _photos(photos, part) for part in SHARES}
     entries = []
     for number, part in enumerate(tqdm(parts, "scenes", unit="scene", disable=None)):
         name = f"scenes/{number:05d}.jpg"
@@ -126,6 +132,17 @@ def write_scenes(out: Path, counts: Mapping[str, int], photos: Path | None, seed
     return out / FILES["plain"]
 
 
+def _claim(out: Path, settings: Mapping[str, object]) -> None:
+    """Record the settings of the scenes; ManifestError where the folder has others, or annotations of its own."""
+    text = json.dumps(settings, indent=1) + "\n"
+    path = out / SETTINGS
+    existing = path.read_text(encoding="utf-8") if path.exists() else None
+    if existing is None and not (out / FILES["plain"]).exists():
+        atomic_write(path, text)
+    elif existing != text:
+        raise ManifestError(str(out), "holds other scenes or annotations", "Give another --out folder")
+
+
 def _parts(labels: NDArray[np.int64]) -> list[str]:
     """Part of each scene; every relation has the same share in each part."""
     parts = np.empty(len(labels), dtype="<U5")
@@ -137,14 +154,13 @@ def _parts(labels: NDArray[np.int64]) -> list[str]:
     return parts.tolist()
 
 
-def _photos(folder: Path, part: str) -> list[Path]:
+def _photos(manifest: Manifest, part: str) -> list[Path]:
     """Photos of a part; ManifestError where it has fewer than three."""
-    manifest = read_manifest(folder / "manifest.csv", columns=[FOLD_COLUMN])
     folds = [fold for fold, of_fold in PART_OF_FOLD.items() if of_fold == part]
     paths = manifest.where(pd.Series(manifest.table[FOLD_COLUMN].isin(folds))).paths
     if len(paths) < 3:
         reason = f"has {len(paths)} photos in the folds {', '.join(folds)} of `{FOLD_COLUMN}`, for {part}"
-        raise ManifestError(str(folder), reason, "Give a manifest with folds 0 to 4, or no photos for textures")
+        raise ManifestError(str(manifest.root), reason, "Give a manifest with folds 0 to 4, or --textures")
     return paths
 
 
@@ -175,7 +191,7 @@ def _picture(pool: Sequence[Path] | None, size: tuple[int, int], random: np.rand
         start = random.uniform(0, 1, 2) * np.maximum(0, photo.size - cut)
         end = np.minimum(start + cut, photo.size)
         return np.asarray(photo.resize(size, Image.Resampling.BILINEAR, (*start.tolist(), *end.tolist())))
-    remedy = "Restore the photos of the manifest, or give no photos for textures"
+    remedy = "Restore the photos of the manifest, or give --textures"
     raise ManifestError(str(pool[0].parent), f"{_TRIES} photos drawn from it and its like cannot be read", remedy)
 
 

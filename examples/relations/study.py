@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 from torch import nn
 
-from examples.relations.annotations import Annotations, check_box, read_annotations
+from examples.relations.annotations import Annotations, check_box
 from examples.relations.features import build_backbone, crop
 from examples.relations.geometry import RELATIONS, spatial_vectors
 from examples.relations.metrics import Metrics, measure
 from examples.relations.network import RelationNetwork
 from examples.relations.recipe import Backbone, RelationRecipe
 from examples.relations.report import write_run_page
-from examples.relations.training import PairData, prepare, read_head, run_hashes, train
+from examples.relations.training import PairData, prepare, read_head, run_config, train
 from triovision.errors import ManifestError, PhotoError, RecipeError
 from triovision.photo import read_photo
 from triovision.train.data.feature_cache import weights_sha256
+from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
+from triovision.train.engine.run_folder import RUN_CONFIG, write_run_config
 
 
 @dataclass
@@ -31,17 +32,14 @@ class Study:
         annotations: Annotated pairs.
         cache: Folder of cached features.
         backbones: Replacements of the backbones of the recipes, by architecture.
+        max_unreadable: Largest number or percentage of unreadable pictures.
     """
 
     annotations: Annotations
     cache: Path
     backbones: dict[str, Backbone] = field(default_factory=dict)
+    max_unreadable: str = "1%"
     _prepared: dict[str, tuple[nn.Module, dict[str, PairData]]] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, data: Path, images: Path | None, cache: Path, backbones: dict[str, Backbone] | None = None) -> Self:
-        """Read annotations; see `read_annotations` for the errors."""
-        return cls(read_annotations(data, images), cache, backbones or {})
 
     def run(self, recipe: RelationRecipe, folder: Path, weights: Path | None = None) -> Metrics:
         """Train a recipe, or resume it or read its run; measure it and write its report.
@@ -57,12 +55,18 @@ class Study:
         if (replacement := self.backbones.get(recipe.architecture)) is not None:
             recipe, weights = replacement.replace_in(recipe), replacement.weights
         fields = {"architecture", "architecture_args", "preprocessing", "data"}
+        pictures = len({pair.image for pair in self.annotations.pairs})
+        unreadable = UnreadablePhotos(folder / FILE, allowed_photos(self.max_unreadable, pictures))
         what = f"{weights} {recipe.model_dump_json(include=fields)}"
         if what not in self._prepared:
             backbone = build_backbone(recipe, weights)
-            self._prepared[what] = backbone, prepare(self.annotations, recipe, backbone, self.cache, folder)
+            if (folder / RUN_CONFIG).exists():  # refuse the folder of another run before minutes of features
+                write_run_config(folder, run_config(recipe, self.annotations, backbone))
+            folder.mkdir(parents=True, exist_ok=True)
+            self._prepared[what] = backbone, prepare(self.annotations, recipe, backbone, self.cache, unreadable)
         backbone, parts = self._prepared[what]
-        head = train(recipe, parts, folder, run_hashes(self.annotations, backbone))
+        write_run_config(folder, run_config(recipe, self.annotations, backbone))
+        head = train(recipe, parts, folder, unreadable)
         metrics = measure(self.annotations, parts, recipe, head, folder)
         write_run_page(folder, metrics, self.annotations, recipe)
         return metrics

@@ -27,10 +27,10 @@ from triovision.errors import ManifestError
 from triovision.train.data.feature_cache import weights_sha256
 from triovision.train.data.loaders import ResumableLoader
 from triovision.train.data.samplers import RepeatSampler, SampleKey, oversampling_repeats
-from triovision.train.data.unreadable import FILE, UnreadablePhotos, allowed_photos
+from triovision.train.data.unreadable import UnreadablePhotos
 from triovision.train.engine.fit import fit, remove_checkpoints
 from triovision.train.engine.optim import build_schedule, optimiser_over
-from triovision.train.engine.run_folder import FINISHED, load_finished, read_run, write_run_config, write_weights
+from triovision.train.engine.run_folder import FINISHED, load_finished, read_run, write_weights
 from triovision.train.losses.country import balanced_weights
 
 Sample = tuple[Tensor, Tensor, int]
@@ -127,7 +127,11 @@ class RelationModule(lightning.LightningModule):
 
 
 def prepare(
-    annotations: Annotations, recipe: RelationRecipe, backbone: nn.Module, cache: Path, folder: Path
+    annotations: Annotations,
+    recipe: RelationRecipe,
+    backbone: nn.Module,
+    cache: Path,
+    unreadable: UnreadablePhotos,
 ) -> dict[str, PairData]:
     """Compute the features of all pairs and divide the pairs by picture into `train`, `val` and, if marked, `test`.
 
@@ -136,15 +140,14 @@ def prepare(
         recipe: Recipe of the run.
         backbone: Frozen backbone.
         cache: Folder of cached features.
-        folder: Folder of the run, for the list of unreadable pictures.
+        unreadable: List of the pictures that cannot be read.
 
     Raises:
         ManifestError: If a part is empty, or fewer than two relations can be trained.
-        RecipeError: If the disk is full, or more than 1 % of the pictures cannot be read.
+        RecipeError: If the disk is full, or too many pictures cannot be read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     pairs = annotations.pairs
-    unreadable = UnreadablePhotos(folder / FILE, allowed_photos("1%", len({pair.image for pair in pairs})))
+    unreadable.forget_restored(Path())  # the list has whole paths
     features, readable = pair_features(pairs, backbone, recipe, cache, unreadable)
     width, height = (np.array([getattr(pair, side) for pair in pairs]) for side in ("width", "height"))
     spatial = spatial_vectors(*annotations.boxes, width, height).astype(np.float32)
@@ -152,9 +155,11 @@ def prepare(
         name: PairData(features, spatial, annotations.labels, rows[readable[rows]])
         for name, rows in divide(annotations, recipe.data.val_fraction).items()
     }
-    if np.count_nonzero(parts["train"].counts) < 2 or not len(parts["val"]):
-        reason = f"leave {len(parts['train'])} pairs to train and {len(parts['val'])} to validate"
-        raise ManifestError("The annotations", reason, "Give pictures of at least two relations in both parts")
+    relations = np.count_nonzero(parts["train"].counts)
+    if relations < 2 or not len(parts["val"]):
+        left = f"leave {len(parts['train'])} pairs to train and {len(parts['val'])} to validate"
+        remedy = "Give pairs of at least two relations to train, and some to validate"
+        raise ManifestError("The annotations", f"{left}; number of relations to train: {relations}", remedy)
     return parts
 
 
@@ -200,22 +205,23 @@ def class_weights(counts: NDArray[np.int64], recipe: RelationRecipe) -> Tensor:
     return torch.from_numpy(weights).float()
 
 
-def train(recipe: RelationRecipe, parts: dict[str, PairData], folder: Path, config: dict[str, str]) -> RelationHead:
+def train(
+    recipe: RelationRecipe, parts: dict[str, PairData], folder: Path, unreadable: UnreadablePhotos
+) -> RelationHead:
     """Train the head; a stopped run is resumed by the same call, a finished one is read.
 
     Args:
         recipe: Recipe of the run.
         parts: See `prepare`.
-        folder: Folder of the run.
-        config: Hashes of the annotations and of the backbone, for `run.json`.
+        folder: Folder of the run, with its config.
+        unreadable: List of the pictures that were left out.
 
     Returns:
         The head after the epoch with the smallest validation loss, in evaluation mode.
 
     Raises:
-        RecipeError: If the folder holds another run, the loss is not finite, or the disk is full.
+        RecipeError: If the loss is not finite, or the disk is full.
     """
-    write_run_config(folder, {"recipe": recipe.model_dump(mode="json")} | config)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     training = parts["train"]
     head = RelationHead(training.features.shape[2], recipe.network)
@@ -229,7 +235,7 @@ def train(recipe: RelationRecipe, parts: dict[str, PairData], folder: Path, conf
         loader = ResumableLoader(training, sampler, recipe.optimisation.batch_size)
         validation: DataLoader[Sample] = DataLoader(parts["val"], 256)
         module = RelationModule(recipe, head, weights, len(loader))
-        head.load_state_dict(fit(module, loader, validation, recipe, folder))
+        head.load_state_dict(fit(module, loader, validation, recipe, folder, unreadable=unreadable))
         write_weights(head, folder / FINISHED)
         remove_checkpoints(folder)
     return read_head(folder)[1]
@@ -248,9 +254,13 @@ def read_head(folder: Path) -> tuple[RelationRecipe, RelationHead, str]:
     return recipe, head.eval().requires_grad_(False), config["backbone_sha256"]
 
 
-def run_hashes(annotations: Annotations, backbone: nn.Module) -> dict[str, str]:
-    """What a run depends on beside its recipe, for `run.json`."""
-    return {"manifest_sha256": annotations.sha256, "backbone_sha256": weights_sha256(backbone)}
+def run_config(recipe: RelationRecipe, annotations: Annotations, backbone: nn.Module) -> dict[str, Any]:
+    """Config of a run: everything that its result depends on, as JSON values."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "manifest_sha256": annotations.sha256,
+        "backbone_sha256": weights_sha256(backbone),
+    }
 
 
 def predict(head: RelationHead, data: PairData) -> NDArray[np.float32]:

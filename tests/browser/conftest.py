@@ -16,7 +16,18 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_play
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
 STARTUP_S = 60
-SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
+WAIT_MS = 180_000  # on a busy machine, PyTorch alone takes a minute to load
+
+expect.set_options(timeout=WAIT_MS)
+
+
+def wait_until(page: Page, is_true: Callable[[], bool]) -> None:
+    """Wait for what no locator can tell, such as the pixels of a canvas."""
+    for _ in range(WAIT_MS // 100):
+        if is_true():
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("it did not come true in time")
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +60,7 @@ def settle() -> Callable[[Page], None]:
 
     def settle_(page: Page) -> None:
         page.wait_for_timeout(300)  # a click reaches the server
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW_MS)
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
         page.wait_for_timeout(500)  # Streamlit fades new elements in
 
     return settle_
@@ -60,7 +71,7 @@ def download() -> Callable[[Page, Locator], bytes]:
     """Clicks a button and gives the file that the browser saves."""
 
     def download_(page: Page, button: Locator) -> bytes:
-        with page.expect_download(timeout=SLOW_MS) as found:
+        with page.expect_download() as found:
             button.click()
         return Path(found.value.path()).read_bytes()
 
@@ -72,6 +83,7 @@ def _open_pages(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_(url: str, **options: object) -> Page:
         context = browser.new_context(**options)
+        context.set_default_timeout(WAIT_MS)
         contexts.append(context)
         page = context.new_page()
         page.blocked, page.problems = [], []

@@ -1,16 +1,15 @@
 """Automatic accessibility check (axe-core) of every page of the menu, in both themes."""
 
 import json
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from triovision.bundle import NODE_MODULES
 
-ROOT = Path(__file__).parents[2]
+from .conftest import ROOT
+
 AXE = NODE_MODULES / "axe-core" / "axe.min.js"
-SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
 RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
     "resultTypes": ["violations"],
@@ -38,7 +37,7 @@ def violations(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_of_the_menu_has_a_barrier(open_page, serve, settle, scheme):
     page = open_page(serve(ROOT / "app.py"), viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     settle(page)
     names = page.get_by_test_id("stTopNavLink").all_inner_texts()
     assert len(names) >= 3
@@ -46,7 +45,7 @@ def test_no_page_of_the_menu_has_a_barrier(open_page, serve, settle, scheme):
     for name in names:
         page.get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_test_id("stTopNavLink").filter(has_text=name)).to_have_attribute("aria-current", "page")
-        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=SLOW_MS)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
         settle(page)
         found[name] = violations(page)
     assert found == {name: [] for name in names}
@@ -55,8 +54,8 @@ def test_no_page_of_the_menu_has_a_barrier(open_page, serve, settle, scheme):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_result_has_no_barrier(open_page, serve, settle, scheme):
     page = open_page(serve(ROOT / "app.py"), viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-    page.get_by_role("button", name="Try an example").click(timeout=SLOW_MS)
-    expect(page.get_by_role("heading", level=2).first).to_be_visible(timeout=SLOW_MS)
+    page.get_by_role("button", name="Try an example").click()
+    expect(page.get_by_role("heading", level=2).first).to_be_visible()
     found = {}
     for tab in ("Map", "Probabilities", "Why", "Details"):
         page.get_by_role("tab", name=tab).click()

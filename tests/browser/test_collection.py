@@ -5,7 +5,6 @@ import io
 import json
 import re
 import zipfile
-from pathlib import Path
 from xml.etree import ElementTree
 
 import gpxpy
@@ -20,8 +19,8 @@ from triovision.viz.collection_map import MapPhoto, collection_map
 from triovision.viz.leaflet import LeafletSource, missing_files
 from triovision.viz.map_style import MapOptions
 
-ROOT = Path(__file__).parents[2]
-SLOW_MS = 180_000
+from .conftest import ROOT
+
 MAP = "iframe[title='streamlit_folium.st_folium']"
 pytestmark = pytest.mark.browser
 
@@ -45,7 +44,7 @@ def holiday(tmp_path_factory):
 @pytest.fixture
 def page(open_page, serve):
     page = open_page(serve(ROOT / "app.py") + "/collection", viewport={"width": 1280, "height": 1600}, locale="en-GB")
-    expect(page.get_by_text("Photos stay in the memory")).to_be_visible(timeout=SLOW_MS)  # the last line: all is drawn
+    expect(page.get_by_text("Photos stay in the memory")).to_be_visible()  # the last line: all is drawn
     return page
 
 
@@ -70,10 +69,10 @@ def test_sixty_photos_are_answered_shown_and_exported(page, holiday, download):
         return download(page, page.get_by_role("button", name=name, exact=True))
 
     page.locator("input[type=file]").first.set_input_files(holiday)
-    expect(page.get_by_text("60 of 60 photos")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("60 of 60 photos")).to_be_visible()
     expect(page.get_by_text("2 files could not be used")).to_be_visible()
     markers = page.frame_locator(MAP).locator(".dot, .cluster")
-    expect(markers.first).to_be_visible(timeout=SLOW_MS)
+    expect(markers.first).to_be_visible()
 
     rows = list(csv.DictReader(io.StringIO(export("CSV").decode("utf-8-sig"))))
     names = sorted(row["name"] for row in rows)
@@ -96,10 +95,10 @@ def test_sixty_photos_are_answered_shown_and_exported(page, holiday, download):
 
 def test_stopping_keeps_what_is_done(page, holiday):
     page.locator("input[type=file]").first.set_input_files(holiday)
-    expect(page.get_by_text(re.compile("^(8|16|24|32) photos so far"))).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text(re.compile("^(8|16|24|32) photos so far"))).to_be_visible()
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("button", name="Clear")).to_be_visible(timeout=SLOW_MS)
-    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=SLOW_MS)
+    expect(page.get_by_role("button", name="Clear")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     kept = page.get_by_text(re.compile(r"^\d+ of \d+ photos$"))
-    expect(kept).to_be_visible(timeout=SLOW_MS)
+    expect(kept).to_be_visible()
     assert 8 <= int(kept.inner_text().split()[0]) < 60

@@ -14,7 +14,7 @@ import triovision
 from triovision.errors import ModelError
 from triovision.ui.examples import EXAMPLE
 
-from .conftest import ROOT, SLOW_MS
+from .conftest import ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -33,8 +33,8 @@ def prediction():
 def page(open_shared_page, serve, prediction):
     assert prediction.countries  # there is a model
     page = open_shared_page(serve(ROOT / "app.py"), viewport={"width": 1280, "height": 1500}, locale="en-GB")
-    page.get_by_role("button", name="Try an example").click(timeout=SLOW_MS)
-    expect(page.get_by_role("tab", name="Details")).to_be_visible(timeout=SLOW_MS)
+    page.get_by_role("button", name="Try an example").click()
+    expect(page.get_by_role("tab", name="Details")).to_be_visible()
     return page
 
 
@@ -46,7 +46,7 @@ def save(page, settle, download):
         settle(page)
         page.get_by_role("tab", name=tab).click()
         button = page.get_by_role("button", name=label, exact=True)
-        expect(button).to_be_visible(timeout=SLOW_MS)
+        expect(button).to_be_visible()
         settle(page)
         return download(page, button)
 
@@ -77,7 +77,7 @@ def test_the_charts_are_a_page_of_their_own(save, open_page, tmp_path):
     read = open_page("about:blank")
     read.route("file://**", lambda route: route.continue_())
     read.goto((tmp_path / "charts.html").as_uri())
-    expect(read.locator(".js-plotly-plot .barlayer .bars").first).to_be_visible(timeout=SLOW_MS)
+    expect(read.locator(".js-plotly-plot .barlayer .bars").first).to_be_visible()
     assert read.locator(".js-plotly-plot").count() == 4 + 5  # and a gauge for each country
     assert read.blocked == read.problems == []
 
@@ -94,8 +94,8 @@ def test_the_heat_maps_are_pictures(save):
 
 def test_a_comparison_holds_every_model(page, settle, download):
     page.get_by_role("link", name="Compare", exact=True).click()
-    page.get_by_role("button", name="on this photo").click(timeout=SLOW_MS)
-    expect(page.get_by_role("button", name="on this photo")).to_have_count(0, timeout=SLOW_MS)
+    page.get_by_role("button", name="on this photo").click()
+    expect(page.get_by_role("button", name="on this photo")).to_have_count(0)
     settle(page)
     models = json.loads(download(page, page.get_by_role("button", name="Comparison (JSON)")))
     table = pd.read_csv(io.BytesIO(download(page, page.get_by_role("button", name="Comparison (CSV)"))))
@@ -108,7 +108,7 @@ def test_a_comparison_holds_every_model(page, settle, download):
 def test_a_model_card_is_json(page, settle, download):
     page.get_by_role("link", name="Models", exact=True).click()
     button = page.get_by_role("button", name="Card (JSON)").first
-    expect(button).to_be_visible(timeout=SLOW_MS)
+    expect(button).to_be_visible()
     settle(page)
     card = json.loads(download(page, button))
     assert (ROOT / "models" / card["id"] / "card.json").is_file()
@@ -117,14 +117,14 @@ def test_a_model_card_is_json(page, settle, download):
 
 def test_a_finished_game_is_json_and_csv(page, settle, download):
     page.get_by_role("link", name="Play", exact=True).click()
-    page.get_by_role("button", name="Start: 1 round").click(timeout=SLOW_MS)
+    page.get_by_role("button", name="Start: 1 round").click()
     page.get_by_role("textbox", name="City").fill("Paris")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("spinbutton", name="Latitude (°)")).to_have_value("48.8534", timeout=SLOW_MS)
+    expect(page.get_by_role("spinbutton", name="Latitude (°)")).to_have_value("48.8534")
     settle(page)
     page.get_by_role("button", name="Confirm").click()
-    page.get_by_role("button", name="To the summary").click(timeout=SLOW_MS)
-    expect(page.get_by_role("button", name="Game (JSON)")).to_be_visible(timeout=SLOW_MS)
+    page.get_by_role("button", name="To the summary").click()
+    expect(page.get_by_role("button", name="Game (JSON)")).to_be_visible()
     settle(page)
     game = json.loads(download(page, page.get_by_role("button", name="Game (JSON)")))
     (row,) = csv.DictReader(io.StringIO(download(page, page.get_by_role("button", name="Game (CSV)")).decode()))

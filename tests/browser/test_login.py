@@ -18,13 +18,13 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.streamlit_client import Client
 
+from .conftest import ROOT
+
 pytestmark = pytest.mark.browser
 pytest.importorskip("authlib", reason="a login needs it: pip install 'streamlit[auth]'")
 joserfc = pytest.importorskip("joserfc.jwt")
 jwk = pytest.importorskip("joserfc.jwk")
 
-ROOT = Path(__file__).resolve().parents[2]
-SLOW_MS = 120_000
 CLIENT, SECRET = "triovision", "a secret of the client"
 
 
@@ -119,10 +119,10 @@ def url(provider: type[Provider], serve: Callable[..., str], tmp_path: Path) -> 
 
 
 def log_in(page: Page, who: str) -> None:
-    expect(page.get_by_role("heading", name="Please log in")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="Please log in")).to_be_visible()
     expect(page.locator("input[type=file]")).to_have_count(0)
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("link", name=who).click(timeout=SLOW_MS)
+    page.get_by_role("link", name=who).click()
 
 
 def test_a_visitor_may_upload_after_the_login_and_not_before_it(
@@ -138,7 +138,7 @@ def test_a_visitor_may_upload_after_the_login_and_not_before_it(
     settle(page)
     file = {"name": "china.jpg", "mimeType": "image/jpeg", "buffer": china}
     page.locator("input[type=file]").first.set_input_files([file])
-    expect(page.get_by_role("heading", level=2).first).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", level=2).first).to_be_visible()
     assert not page.blocked
 
 
@@ -150,17 +150,17 @@ def test_who_is_listed_enters_and_who_is_not_is_told_so(
     expect(page.get_by_role("heading", name="About TrioVision")).to_have_count(0)
     expect(page.get_by_role("link", name="Models")).to_have_count(0)  # no menu
     log_in(page, "anna")
-    expect(page.get_by_role("heading", name="Where was this photo taken?")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="Where was this photo taken?")).to_be_visible()
     expect(page.get_by_role("link", name="Models")).not_to_have_count(0)
     settle(page)
     page.get_by_role("button", name="Log out").click()
     log_in(page, "bob")
-    expect(page.get_by_role("heading", name="You may not use this page")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="You may not use this page")).to_be_visible()
     expect(page.get_by_text("You are logged in as bob")).to_be_visible()
     page.goto(f"{url}/models")
-    expect(page.get_by_role("heading", name="You may not use this page")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="You may not use this page")).to_be_visible()
     settle(page)
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_role("heading", name="Please log in")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="Please log in")).to_be_visible()
     assert [end["post_logout_redirect_uri"] for end in provider.ended] == [[f"{url}/oauth2callback"]] * 2
     assert not page.blocked

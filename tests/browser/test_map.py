@@ -6,6 +6,8 @@ from playwright.sync_api import expect
 from triovision.bundle import NODE_MODULES
 from triovision.viz.leaflet import missing_files
 
+from .conftest import wait_until
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(bool(missing_files(NODE_MODULES)), reason="needs the npm packages: make assets"),
@@ -48,11 +50,7 @@ def open_map(open_page, serve):
 
 def fills_with_land(map_, least=0.0, most=1.0):
     """Wait until the outlines, which arrive after the map, fill this fraction of their canvas."""
-    for _ in range(100):
-        if least < painted_fraction(map_) < most:
-            return
-        map_.page.wait_for_timeout(100)
-    pytest.fail(f"painted: {painted_fraction(map_)}")
+    wait_until(map_.page, lambda: least < painted_fraction(map_) < most)
 
 
 def problems(page):
@@ -61,7 +59,7 @@ def problems(page):
 
 
 def drawn(map_):
-    expect(map_.frame.locator(".sure, .unsure")).to_be_visible(timeout=30_000)
+    expect(map_.frame.locator(".sure, .unsure")).to_be_visible()
     map_.settle()
     return map_
 

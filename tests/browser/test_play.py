@@ -1,13 +1,10 @@
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
 import triovision
 from triovision.errors import ModelError
 
-ROOT = Path(__file__).parents[2]
-SLOW_MS = 60_000
+from .conftest import ROOT
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,7 +17,7 @@ def _model():
 
 def tab_to(page, target, presses=60):
     """Press Tab until an element has the focus."""
-    expect(target).to_be_visible(timeout=SLOW_MS)
+    expect(target).to_be_visible()
     for _ in range(presses):
         if target.evaluate("element => element === document.activeElement"):
             return
@@ -36,14 +33,14 @@ def test_a_round_is_played_by_keyboard_alone(open_page, serve):
     page.keyboard.type("Beijing")
     page.keyboard.press("Enter")
     latitude = page.get_by_role("spinbutton", name="Latitude (°)")
-    expect(latitude).to_have_value("39.9075", timeout=SLOW_MS)
+    expect(latitude).to_have_value("39.9075")
     tab_to(page, page.get_by_role("button", name="Confirm"))
     page.keyboard.press("Enter")
-    expect(page.get_by_text("km off")).to_have_count(2, timeout=SLOW_MS)
-    expect(page.frame_locator("iframe").locator(".legend")).to_contain_text("True place", timeout=SLOW_MS)
+    expect(page.get_by_text("km off")).to_have_count(2)
+    expect(page.frame_locator("iframe").locator(".legend")).to_contain_text("True place")
     tab_to(page, page.get_by_role("button", name="To the summary"))
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="You win")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="You win")).to_be_visible()
     # Streamlit looks for its own address below that of the page first.
     assert not [line for line in page.problems if "/play/_stcore/" not in line]
     assert page.blocked == []

@@ -8,9 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.hostile_texts import HOSTILE
 
-ROOT = Path(__file__).parents[2]
-SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
-
+from .conftest import ROOT
 
 LINKS = "[...document.querySelectorAll('a')].map(a => a.href).filter(h => /example|b[.]c|mailto/.test(h))"
 SCRIPTS = "[...document.querySelectorAll('script')].filter(s => /alert/.test(s.textContent)).length"
@@ -26,7 +24,7 @@ def check_harmless(page):
 
 def test_texts_from_outside_are_only_texts(open_page, serve):
     page = open_page(serve(Path(__file__).with_name("text_page.py")))
-    expect(page.get_by_text("The page is complete.")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("The page is complete.")).to_be_visible()
     check_harmless(page)
     assert page.locator("[data-testid=stMarkdownContainer] a").count() == 0
     text = page.inner_text("body").replace("\u2060", "")
@@ -46,10 +44,10 @@ def test_names_and_camera_data_of_photos_are_only_texts(open_page, serve):
         files.append(
             {"name": f"{text}.jpg".replace("/", "\u2215"), "mimeType": "image/jpeg", "buffer": content.getvalue()}
         )
-    page.locator("input[type=file]").first.set_input_files(files, timeout=SLOW_MS)
-    expect(page.get_by_role("tab", name="Details")).to_be_visible(timeout=SLOW_MS)
+    page.locator("input[type=file]").first.set_input_files(files)
+    expect(page.get_by_role("tab", name="Details")).to_be_visible()
     check_harmless(page)
     page.get_by_role("tab", name="Details").click()
-    expect(page.get_by_role("heading", name="This prediction")).to_be_visible(timeout=SLOW_MS)
-    expect(page.get_by_role("tabpanel", name="Details")).to_contain_text("example.org", timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="This prediction")).to_be_visible()
+    expect(page.get_by_role("tabpanel", name="Details")).to_contain_text("example.org")
     check_harmless(page)

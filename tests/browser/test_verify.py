@@ -6,9 +6,9 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 from playwright.sync_api import expect
 
-ROOT = Path(__file__).parents[2]
+from .conftest import ROOT, wait_until
+
 CHINA = Path(find_spec("sklearn").origin).parent / "datasets" / "images" / "china.jpg"
-SLOW_MS = 120_000  # a busy machine may take this long to load PyTorch
 MAP = "iframe[title='streamlit_folium.st_folium']"
 pytestmark = pytest.mark.browser
 
@@ -51,10 +51,10 @@ def sunlit_pixels(page):
 
 def test_a_shadow_is_drawn_and_used_as_evidence(open_page, serve, dated_photo, settle):
     page = open_page(serve(ROOT / "app.py") + "/verify", viewport={"width": 1280, "height": 1600}, locale="en-GB")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Is the photo really from there?", timeout=SLOW_MS)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Is the photo really from there?")
     page.locator("input[type=file]").first.set_input_files(dated_photo)
-    expect(page.get_by_role("heading", name="Claimed place and time")).to_be_visible(timeout=SLOW_MS)
-    expect(page.frame_locator(MAP).locator(".leaflet-marker-icon").first).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", name="Claimed place and time")).to_be_visible()
+    expect(page.frame_locator(MAP).locator(".leaflet-marker-icon").first).to_be_visible()
     assert sunlit_pixels(page) == 0
 
     settle(page)
@@ -62,15 +62,15 @@ def test_a_shadow_is_drawn_and_used_as_evidence(open_page, serve, dated_photo, s
     fill(page, "Height of the object", "1.11")  # arc tangent of 1.11: 47.98 degrees
     settle(page)
     fill(page, "Length of its shadow", "1")
-    expect(page.get_by_text("The sun stood 48.0° above the horizon.")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("The sun stood 48.0° above the horizon.")).to_be_visible()
     band = page.frame_locator(MAP).get_by_text("Places where the shadow fits")
-    expect(band).to_have_count(1, timeout=SLOW_MS)  # in the list of layers
-    assert sunlit_pixels(page) > 100
+    expect(band).to_have_count(1)  # in the list of layers
+    wait_until(page, lambda: sunlit_pixels(page) > 100)
 
     page.get_by_role("button", name="Use the shadow as evidence").click()
-    expect(page.get_by_text("countries that the model knows.")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_text("countries that the model knows.")).to_be_visible()
     expect(page.get_by_text("The claimed place does not agree with this.")).to_have_count(0)
     page.get_by_role("button", name="Remove", exact=True).click()
-    expect(page.get_by_text("countries that the model knows.")).to_have_count(0, timeout=SLOW_MS)
+    expect(page.get_by_text("countries that the model knows.")).to_have_count(0)
     assert not [line for line in page.problems if line.startswith(("exception", "dialog"))]
     assert not [url for url in page.blocked if "arcgisonline" not in url]  # no link was opened by itself

@@ -10,7 +10,7 @@ from triovision.errors import ModelError
 from triovision.geo import country_name
 from triovision.ui.examples import EXAMPLE
 
-from .conftest import ROOT, SLOW_MS
+from .conftest import ROOT, wait_until
 
 MAP = "iframe[title='streamlit_folium.st_folium']"
 VIEW = "() => [map.getCenter().lat, map.getCenter().lng, map.getZoom()]"
@@ -33,8 +33,8 @@ def answered(open_shared_page, serve, prediction, settle):
     page = open_shared_page(
         serve(ROOT / "app.py"), viewport={"width": 1280, "height": 1500}, locale="en-GB", color_scheme="light"
     )
-    page.get_by_role("button", name="Try an example").click(timeout=SLOW_MS)
-    expect(page.frame_locator(MAP).locator(".leaflet-marker-icon").first).to_be_visible(timeout=SLOW_MS)
+    page.get_by_role("button", name="Try an example").click()
+    expect(page.frame_locator(MAP).locator(".leaflet-marker-icon").first).to_be_visible()
     settle(page)
     return page
 
@@ -73,31 +73,17 @@ def open_tab(page, name, settle):
 def choose_more_countries(page, settle, before):
     """Press the right arrow on the slider, and wait for the charts."""
     slider = page.get_by_role("slider", name="Number of countries")
-    expect(page.locator(".js-plotly-plot .indicatorlayer .trace")).to_have_count(before, timeout=SLOW_MS)
+    expect(page.locator(".js-plotly-plot .indicatorlayer .trace")).to_have_count(before)
     slider.focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator(".js-plotly-plot .indicatorlayer .trace")).to_have_count(before + 1, timeout=SLOW_MS)
+    expect(page.locator(".js-plotly-plot .indicatorlayer .trace")).to_have_count(before + 1)
     settle(page)
-
-
-def wait_for_pin(page, leaflet, is_right):
-    """Wait until the pin is at a right latitude and longitude: the title changes before the map does."""
-    for _ in range(SLOW_MS // 500):
-        found = leaflet(
-            "() => { let at = null; window.map?.eachLayer(layer => {"
-            " if (layer._icon?.matches('.sure, .unsure, .landmark')) at = layer.getLatLng() });"
-            " return at && [at.lat, at.lng] }"
-        )
-        if found and is_right(*found):
-            return
-        page.wait_for_timeout(500)
-    pytest.fail(f"the pin is still at {found}")
 
 
 def choose_country(page, country, settle):
     page.get_by_role("combobox", name="Country").click()
     page.get_by_role("option", name=country).click()
-    expect(page.get_by_alt_text(f"Heat map for {country}")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_alt_text(f"Heat map for {country}")).to_be_visible()
     settle(page)
 
 
@@ -133,11 +119,11 @@ def test_a_box_drawn_on_the_map_is_evidence(page, leaflet, settle):
     (x0, y0), (x1, y1) = leaflet(f"() => [[48.8, 0.5], [44.5, 4.5]].map(at => {corner}(at)).map(at => [at.x, at.y])")
     drag(page, (x0, y0), (x1, y1))
     button = page.get_by_role("button", name="Search only inside the rectangle")
-    expect(button).to_be_visible(timeout=SLOW_MS)
+    expect(button).to_be_visible()
     settle(page)  # a click while the page is drawn anew would be lost
     button.click()
     alert = page.get_by_test_id("stAlert")
-    expect(alert).to_contain_text("Restricted to what you know", timeout=SLOW_MS)
+    expect(alert).to_contain_text("Restricted to what you know")
     # A busy browser may leave out the last steps of the drag, and then the box is smaller.
     south, north, west, east = map(float, re.findall(r"([\d.]+)°", alert.inner_text()))
     assert (north, west) == pytest.approx((48.8, 0.5), abs=0.1)
@@ -145,21 +131,24 @@ def test_a_box_drawn_on_the_map_is_evidence(page, leaflet, settle):
     assert 1 < east < 4.6
     expect(page.get_by_role("heading", level=2).first).to_contain_text("France")
     settle(page)
-    wait_for_pin(page, leaflet, lambda lat_deg, lon_deg: south <= lat_deg <= north and west <= lon_deg <= east)
+    places = "layer => { if (layer._icon?.matches('.sure, .unsure, .landmark')) pin = layer.getLatLng() }"
+    inside = f"pin?.lat > {south} && pin.lat < {north} && pin.lng > {west} && pin.lng < {east}"
+    script = f"() => {{ let pin; window.map?.eachLayer({places}); return {inside} }}"
+    wait_until(page, lambda: leaflet(script))  # the title changes before the map does
     page.get_by_role("button", name="Remove the restriction").click()
-    expect(page.get_by_test_id("stAlert")).to_have_count(0, timeout=SLOW_MS)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
     expect(page.get_by_role("heading", level=2).first).to_have_text(title)
 
 
 def test_the_language_changes_and_the_answer_stays(page, settle):
     page.get_by_role("radio", name="Français").click()
     title = "Où cette photo a-t-elle été prise\u202f?"
-    expect(page.get_by_role("heading", level=1)).to_have_text(title, timeout=SLOW_MS)
-    expect(page.get_by_role("tab", name="Probabilités")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    expect(page.get_by_role("tab", name="Probabilités")).to_be_visible()
     settle(page)  # the old map leaves after the new one has come
-    expect(page.frame_locator(MAP).get_by_role("button", name="Zoom avant")).to_be_visible(timeout=SLOW_MS)
+    expect(page.frame_locator(MAP).get_by_role("button", name="Zoom avant")).to_be_visible()
     page.get_by_role("radio", name="English").click()
-    expect(page.get_by_role("tab", name="Probabilities")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("tab", name="Probabilities")).to_be_visible()
     settle(page)
 
 
@@ -170,11 +159,11 @@ def test_page_and_map_follow_the_theme_of_the_system(page, leaflet, settle):
 
     assert colours() == ("rgb(252, 251, 249)", "rgb(211, 227, 234)")
     page.emulate_media(color_scheme="dark")
-    expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(18, 24, 27)", timeout=SLOW_MS)
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(18, 24, 27)")
     sea = page.frame_locator(MAP).last.locator("#map_div")  # the old map leaves after the new one has come
-    expect(sea).to_have_css("background-color", "rgb(23, 34, 41)", timeout=SLOW_MS)
+    expect(sea).to_have_css("background-color", "rgb(23, 34, 41)")
     page.emulate_media(color_scheme="light")
-    expect(sea).to_have_css("background-color", "rgb(211, 227, 234)", timeout=SLOW_MS)
+    expect(sea).to_have_css("background-color", "rgb(211, 227, 234)")
     settle(page)
 
 
@@ -186,7 +175,7 @@ def test_no_page_asks_another_machine_until_tiles_are_chosen(page, settle):
     assert page.blocked == []
     page.get_by_role("link", name="Locate a photo").click()
     frame = page.frame_locator(MAP)
-    frame.locator(".leaflet-control-layers").hover(timeout=SLOW_MS)
+    frame.locator(".leaflet-control-layers").hover()
     with page.expect_event("requestfailed", lambda request: "World_Imagery" in request.url):
         frame.get_by_text("Satellite").click()
     page.wait_for_timeout(1000)

@@ -45,6 +45,12 @@ def outcome(error: BaseException, context: BaseException | None = None) -> Resul
         (SystemExit(3), None, 3, ""),
         (SystemExit(3), ValueError(), 3, ""),
         (OSError(errno.ENOSPC, "No space left", "a.bin"), None, 2, "Error: a.bin: cannot be written (No space left)."),
+        (
+            OSError(errno.ENOTDIR, "Not a directory", "a/b"),
+            None,
+            2,
+            "Error: a/b: cannot be read or written (Not a directory). Check the path and its permissions",
+        ),
     ],
 )
 def test_errors_are_one_line_and_a_status(

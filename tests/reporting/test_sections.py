@@ -26,14 +26,30 @@ def test_a_page_holds_its_texts_tables_plots_and_pictures(tmp_path: Path) -> Non
     page = write_sections_page(tmp_path / "report.html", "Foxes", "It learns.", sections).read_text(encoding="utf-8")
     assert "<h1>Foxes</h1>" in page
     assert "<p>Ten photos.</p>" in page
-    assert "<td>fox</td><td>6</td>" in page
-    assert "<td>rest</td><td>\N{EN DASH}</td>" in page
+    assert '<td class="words">fox</td><td>6</td>' in page
+    assert '<td class="words">rest</td><td>\N{EN DASH}</td>' in page
     (address,) = re.findall(r'<img src="data:image/png;base64,([^"]+)"', page)
     assert Image.open(io.BytesIO(base64.b64decode(address))).getpixel((2, 1)) == (255, 0, 0)
     (figures,) = re.findall(r'<script type="application/json" id="figures">(.*?)</script>', page)
     light, dark = json.loads(figures)["plot1-0"]
     assert (light["data"][0]["name"], dark["data"][0]["name"]) == ("light", "dark")
     assert 'id="plot1-0"' in page
+
+
+@pytest.mark.parametrize(
+    ("cells", "has_words"),
+    [(["fox", None], True), ([None, "12 of 30"], False), ([3, 0.5], False), (["93.1 %", "\N{MINUS SIGN}0.2"], False)],
+)
+def test_words_are_told_from_numbers(cells: list[str | float | None], has_words: bool) -> None:
+    assert Table(("figure",), [(cell,) for cell in cells]).has_words(0) == has_words
+
+
+def test_long_words_are_broken_and_short_ones_are_not(tmp_path: Path) -> None:
+    rows = [("fox", "a" * 40), ("rest", "a photo of anything else that was found near foxes")]
+    section = Section("Data", tables=[Table(("class", "what it is"), rows)])
+    page = write_sections_page(tmp_path / "report.html", "Foxes", "It learns.", [section]).read_text(encoding="utf-8")
+    assert '<th class="words">class</th><th class="words wide">what it is</th>' in page
+    assert not Table(("class", "what it is"), rows[:1]).has_sentences(1)
 
 
 def test_every_text_is_escaped(tmp_path: Path) -> None:

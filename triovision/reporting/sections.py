@@ -16,11 +16,12 @@ from triovision.reporting.page import render_page
 from triovision.viz.palette import DARK, LIGHT, Palette
 
 Cell = str | int | float | None
+_LINE = 40  # characters of a cell beyond which it is broken
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a header; the first column is text.
+    """Rows under a header; the first column and those of words are aligned to the left.
 
     Attributes:
         columns: Names of the columns.
@@ -37,6 +38,15 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"a row has {len(row)} cells, but the table has {len(self.columns)} columns")
+
+    def has_words(self, column: int) -> bool:
+        """Whether a column holds a word, which begins with a letter as no number does."""
+        cells = (row[column] for row in self.rows)
+        return any(isinstance(cell, str) and cell[:1].isalpha() for cell in cells)
+
+    def has_sentences(self, column: int) -> bool:
+        """Whether a column holds words that need several lines."""
+        return self.has_words(column) and max(len(str(row[column])) for row in self.rows) > _LINE
 
 
 @dataclass(frozen=True, slots=True)

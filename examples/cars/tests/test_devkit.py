@@ -58,13 +58,27 @@ def test_the_test_list_may_lie_beside_the_devkit(copy: Path) -> None:
 
 def test_the_test_list_is_never_trained_on(miniature: Path, tmp_path: Path) -> None:
     cars = read_cars(miniature, skip_faulty=False, on_photo=lambda: None)
-    photos, headers = write_cars(cars, tmp_path / "manifest.csv")
-    assert len(photos) == len(headers) == 33
+    photos = write_cars(cars, tmp_path / "manifest.csv")
+    assert list(photos.table["file"]) == list(cars.photos.table["file"])  # in the order of the headers
     held_out = photos.table["split"] == "test"
     assert list(photos.table["file"][held_out]) == list(cars.photos.table["file"][cars.photos.table["tested"]])
     assert set(photos.table["split_new_sources"][held_out]) == {"test"}
     of_class = photos.table[~held_out].groupby(["class", "split"]).size()
     assert set(of_class.xs("train", level="split")) <= {6, 7}  # of eight, a seventh is validated
+
+
+def test_the_manifest_of_finished_runs_is_kept(miniature: Path, copy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study" / "manifest.csv"
+    cars = read_cars(miniature, skip_faulty=False, on_photo=lambda: None)
+    write_cars(cars, out)
+    (copy / "cars_test" / "00001.jpg").unlink()
+    fewer = read_cars(copy, skip_faulty=True, on_photo=lambda: None)
+    assert len(write_cars(fewer, out)) == 32  # no run depends on it yet
+    (out.parent / "v1").mkdir()
+    (out.parent / "v1" / "run.json").write_text("{}")
+    with pytest.raises(ManifestError, match="lists other photos, and runs were trained on them"):
+        write_cars(cars, out)
+    assert len(write_cars(fewer, out)) == 32
 
 
 @pytest.mark.parametrize("file", [META, TRAIN, TEST])
@@ -126,6 +140,6 @@ def test_faulty_photos_are_left_out_and_listed_where_that_is_asked(copy: Path, t
     with pytest.raises(ManifestError, match="cannot be read"):
         read(copy)
     cars = read_cars(copy, skip_faulty=True, on_photo=lambda: None)
-    photos, headers = write_cars(cars, tmp_path / "manifest.csv")
-    assert len(photos) == len(headers) == 32
+    photos = write_cars(cars, tmp_path / "manifest.csv")
+    assert len(photos) == len(cars.headers) == 32
     assert list(pd.read_csv(tmp_path / "faulty.csv")["file"]) == ["cars_test/00001.jpg"]

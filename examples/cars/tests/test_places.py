@@ -28,7 +28,13 @@ def test_sources_of_the_fold_are_tested_and_never_trained_on(travels: Path, tmp_
 
 def test_a_written_manifest_is_read_again(travels: Path, tmp_path: Path) -> None:
     first = written(travels, tmp_path)
-    assert written(travels, tmp_path, fold="0").sha256 == first.sha256
+    assert write_places(travels, tmp_path / "manifest.csv", "1", 0, on_photo=None).sha256 == first.sha256  # type: ignore[arg-type]
+
+
+def test_a_manifest_of_another_fold_is_refused(travels: Path, tmp_path: Path) -> None:
+    written(travels, tmp_path)
+    with pytest.raises(ManifestError, match=r"tests fold 1\. Give another --out folder"):
+        written(travels, tmp_path, fold="0")
 
 
 @pytest.mark.parametrize("fold", ["7", "test"])

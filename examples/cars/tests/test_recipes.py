@@ -46,10 +46,15 @@ def test_a_resnet18_has_a_new_last_layer_of_196_classes() -> None:
 
 def test_the_published_space_fits_the_recipe() -> None:
     space = read_space(SPACE, str(RECIPES / "v2.toml"))
-    assert len(space.distributions) == 9
+    assert len(space.distributions) == 10
     size = "preprocessing.input_size"
     largest = read_recipe(str(RECIPES / "v2.toml"), space.overrides({size: 672, "normalisation": "z_score"}))
     assert (largest.augmentation.train_size, largest.normalisation) == (672, "z_score")
+
+
+def test_the_step_of_the_published_space_comes_within_the_run() -> None:
+    steps = read_space(SPACE, str(RECIPES / "v2.toml")).config()["schedule.step_epochs"]["choices"]
+    assert max(steps) < recipe("v2").optimisation.epochs
 
 
 @pytest.mark.parametrize("name", ["v1", "v2", "places"])

@@ -93,7 +93,8 @@ def test_the_published_space_is_searched_by_the_package(finished: Path, miniatur
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "--data", "."), "cars_meta.mat: is missing"),
+        (("run", "--data", "."), "holds neither cars_annos.mat nor a folder `devkit`"),
+        (("run", "--data", ".", "--recipe", "v3"), "'v3' is no file, and none of v1, v2 and places"),
         (("places", "--data", "."), "manifest.csv: cannot be read"),
         (("generate",), "holds a devkit already"),
     ],

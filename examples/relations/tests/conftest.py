@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 
+from examples.relations.annotations import read_annotations
 from examples.relations.recipe import RECIPES, RelationRecipe
 from examples.relations.scenes import counts_for, write_scenes
 from examples.relations.study import Study
@@ -63,7 +64,7 @@ def weights(recipe: RelationRecipe, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def study(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return Study.read(scenes, None, tmp_path_factory.mktemp("cache"))
+    return Study(read_annotations(scenes), tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

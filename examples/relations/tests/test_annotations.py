@@ -56,7 +56,8 @@ def test_the_plain_layout(tmp_path: Path) -> None:
         ({"subject": [1, 2, "30", 40]}, "the box of the subject is not four numbers"),
         ({"subject": [1, 2, float("nan"), 40]}, "the box of the subject is empty"),
         ({"image": "b.jpg"}, "its picture b.jpg is missing"),
-        ({"image": "../a.jpg"}, "its picture .* is missing"),
+        ({"image": "../a.jpg"}, "its picture .* is outside of the folder"),
+        ({"image": ""}, "no picture is named"),
         ({"image": "text.jpg"}, r"its picture text.jpg cannot be read \(UnidentifiedImageError\)"),
         ({"split": "holdout"}, "the split is none of"),
     ],
@@ -158,7 +159,7 @@ def test_the_hash_covers_all_files(tmp_path: Path) -> None:
         ("relations.json", "{}", "has dict where a list is expected"),
         ("relations.json", "[]", "no usable pair of 0"),
         ("relations.json", json.dumps([entry()] * 2), r"no usable pair of 2: its picture a.jpg is missing \(2 times\)"),
-        ("annotations_train.json", "{}", "predicates.json: is not readable JSON"),
+        ("annotations_train.json", "{}", "predicates.json: is missing"),
         ("annotations.json", '[{"annotations": 3}]', "has int where a list is expected"),
     ],
 )

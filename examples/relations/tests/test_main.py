@@ -114,6 +114,21 @@ def test_nothing_usable_is_a_worded_error(tmp_path: Path) -> None:
     assert "holds no annotations of relations. Give a folder with one of relations.json" in done.output
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[]", "has no usable pair of 0: it is empty."),
+        ('[{"image": "a.jpg", "relation": "wear"}]', "'wear' is none of the ten relations (1 times)"),
+        ('[{"image": "a.jpg", "relation": "on"}, 5]', "its picture a.jpg is missing (1 times); no picture is named (1"),
+    ],
+)
+def test_no_usable_pair_is_an_error_that_says_why(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "relations.json").write_text(content)
+    done = invoke("run", "--data", tmp_path, "--out", tmp_path / "run")
+    assert done.exit_code == 2
+    assert words in done.output
+
+
 def test_ctrl_c_ends_with_130(scenes: Path, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -121,5 +136,5 @@ def test_ctrl_c_ends_with_130(scenes: Path, recipe_file: Path, tmp_path: Path, m
     monkeypatch.setattr(RelationModule, "training_step", interrupted)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # Lightning lets the process ignore Ctrl-C from then on
     done = invoke("run", "--recipe", recipe_file, "--data", scenes, "--out", tmp_path / "run")
-    assert done.exit_code == 130
-    assert "Cancelled. The same command goes on" in done.output
+    assert done.exit_code == 130, done.output
+    assert "Stopped. Give the same command to continue" in done.output

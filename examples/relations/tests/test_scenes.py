@@ -90,6 +90,23 @@ def test_a_stopped_generator_goes_on(tmp_path: Path) -> None:
     assert (first.read_bytes(), second.read_bytes()) == (b"kept", whole)
 
 
+def test_scenes_of_other_settings_are_never_mixed(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_scenes(out, {"on": 3}, None, seed=0)
+    whole = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for counts, folder, seed in (({"on": 4}, None, 0), ({"on": 3}, None, 1), ({"on": 3}, photos, 0)):
+        with pytest.raises(ManifestError, match="holds other scenes or annotations"):
+            write_scenes(out, counts, folder, seed)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == whole
+
+
+def test_annotations_of_ones_own_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "relations.json").write_text("[]")
+    with pytest.raises(ManifestError, match="holds other scenes or annotations"):
+        write_scenes(tmp_path, {"on": 3}, None, seed=0)
+    assert (tmp_path / "relations.json").read_text() == "[]"
+
+
 def test_a_manifest_without_photos_of_a_part_is_refused(photos: Path, tmp_path: Path) -> None:
     manifest = photos / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",3\n", ",4\n"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from examples.relations.annotations import Annotations, Pair
+from examples.relations.annotations import Annotations, Pair, read_annotations
 from examples.relations.geometry import RELATIONS
 from examples.relations.recipe import RECIPES, RelationRecipe
 from examples.relations.scenes import PUBLISHED, PUBLISHED_TOTAL
@@ -114,8 +115,37 @@ def test_a_folder_of_another_run_is_refused(finished: Path, study: Study, recipe
         study.run(recipe.model_copy(update={"seed": 1}), finished)
 
 
+def test_the_folder_of_another_run_is_refused_before_its_features_are_computed(
+    finished: Path, study: Study, recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("examples.relations.study.prepare", None)
+    other = RECIPES.read(str(recipe_file), ["preprocessing.input_size=48"])
+    with pytest.raises(RecipeError, match="holds a run of another recipe or manifest"):
+        study.run(other, finished)
+
+
+def test_a_damaged_picture_is_left_out_until_it_is_restored(
+    scenes: Path, recipe: RelationRecipe, tmp_path: Path
+) -> None:
+    shutil.copytree(scenes, tmp_path / "data")
+    found = read_annotations(tmp_path / "data")
+    picture = found.pairs[0].image
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[: len(whole) // 4])
+
+    def training_pairs(folder: str, max_unreadable: str) -> int:
+        metrics = Study(found, tmp_path / "cache", max_unreadable=max_unreadable).run(recipe, tmp_path / folder)
+        return sum(of["training_pairs"] for of in metrics["relations"].values())
+
+    with pytest.raises(RecipeError, match="lists 1 unreadable photos, 0 are allowed"):
+        training_pairs("strict", "1%")
+    without = training_pairs("tolerant", "1")
+    picture.write_bytes(whole)
+    assert training_pairs("strict", "1%") == without + 1
+
+
 def test_one_relation_alone_cannot_be_trained(study: Study, recipe: RelationRecipe, tmp_path: Path) -> None:
     pairs = tuple(pair for pair in study.annotations.pairs if pair.relation == "on")
     alone = Study(replace(study.annotations, pairs=pairs), study.cache)
-    with pytest.raises(ManifestError, match="pictures of at least two relations"):
+    with pytest.raises(ManifestError, match="number of relations to train: 1"):
         alone.run(recipe, tmp_path / "run")

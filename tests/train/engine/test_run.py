@@ -26,9 +26,10 @@ from triovision.train.data.loaders import LoadOptions
 from triovision.train.data.manifest import Manifest, read_manifest
 from triovision.train.data.splits import split
 from triovision.train.engine.run import train_country
-from triovision.train.engine.run_folder import read_country_run
+from triovision.train.engine.run_folder import read_country_run, read_run
 from triovision.train.models.linear_probe import fit_last_layer
 from triovision.train.recipes.country_recipe import Recipe, read_recipe
+from triovision.train.recipes.position_recipe import PositionRecipe
 from triovision.train.recipes.sections import CountryLossSection, LastLayer
 
 COLOURS = {"FR": (40, 60, 220), "JP": (220, 50, 60), "NA": (230, 190, 60)}
@@ -175,6 +176,19 @@ def test_a_run_that_was_stopped_is_no_finished_run(finished: Path, tmp_path: Pat
     (folder / "finished.safetensors").unlink()
     with pytest.raises(RecipeError, match=r"holds no finished run .* finished by its own command"):
         read_country_run(folder)
+
+
+def test_the_run_of_another_study_is_said_in_one_line(finished: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        read_run(finished, PositionRecipe, (), "run of ResNetGPS")
+    assert "holds no finished run of ResNetGPS (`" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_split_that_the_manifest_lacks_is_refused(photos: Manifest, recipe: Recipe) -> None:
+    other = recipe.data.model_copy(update={"validation_splits": ("split_nowhere",)})
+    with pytest.raises(RecipeError, match="names split_nowhere, which the manifest was not read with"):
+        split(photos, other)
 
 
 def test_a_folder_of_another_run_is_left_alone(finished: Path, photos: Manifest, recipe: Recipe) -> None:

@@ -237,11 +237,15 @@ def split(manifest: Manifest, data: CountryDataSection) -> Splits:
     `without_test`.
 
     Raises:
-        RecipeError: If the manifest was read with another label column than that of the recipe.
+        RecipeError: If the manifest was read with another label column than that of the recipe, or without one of its
+            splits.
     """
     if manifest.label_column != data.label_column:
         reason = f"is {data.label_column!r}, but the manifest was read with {manifest.label_column!r}"
         raise RecipeError("`data.label_column`", reason, "Give the recipe's column to `read_manifest`")
+    if missing := [column for column in data.validation_splits if column not in manifest.table]:
+        reason = f"names {', '.join(missing)}, which the manifest was not read with"
+        raise RecipeError("`data.validation_splits`", reason, "Name columns that hold splits")
     manifest = without_test(manifest)
     in_training, held_out = marked_rows(manifest, data.validation_splits)
     validation = {name: manifest.where(rows) for name, rows in held_out.items()}

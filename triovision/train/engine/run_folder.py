@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from triovision.errors import RecipeError
+from triovision.errors import RecipeError, faults
 from triovision.files import atomic_write
 from triovision.geo.city_metadata import CITY_METADATA, metadata_differences
 from triovision.inference.standardisation import Standardisation, read_standardisation
@@ -207,7 +207,8 @@ def read_run(
 
 def _unfinished(folder: Path, kind: str, exc: Exception) -> RecipeError:
     remedy = "Give the --out folder of a run; one that was stopped is finished by its own command"
-    return RecipeError(str(folder), f"holds no finished {kind} ({exc})", remedy)
+    reason = faults(exc) if isinstance(exc, ValidationError) else exc
+    return RecipeError(str(folder), f"holds no finished {kind} ({reason})", remedy)
 
 
 def load_finished(network: nn.Module, state: dict[str, Tensor], folder: Path) -> None:

@@ -7,8 +7,7 @@ import logging
 import platform
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,20 +26,13 @@ from triovision.train.engine.optim import MovingAverage
 from triovision.train.engine.progress import EpochLines, RunBar
 from triovision.train.recipes.sections import RunRecipe
 
-# Of Lightning's own call of torch, which its user cannot change.
-warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-
-
-@contextmanager
-def _without_tips() -> Iterator[None]:
-    """Keep Lightning from advertising its products for each run of a study; its warnings pass."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+# Lightning praises a product of its own at each start, uses what torch has deprecated, and takes the checkpoints of a
+# resumed run for a mistake: nothing to tell a user.
+logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+    lambda record: "litlogger" not in record.getMessage()
+)
+warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty", UserWarning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,6 @@ class TrainerOptions:
             accumulate_grad_batches=o.accumulation,
         )
 
-    @_without_tips()
     def build_plain(
         self,
         name: str,
