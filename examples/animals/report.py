@@ -103,16 +103,17 @@ def _variants_section(variants: Sequence[Variant]) -> Section:
         row = (one.name, f"{mean:.1%} ± {sd:.1%}", f"{one.test.accuracy:.1%}", low_high)
         recalls = f"{hit / (hit + missed):.1%}", f"{rejected / (false + rejected):.1%}"
         parameters = next(iter(one.folds.values())).cost.parameters
-        rows.append([*row, f"{one.test.roc_auc:.3f}", *recalls, f"{parameters:,}", one.description])
+        rows.append([*row, f"{one.test.roc_auc:.3f}", *recalls, f"{parameters:,}"])
     columns = ("variant", "cross-validation", "held-out", "95 % interval", "ROC AUC")
     table = Table(
-        (*columns, "recall of the class", "recall of the rest", "parameters", "change"),
+        (*columns, "recall of the class", "recall of the rest", "parameters"),
         rows,
         "Cross-validation: mean and standard deviation of the accuracy over the folds, in each of which the epoch was "
         "chosen on the fold itself; the search chose on the first one. Held-out: the mean probability of the networks "
         "of all folds, with the interval from resampling sources, or photos where no source is known.",
     )
-    return Section("Variants", tables=[table])
+    changes = Table(("variant", "what it is"), [(one.name, one.description) for one in variants])
+    return Section("Variants", tables=[changes, table])
 
 
 def _search_section(folder: Path) -> Section:

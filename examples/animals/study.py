@@ -112,11 +112,14 @@ class Study:
             RecipeError: If a variant cannot be trained; see `train_country`.
         """
         folded = fold_manifest(part(self.photos, test=False), self.out, "place", self.folds, seed=0)
-        return [self._variant(name, folded) for name in names]
+        variants = []
+        for number, name in enumerate(names, start=1):
+            self.log(f"variant {number} of {len(names)}: {name}")
+            variants.append(self._variant(name, folded))
+        return variants
 
     def _variant(self, name: str, folded: FoldedManifest) -> Variant:
         recipe = read_recipe(str(self._search(folded))) if name == "searched" else read_variant(name, self.overrides)
-        self.log(f"{name}: {recipe.description}")
         weights = _weights_for(recipe, self.weights)
         folds = cross_validate(recipe, folded, self.out / name, weights, self.options, self.log)
         return Variant(name, recipe.description, folds, self._test(self.out / name, list(folds)))

@@ -40,11 +40,11 @@ def run(
     out: Path,
     **options: Any,  # noqa: ANN401 - the other options, for `ReadOptions`
 ) -> None:
-    """Train RECIPE, a name or a TOML file, and evaluate it. Stop it at any time; the same command resumes it.
+    """Train RECIPE (dcgan, towers or a TOML file) and evaluate it. Stop it at any time; the same command resumes it.
 
     \b
     Examples:
-      python -m examples.animals gan run dcgan --data photos --set 'data.values=["fox"]' --out runs/foxes
+      python -m examples.animals gan run dcgan --data photos --set data.values=fox --out runs/foxes
       python -m examples.animals gan run towers --data data/manifest.csv --weights lite0.safetensors --out runs/towers
     """  # noqa: D301 - click reads the escape
     from examples.animals.gan.recipe import RECIPES  # noqa: PLC0415

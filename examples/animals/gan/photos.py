@@ -46,8 +46,8 @@ def divide(photos: Manifest, recipe: GanRecipe) -> dict[str, Manifest]:
     ):
         rows = random.permutation(np.flatnonzero(mask))[:most]
         n_held_out = round(section.held_out * len(rows))
-        if not 0 < n_held_out < len(rows):
-            reason = f"has {len(rows)} photos by the column {section.column}, too few to hold some out"
+        if min(n_held_out, len(rows) - n_held_out) < 2:  # FID needs two
+            reason = f"has {len(rows)} photos by the column {section.column}, too few to hold two out"
             raise ManifestError(name, reason, "Correct `data.values` and `data.column`, or add photos")
         for part, chosen in zip(names, (rows[n_held_out:], rows[:n_held_out]), strict=True):
             parts[part] = photos.where(pd.Series(np.isin(np.arange(len(photos)), chosen)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from examples.animals.gan.augmentation import Policy
 from examples.animals.gan.networks import SIDE, Regularisation
@@ -14,6 +14,11 @@ from triovision.train.recipes.sections import Section
 
 #: Pictures between -1 and 1, as the generator makes them.
 PREPROCESSING = Preprocessing(input_size=SIDE, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+
+
+def _several(value: object) -> object:
+    """A single value needs no brackets."""
+    return (value,) if isinstance(value, str) else value
 
 
 class ClassSection(Section):
@@ -26,7 +31,7 @@ class ClassSection(Section):
     """
 
     column: str = "class"
-    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    values: Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
     held_out: float = Field(default=0.2, gt=0, lt=1)
 
 

@@ -144,6 +144,6 @@ def _copies(outcome: Outcome) -> Section:
 
 
 def _recipe(recipe: GanRecipe) -> Table:
-    (fields,) = pd.json_normalize(recipe.model_dump(mode="json")).to_dict("records")
+    (fields,) = pd.json_normalize(recipe.model_dump(mode="json", exclude={"name", "description"})).to_dict("records")
     rows = [(str(field), value if isinstance(value, str) else json.dumps(value)) for field, value in fields.items()]
     return Table(("field", "value"), rows)

@@ -83,13 +83,14 @@ def run_gan(
         RecipeError: If the folder holds another run, the weights do not fit, or the training fails.
     """
     parts = divide(photos, recipe)
-    check_batch(recipe, len(parts["training"]))  # before the folder is that of this recipe
+    # What cannot be trained is refused before the folder belongs to this recipe.
+    check_batch(recipe, len(parts["training"]))
+    backbone = frozen_network(recipe.evaluation.backbone, weights, 0)
     # A run may be trained for longer and measured in other ways.
     config = recipe.model_dump(mode="json", exclude={"evaluation": True, "optimisation": {"epochs"}})
     write_run_config(folder, {"recipe": config, "manifest_sha256": photos.sha256})
     unreadable = UnreadablePhotos(folder / FILE, allowed_photos(options.max_unreadable, len(photos)))
     unreadable.forget_restored(photos.root)
-    backbone = frozen_network(recipe.evaluation.backbone, weights, 0)
     decoded = {name: decode(photos, part, folder / CACHE, options.workers, unreadable) for name, part in parts.items()}
     train_gan(recipe, decoded["training"], folder, unreadable, options.save_every)
     outcome = evaluate_gan(recipe, folder, decoded, FeatureNetwork(backbone, recipe.evaluation.preprocessing))

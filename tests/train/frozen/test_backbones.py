@@ -60,6 +60,8 @@ def test_a_checkpoint_with_other_names_in_the_same_order_fits(weights: Path, tmp
 def test_files_that_do_not_fit_are_refused_by_name(double: FrozenRecipe, weights: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="2 backbones, and 1 files"):
         frozen_network(double.architecture, [weights], 2)
+    with pytest.raises(RecipeError, match=r"vgg99: cannot be built .*unknown to timm"):
+        frozen_network("vgg99", [], 2)
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"no weights")
     with pytest.raises(RecipeError, match=r"broken\.pth"):

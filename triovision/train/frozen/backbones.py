@@ -33,12 +33,15 @@ def frozen_network(architecture: str, weights: Sequence[Path], n_labels: int) ->
         Network in evaluation mode, parameters frozen, channels-last.
 
     Raises:
-        RecipeError: If a file is missing, cannot be read or does not fit.
+        RecipeError: If timm has no such architecture, or a file is missing, cannot be read or does not fit.
     """
     names = architecture.split(SEPARATOR)
     if weights and len(weights) != len(names):
         raise RecipeError(architecture, f"has {len(names)} backbones, and {len(weights)} files were given", _REMEDY)
-    network = cast(Any, build_classifier(architecture, n_labels))
+    try:
+        network = cast(Any, build_classifier(architecture, n_labels))
+    except ValueError as exc:
+        raise RecipeError(architecture, f"cannot be built ({exc})", "Name an architecture of timm") from exc
     backbones = network.backbones if len(names) > 1 else [network]
     for number, (name, backbone) in enumerate(zip(names, backbones, strict=True)):
         _fill(backbone, _from_file(weights[number], backbone) if weights else _from_hub(name), name)

@@ -74,13 +74,23 @@ def test_another_recipe_needs_another_folder(
     assert "holds a run of another recipe" in result.stderr
 
 
-def test_too_few_photos_for_a_batch_leave_no_run_behind(
-    folder: Path, weights: Path, overrides: Sequence[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("override", "error"),
+    [
+        (
+            "optimisation.batch_size=13",
+            "The class fox: has 12 readable training photos, fewer than a batch of 13. "
+            "Add photos, or give --set optimisation.batch_size=3",
+        ),
+        ("evaluation.backbone=resnet18", "resnet18: does not fit the weights"),
+    ],
+)
+def test_what_cannot_be_trained_leaves_no_run_behind(
+    folder: Path, weights: Path, overrides: Sequence[str], tmp_path: Path, override: str, error: str
 ) -> None:
-    result = run(folder, weights, tmp_path / "run", [*overrides, "optimisation.batch_size=13"])
+    result = run(folder, weights, tmp_path / "run", [*overrides, override])
     assert result.exit_code == 2
-    assert "The class fox: has 12 readable training photos, fewer than a batch of 13" in result.stderr
-    assert "--set optimisation.batch_size=3" in result.stderr
+    assert error in result.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -33,6 +33,10 @@ def test_a_folder_is_divided_into_class_and_rest(folder: Path, recipe: GanRecipe
     assert all(parts[name].table.equals(again[name].table) for name in parts)
 
 
+def test_a_single_value_needs_no_brackets() -> None:
+    assert RECIPES.read("dcgan", ["data.values=wolf"]).data.values == ("wolf",)
+
+
 def test_the_rest_has_a_limit(folder: Path, recipe: GanRecipe) -> None:
     parts = divide(read_photos(folder, "class"), changed(recipe, "evaluation", rest_photos=10))
     assert len(parts["rest"]) + len(parts["held_out_rest"]) == 10
@@ -53,6 +57,7 @@ def test_test_photos_of_a_manifest_are_left_out(tmp_path: Path, recipe: GanRecip
     [
         ({"values": ["fox", "wolf"]}, "has no photo of wolf, but of fox, other. Correct `data.values`"),
         ({"values": ["fox", "other"]}, "The rest: has 0 photos"),
+        ({"held_out": 0.1}, "The rest: has 12 photos by the column class, too few to hold two out"),
     ],
 )
 def test_a_class_that_is_not_there(folder: Path, recipe: GanRecipe, fields: dict[str, object], message: str) -> None:
@@ -77,7 +82,7 @@ def test_a_column_that_is_not_there(folder: Path, tmp_path: Path) -> None:
 def test_unreadable_photos_are_listed_and_left_out(tmp_path: Path, recipe: GanRecipe) -> None:
     for name in ("fox", "other"):
         (tmp_path / "photos" / name).mkdir(parents=True)
-        for i in range(4):
+        for i in range(8):
             Image.new("RGB", (80, 70), (i, 0, 0)).save(tmp_path / "photos" / name / f"{i}.png")
     photos = read_photos(tmp_path / "photos", "class")
     training = divide(photos, recipe)["training"]
@@ -86,8 +91,8 @@ def test_unreadable_photos_are_listed_and_left_out(tmp_path: Path, recipe: GanRe
     unreadable = UnreadablePhotos(tmp_path / "unreadable.csv", 1)
     small = decode(photos, training, tmp_path / "cache", 0, unreadable)
     assert unreadable.listed() == {broken}
-    assert len(small) == 2
-    assert small.pictures().shape == (2, 3, 64, 64)
+    assert len(small) == 5
+    assert small.pictures().shape == (5, 3, 64, 64)
     strict = UnreadablePhotos(tmp_path / "strict.csv", 0)
     with pytest.raises(RecipeError, match="lists 1 unreadable photos, 0 are allowed"):
         decode(photos, training, tmp_path / "other_cache", 0, strict)
