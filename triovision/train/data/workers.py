@@ -84,7 +84,7 @@ def _run_until_crash(
     try:
         while (chunks or running) and not unfinished:
             while chunks and len(running) < 2 * workers + 1:
-                with _deaf_to_ctrl_c():
+                with _without_sigint():
                     future = pool.submit(_run_chunk, function, chunks[0])
                 running[future] = chunks.popleft()
             done = wait(running, return_when=FIRST_COMPLETED).done
@@ -104,7 +104,7 @@ def _run_until_crash(
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def _without_sigint() -> Iterator[None]:
     """Processes that start meanwhile never see Ctrl-C: their parent ends them, and they would print tracebacks."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
