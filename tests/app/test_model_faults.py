@@ -70,7 +70,7 @@ def test_a_slow_explanation_draws_its_progress(app, china, monkeypatch):
     assert not app.exception
     assert drawn == [0.5, 1.0]
     assert not app.get("progress")
-    assert any("Method LayerCAM" in caption.value for caption in app.caption)
+    assert any("Method Grad-CAM" in caption.value for caption in app.caption)
 
 
 def cut(path, _):

@@ -12,7 +12,7 @@ from triovision.errors import ExplanationError
 from triovision.ui.explanation_downloads import array_file
 from triovision.ui.faithfulness import curves_csv
 
-LAYERCAM = "LayerCAM"
+GRAD_CAM = "Grad-CAM"
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_each_method_says_what_it_reads_and_how_to_read_it(why, method):
     assert any(label.startswith(f"{method.name} · ") for label in option)
     before = captions(why)
     select(why, "method", method.name)
-    assert method.name == LAYERCAM or captions(why) != before
+    assert method.name == GRAD_CAM or captions(why) != before
 
 
 @pytest.mark.usefixtures("slow")
@@ -116,7 +116,7 @@ def test_a_slow_method_says_its_time_and_waits_for_a_button(why, calls):
     assert not why.exception
     assert calls["explain_country"] == 2
     assert "Orange speaks for Peru, blue against it." in captions(why)
-    select(why, "method", LAYERCAM)
+    select(why, "method", GRAD_CAM)
     select(why, "method", "Integrated gradients")
     assert calls["explain_country"] == 2
     assert "why-compute" not in {button.key for button in why.button}
@@ -170,11 +170,11 @@ def test_an_empty_map_is_called_empty_and_not_measured(why, monkeypatch):
         "explain_country",
         lambda *args, **options: (one := original(*args, **options)) and replace(one, heatmap_hw=0 * one.heatmap_hw),
     )
-    select(why, "method", "Grad-CAM")
+    select(why, "method", "LayerCAM")
     assert "The map is empty" in why.info[0].value
     assert "Bright areas" not in captions(why)
     assert "Is this map faithful to the model?" not in {one.label for one in why.expander}
-    select(why, "method", LAYERCAM)
+    select(why, "method", GRAD_CAM)
     assert "Is this map faithful to the model?" in {one.label for one in why.expander}
 
 
@@ -183,7 +183,7 @@ def test_a_long_time_is_given_in_seconds(why, monkeypatch):
     monkeypatch.setattr(
         explain, "explain_country", lambda *args, **options: replace(original(*args, **options), elapsed_ms=89_079.0)
     )
-    select(why, "method", "Grad-CAM")
+    select(why, "method", "LayerCAM")
     assert "· 89 s" in captions(why)
 
 
@@ -255,7 +255,7 @@ def test_an_explanation_that_fails_leaves_the_rest_of_the_tab(why, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(explain, "explain_country", fail)
-        select(why, "method", "Grad-CAM")
+        select(why, "method", "LayerCAM")
         assert "waits for others" in why.error[0].value
     why.button(key="why-again").click().run()
     assert not why.error
@@ -272,7 +272,7 @@ def test_every_file_of_an_explanation_is_offered(why):
         texts = {name: str(file[name]) for name in ("model", "method", "layer", "country", "against")}
     assert texts["country"] == "PE"
     assert texts["against"] == ""
-    assert texts["method"] == LAYERCAM
+    assert texts["method"] == GRAD_CAM
     assert texts["model"] == explanation.model
 
 

@@ -80,12 +80,12 @@ def test_grad_cam_pp_follows_its_paper_term_by_term():
 
 def test_the_explanation_says_what_it_is():
     explanation = explain_country(TinyModel(TinyNetwork()), feature_photo(), "NA")
-    assert CAMS[0] == explanation.method == "LayerCAM"
+    assert CAMS[0] == explanation.method == "Grad-CAM"
     assert (explanation.photo, explanation.model, explanation.country) == ("p.jpg", "tiny.test", "NA")
     assert (explanation.layer, explanation.box) == ("features", BOX)
     assert explanation.elapsed_ms > 0
-    # the gradients have traded places: 0·1 + 2·3, 1·2 + 0·0; 1·0 + 0·1, 3·4 + 1·1
-    assert explanation.heatmap_hw == pytest.approx(np.array([[6, 2], [0, 13]]) / 13)
+    # the gradients have traded places, their means too: 1 + 3/2, 2 + 0; 0 + 1/2, 4 + 1/2
+    assert explanation.heatmap_hw == pytest.approx(np.array([[2.5, 2], [0.5, 4.5]]) / 4.5)
 
 
 @pytest.mark.parametrize("method", ["LayerCAM", "Grad-CAM", "Grad-CAM++"])
@@ -310,7 +310,7 @@ def test_swapping_the_countries_of_a_contrast_changes_its_sign(method):
 
 
 def test_an_unknown_method_is_refused_with_the_choice():
-    with pytest.raises(ExplanationError, match=r"Guess-CAM: is no .*LayerCAM, Grad-CAM, Grad-CAM\+\+, Score-CAM"):
+    with pytest.raises(ExplanationError, match=r"Guess-CAM: is no .*Grad-CAM, LayerCAM, Grad-CAM\+\+, Score-CAM"):
         explain_country(TinyModel(TinyNetwork()), feature_photo(), "FR", "Guess-CAM")
 
 

@@ -8,7 +8,7 @@ PIXELS = ("Occlusion", "LIME", "KernelSHAP", "GradientSHAP", "Integrated gradien
 
 
 def test_the_methods_that_fit_a_model_begin_with_its_default():
-    assert methods_for(TinyModel(None)) == ("LayerCAM", "Grad-CAM", "Grad-CAM++", "Score-CAM", *PIXELS)
+    assert methods_for(TinyModel(None)) == ("Grad-CAM", "LayerCAM", "Grad-CAM++", "Score-CAM", *PIXELS)
     assert methods_for(TinyModel(None, target_layer=None)) == PIXELS
 
 
@@ -16,7 +16,7 @@ def test_a_method_is_found_by_its_name():
     for method in METHODS:
         assert method_named(method.name) is method
         assert method.signed == (method.name in PIXELS)
-    with pytest.raises(ExplanationError, match=r"Guess-CAM: is no method\. Choose one of LayerCAM.*KernelSHAP"):
+    with pytest.raises(ExplanationError, match=r"Guess-CAM: is no method\. Choose one of Grad-CAM.*KernelSHAP"):
         method_named("Guess-CAM")
 
 

@@ -50,7 +50,7 @@ def explain_country(  # noqa: PLR0913 - four of them name the map, the others ha
 ) -> Explanation:
     """Map the parts of a photo that raise the score of a country, or of a country against another one.
 
-    Convolutional networks use LayerCAM (Jiang et al., 2021), Grad-CAM (Selvaraju et al., 2017), Grad-CAM++
+    Convolutional networks use Grad-CAM (Selvaraju et al., 2017), LayerCAM (Jiang et al., 2021), Grad-CAM++
     (Chattopadhay et al., 2018) or Score-CAM (Wang et al., 2020; slow, one forward pass per channel) on the layer
     `model.target_layer`. Transformers that return their attention use gradient-weighted attention (Chefer et al.,
     2021). Every network has occlusion, LIME, KernelSHAP, GradientSHAP and integrated gradients on its input. Hooks are

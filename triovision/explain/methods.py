@@ -36,8 +36,8 @@ class Method:
 
 
 METHODS: Final = (
-    Method("LayerCAM", "class activation", signed=False),
     Method("Grad-CAM", "class activation", signed=False),
+    Method("LayerCAM", "class activation", signed=False),
     Method("Grad-CAM++", "class activation", signed=False),
     Method(SCORE_CAM, "class activation", signed=False),
     Method("Gradient-weighted attention", "attention", signed=False),

@@ -126,6 +126,6 @@ def test_an_exported_model_carries_its_arguments(small: Small, name: str, photos
         expected = finished.network(engine.preprocess([photo])).numpy()
     np.testing.assert_allclose(engine.logits([photo]), expected, atol=0.05, rtol=0.05)
     # A transformer without attention maps is explained by changed photos.
-    method, layer = ("Occlusion", "input") if engine.target_layer is None else ("LayerCAM", "layer4")
+    method, layer = ("Occlusion", "input") if engine.target_layer is None else ("Grad-CAM", "layer4")
     explanation = explain_country(engine, photo, "FR")
     assert (explanation.method, explanation.layer) == (method, layer)
