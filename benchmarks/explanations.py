@@ -30,7 +30,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -110,11 +110,11 @@ def measure(engine: CountryEngine, photo: Photo, methods: Sequence[str], seed: i
         }
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_table(rows: Sequence[Row], against: str = CENTRE) -> None:
     """Print the means with 95 % intervals from resampling photos, best difference of insertion and deletion first.
 
-    "above centre" is what a method has more than the Gaussian on the same photo: photos differ far more than methods,
-    so that two intervals of methods may overlap and one method still be better on nearly every photo.
+    "above …" is what a method has more than `against` on the same photo: photos differ far more than methods, so that
+    two intervals of methods may overlap and one method still be better on nearly every photo.
     """
     by_method: dict[str, list[Row]] = {}
     for row in rows:
@@ -126,18 +126,18 @@ def print_table(rows: Sequence[Row]) -> None:
     def faithful(method: str) -> NDArray[np.float64]:
         return column(method, "insertion") - column(method, "deletion")
 
-    titles = ("insertion - deletion", "above centre", "insertion", "deletion", "drop")
+    titles = ("insertion - deletion", f"above {against}", "insertion", "deletion", "drop")
     print(f"{'method':22}" + "".join(f"{title:>24}" for title in titles) + f"{'area':>8}{'ms':>8}")
     for method in sorted(by_method, key=lambda name: faithful(name).mean(), reverse=True):
-        above = "" if method == CENTRE else _interval(faithful(method) - faithful(CENTRE))
+        above = "" if method == against else _interval(faithful(method) - faithful(against))
         cells = [_interval(faithful(method)), above]
         cells += [_interval(column(method, name)) for name in ("insertion", "deletion", "drop")]
         print(f"{method:22}" + "".join(f"{cell:>24}" for cell in cells), end="")
         print(f"{column(method, 'area').mean():8.2f}{median(column(method, 'ms')):8.0f}")
 
 
-def _interval(values: NDArray[np.float64], statistic: Callable[..., object] = np.mean) -> str:
-    found = bootstrap((values,), statistic, method="percentile", rng=np.random.default_rng(0)).confidence_interval
+def _interval(values: NDArray[np.float64]) -> str:
+    found = bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0)).confidence_interval
     return f"{values.mean():.3f} ({found.low:.3f}, {found.high:.3f})"
 
 
@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=24)
     parser.add_argument("--score-cam", type=int, default=0, help="photos on which Score-CAM is measured too")
     parser.add_argument("--rows", type=Path, help="file of the rows, JSON lines; photos that it holds are not repeated")
+    parser.add_argument("--against", default=CENTRE, help="method or reference that all are compared with")
     asked = parser.parse_args()
     folder = os.environ.get("TRIOVISION_DATA")
     if folder is None:
@@ -155,6 +156,9 @@ def main() -> None:
     engine = load_model(asked.model, device="cpu")
     assert isinstance(engine, CountryEngine)
     methods = methods_for(engine)
+    comparable = [CENTRE, *(method for method in methods if method != "Score-CAM")]
+    if asked.against not in comparable:  # not known before the model is
+        parser.error(f"--against is one of {', '.join(comparable)}")
     paths = unseen_photos(Path(folder), asked.model, asked.photos)
     rows: list[Row] = []
     if asked.rows is not None and asked.rows.exists():
@@ -173,11 +177,11 @@ def main() -> None:
                     file.writelines(json.dumps(row) + "\n" for row in found)
         print(f"{i + 1} of {asked.photos} photos", end="\r", flush=True)
     print(f"{len(paths)} photos, {engine.card.id}")
-    print_table([row for row in rows if row["method"] != "Score-CAM"])
+    print_table([row for row in rows if row["method"] != "Score-CAM"], asked.against)
     if asked.score_cam > 1:
         first = {path.name for path in paths[: asked.score_cam]}
         print(f"\nThe first {len(first)} photos, with Score-CAM")
-        print_table([row for row in rows if row["photo"] in first])
+        print_table([row for row in rows if row["photo"] in first], asked.against)
 
 
 if __name__ == "__main__":
